@@ -1,0 +1,23 @@
+// Package collectors lists what can be seen on a host. Each kind has a folder;
+// All is the one list of them.
+package collectors
+
+import (
+	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/evidence"
+)
+
+// All returns every collector of this build.
+func All() []host.Spec {
+	return []host.Spec{}
+}
+
+// Find returns the spec of a kind.
+func Find(kind evidence.Kind) (host.Spec, bool) {
+	for _, s := range All() {
+		if s.Kind == kind {
+			return s, true
+		}
+	}
+	return host.Spec{}, false
+}
