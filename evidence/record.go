@@ -124,8 +124,8 @@ func ParseDigest(s string) (Digest, error) {
 // and are named here by digest.
 type Item struct {
 	Kind     Kind
-	Schema   int       // version of the kind's facts, from 1
-	From, To Time      // the window that the look speaks about; equal for a state
+	Schema   int  // version of the kind's facts, from 1
+	From, To Time // the window that the look speaks about; equal for a state
 	Outcome  Outcome
 	Reason   string // short code when the outcome is not Complete, such as "gaps" or "timeout"
 	Facts    Digest // never zero: gaps and the reason of a failed look stand in the facts blob too
