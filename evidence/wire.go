@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -147,6 +148,16 @@ type Enrolled struct {
 	Consistency []tlog.Hash `json:"consistency"` // from the offer's checkpoint
 }
 
-// DecodeWire reads a request or answer of the agents' interface: strict JSON, no
+// DecodeWire reads a request of the agents' interface: strict JSON, no
 // unknown key, bounded by what the caller read.
 func DecodeWire(b []byte, v any) error { return unmarshalStrict(b, v) }
+
+// DecodeAnswer reads an answer of the server: as strict as DecodeWire, but a key
+// that this version does not know is passed over, so that a newer server can say
+// more to an older agent.
+func DecodeAnswer(b []byte, v any) error {
+	if err := CheckJSON(b); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
