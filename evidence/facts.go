@@ -125,7 +125,7 @@ func DecodeFacts[F Facts](blob []byte) (F, []Gap, error) {
 	if raw == nil {
 		return f, gaps, ErrNoFacts
 	}
-	if err := unmarshalStrict(raw, &f); err != nil {
+	if err := decodeKnown(raw, &f); err != nil {
 		return f, gaps, fmt.Errorf("%s facts: %w", f.Kind(), err)
 	}
 	if err := f.Validate(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,61 +20,80 @@ func CheckJSON(b []byte) error {
 	if !utf8.Valid(b) {
 		return errors.New("not valid UTF-8")
 	}
+	if !json.Valid(b) {
+		var discard json.RawMessage
+		return fmt.Errorf("not one JSON value: %w", json.Unmarshal(b, &discard))
+	}
 	if at := loneSurrogate(b); at >= 0 {
 		return fmt.Errorf("unpaired surrogate escape at byte %d", at)
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := walk(dec, 0); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("data after the value, at byte %d", dec.InputOffset())
+	return checkKeys(b)
+}
+
+// checkKeys walks valid JSON once. Each open object holds the keys that it has
+// shown so far; an array holds nil.
+func checkKeys(b []byte) error {
+	var open []map[string]bool
+	keyNext := false
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '{', '[':
+			if len(open) == maxDepth {
+				return fmt.Errorf("nesting over %d at byte %d", maxDepth, i)
+			}
+			var keys map[string]bool
+			if keyNext = b[i] == '{'; keyNext {
+				keys = map[string]bool{}
+			}
+			open = append(open, keys)
+		case '}', ']':
+			open = open[:len(open)-1]
+			keyNext = false
+		case ',':
+			keyNext = open[len(open)-1] != nil
+		case '"':
+			end := stringEnd(b, i)
+			if keyNext {
+				key, err := foldedKey(b[i:end])
+				if err != nil {
+					return err
+				}
+				keys := open[len(open)-1]
+				if keys[key] {
+					return fmt.Errorf("key %s appears twice (or differs in case only) at byte %d", b[i:end], i)
+				}
+				keys[key], keyNext = true, false
+			}
+			i = end - 1
+		}
 	}
 	return nil
 }
 
-func walk(dec *json.Decoder, depth int) error {
-	tok, err := dec.Token()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			return io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	open, ok := tok.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth++; depth > maxDepth {
-		return fmt.Errorf("nesting over %d at byte %d", maxDepth, dec.InputOffset())
-	}
-	keys := map[string]bool{}
-	for dec.More() {
-		if open == '{' {
-			tok, err := dec.Token()
-			if err != nil {
-				return err
-			}
-			key, _ := tok.(string)
-			folded := foldKey(key)
-			if keys[folded] {
-				return fmt.Errorf("key %q appears twice (or differs in case only) before byte %d", key, dec.InputOffset())
-			}
-			keys[folded] = true
-		}
-		if err := walk(dec, depth); err != nil {
-			return err
+// stringEnd is the offset after the closing quote of the string that starts at i.
+func stringEnd(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
 		}
 	}
-	_, err = dec.Token()
-	return err
+	return i + 1
 }
 
-// foldKey maps every key that encoding/json could take for the same field to
+// foldedKey maps every key that encoding/json could take for the same field to
 // one spelling; ſ (U+017F) and K (U+212A) fold to s and k there.
-func foldKey(s string) string {
-	return strings.NewReplacer("ſ", "s", "K", "k").Replace(strings.ToLower(s))
+func foldedKey(quoted []byte) (string, error) {
+	key := string(quoted[1 : len(quoted)-1])
+	if bytes.IndexByte(quoted, '\\') >= 0 {
+		if err := json.Unmarshal(quoted, &key); err != nil {
+			return "", err
+		}
+	}
+	key = strings.ToLower(key)
+	if strings.ContainsAny(key, "ſK") {
+		key = strings.ReplaceAll(strings.ReplaceAll(key, "ſ", "s"), "K", "k")
+	}
+	return key, nil
 }
 
 // loneSurrogate returns the offset of a \uD800 to \uDFFF escape without its
@@ -125,6 +143,12 @@ func unmarshalStrict(b []byte, v any) error {
 	if err := CheckJSON(b); err != nil {
 		return err
 	}
+	return decodeKnown(b, v)
+}
+
+// decodeKnown decodes JSON that CheckJSON has passed and refuses fields that v
+// does not have.
+func decodeKnown(b []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	return dec.Decode(v)

@@ -43,22 +43,16 @@ func newStatement[P any](predicateType string, p P, subjects []subject) ([]byte,
 
 func parseStatement[P any](b []byte, predicateType string) (statement[P], error) {
 	var s statement[P]
-	var head struct {
-		Type          string `json:"_type"`
-		PredicateType string `json:"predicateType"`
-	}
 	if err := CheckJSON(b); err != nil {
 		return s, fmt.Errorf("statement: %w", err)
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
+	err := decodeKnown(b, &s)
+	if err != nil && (s.PredicateType == "" || s.PredicateType == predicateType) {
 		return s, fmt.Errorf("statement: %w", err)
 	}
-	if head.Type != statementType || head.PredicateType != predicateType {
+	if s.Type != statementType || s.PredicateType != predicateType {
 		return s, fmt.Errorf("statement of type %q and predicate %q: want %q and %q",
-			head.Type, head.PredicateType, statementType, predicateType)
-	}
-	if err := unmarshalStrict(b, &s); err != nil {
-		return s, fmt.Errorf("statement: %w", err)
+			s.Type, s.PredicateType, statementType, predicateType)
 	}
 	return s, nil
 }

@@ -1,0 +1,110 @@
+package attesto_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/attesto/attesto"
+
+// arrows lists, per folder, the folders of this module that it may import. A
+// folder that is not listed may not exist: a new one is a decision.
+var arrows = map[string][]string{
+	"":                       {},
+	"evidence":               {},
+	"collectors/host":        {"evidence"},
+	"collectors/dnsbl":       {"evidence", "collectors/host"},
+	"collectors/backup":      {"evidence", "collectors/host"},
+	"collectors/eventlog":    {"evidence", "collectors/host"},
+	"collectors/software":    {"evidence", "collectors/host"},
+	"collectors/health":      {"evidence", "collectors/host"},
+	"collectors":             {"evidence", "collectors/*"},
+	"agent":                  {"evidence", "collectors", "collectors/*"},
+	"cmd/attesto-agent":      {"agent", "evidence"},
+	"server/ledger":          {"evidence"},
+	"server/duties":          {"evidence"},
+	"server/alert":           {"evidence", "server/duties"},
+	"server/store":           {"evidence", "server/ledger", "server/duties", "server/alert"},
+	"server/store/storetest": {"server/store"},
+	"server/web":             {"evidence", "server/ledger", "server/duties", "server/alert", "server/store"},
+	"server":                 {"evidence", "server/*"},
+	"cmd/attesto-server":     {"evidence", "server", "server/*"},
+	"cmd/attesto-verify":     {"evidence", "server/ledger"},
+	"packaging":              {},
+}
+
+// TestImportArrows holds the direction of imports: data flows one way, and the
+// server never imports what runs on hosts.
+func TestImportArrows(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	found := 0
+	for {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&pkg); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found++
+		from := folder(pkg.ImportPath)
+		allowed, known := arrows[from]
+		if !known {
+			t.Errorf("folder %s is not in the table of arrows", from)
+			continue
+		}
+		for _, imp := range pkg.Imports {
+			if !strings.HasPrefix(imp, module) {
+				continue
+			}
+			if to := folder(imp); !permits(allowed, to) {
+				t.Errorf("%s must not import %s", from, to)
+			}
+		}
+	}
+	if found == 0 {
+		t.Fatal("no packages found")
+	}
+}
+
+// TestContractImportsLittle holds evidence to the standard library, x/mod and
+// the DSSE library: other implementations must be able to follow it.
+func TestContractImportsLittle(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "./evidence").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for _, imp := range strings.Fields(string(out)) {
+		first, _, _ := strings.Cut(imp, "/")
+		if strings.Contains(first, ".") && !strings.HasPrefix(imp, "golang.org/x/mod/") &&
+			imp != "github.com/secure-systems-lab/go-securesystemslib/dsse" {
+			t.Errorf("evidence must not import %s", imp)
+		}
+	}
+}
+
+func folder(importPath string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(importPath, module), "/")
+}
+
+func permits(allowed []string, to string) bool {
+	for _, a := range allowed {
+		if prefix, ok := strings.CutSuffix(a, "/*"); ok && strings.HasPrefix(to, prefix+"/") || a == to {
+			return true
+		}
+	}
+	return false
+}
