@@ -109,7 +109,7 @@ func parseCheckpointText(text string) (Head, error) {
 	if err != nil || size < 0 || strconv.FormatInt(size, 10) != lines[1] {
 		return Head{}, fmt.Errorf("checkpoint: size %q", lines[1])
 	}
-	raw, err := decodeBase64(lines[2])
+	raw, err := DecodeBase64(lines[2])
 	if err != nil || len(raw) != tlog.HashSize {
 		return Head{}, fmt.Errorf("checkpoint: root %q", lines[2])
 	}

@@ -40,7 +40,7 @@ func VerifyCosignature(key ed25519.PublicKey, name, line string, signed []byte) 
 	if !ok || !ended {
 		return time.Time{}, errors.New("cosignature: not a line of this witness")
 	}
-	b, err := decodeBase64(encoded)
+	b, err := DecodeBase64(encoded)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("cosignature: %w", err)
 	}

@@ -115,7 +115,7 @@ func (k Keyset) Log(origin string) (TrustedLog, error) {
 	}
 	t := TrustedLog{Origin: origin}
 	for _, s := range k.LogKeys {
-		raw, err := decodeBase64(s)
+		raw, err := DecodeBase64(s)
 		if err != nil {
 			return t, fmt.Errorf("keyset: log key: %w", err)
 		}
@@ -131,7 +131,7 @@ func (k Keyset) Log(origin string) (TrustedLog, error) {
 // ServerKey finds the server's signing key by its id.
 func (k Keyset) ServerKey(id KeyID) (PublicKey, error) {
 	for _, s := range k.ServerKeys {
-		spki, err := decodeBase64(s)
+		spki, err := DecodeBase64(s)
 		if err != nil {
 			return PublicKey{}, fmt.Errorf("keyset: server key: %w", err)
 		}
@@ -185,7 +185,7 @@ func OpenEnrollment(env Envelope) (Enrollment, PublicKey, error) {
 		return Enrollment{}, PublicKey{}, fmt.Errorf("enrollment: %w", err)
 	}
 	e := s.Predicate
-	spki, err := decodeBase64(e.SPKI)
+	spki, err := DecodeBase64(e.SPKI)
 	if err != nil {
 		return e, PublicKey{}, fmt.Errorf("enrollment: key: %w", err)
 	}
@@ -196,7 +196,7 @@ func OpenEnrollment(env Envelope) (Enrollment, PublicKey, error) {
 	if len(s.Subject) != 1 || s.Subject[0].Digest.SHA256 != Sum(spki) {
 		return e, PublicKey{}, errors.New("enrollment: subject is not the key")
 	}
-	witness, err := decodeBase64(e.Witness)
+	witness, err := DecodeBase64(e.Witness)
 	if err != nil {
 		return e, PublicKey{}, fmt.Errorf("enrollment: witness key: %w", err)
 	}

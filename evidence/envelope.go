@@ -56,11 +56,11 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	if len(ej.Signatures) != 1 {
 		return Envelope{}, fmt.Errorf("envelope: %d signatures, want exactly one", len(ej.Signatures))
 	}
-	payload, err := decodeBase64(ej.Payload)
+	payload, err := DecodeBase64(ej.Payload)
 	if err != nil {
 		return Envelope{}, fmt.Errorf("envelope payload: %w", err)
 	}
-	sig, err := decodeBase64(ej.Signatures[0].Sig)
+	sig, err := DecodeBase64(ej.Signatures[0].Sig)
 	if err != nil {
 		return Envelope{}, fmt.Errorf("envelope signature: %w", err)
 	}

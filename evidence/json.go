@@ -181,9 +181,9 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// decodeBase64 accepts only the padded standard encoding with zero trailing
+// DecodeBase64 accepts only the padded standard encoding with zero trailing
 // bits and no line breaks.
-func decodeBase64(s string) ([]byte, error) {
+func DecodeBase64(s string) ([]byte, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil {
 		return nil, fmt.Errorf("base64: %w", err)

@@ -52,7 +52,7 @@ func ParseProof(text []byte) (Proof, error) {
 		return Proof{}, fmt.Errorf("proof: %d hashes, no tree is so high", len(lines)-1)
 	}
 	for _, line := range lines[1:] {
-		raw, err := decodeBase64(line)
+		raw, err := DecodeBase64(line)
 		if err != nil || len(raw) != tlog.HashSize {
 			return Proof{}, fmt.Errorf("proof: line %q is no hash", line)
 		}

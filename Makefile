@@ -1,0 +1,68 @@
+# Everything is a target here; "make help" lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOTOOL    := go tool -modfile=tools/go.mod
+BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+PROGRAMS  := attesto-agent attesto-server attesto-verify
+ON_HOSTS  := ./evidence ./collectors/... ./agent/... ./cmd/attesto-agent ./cmd/attesto-verify
+FUZZTIME  ?= 20s
+# What tests use as real parts, by Debian package.
+TEST_PACKAGES := rbldnsd restic borgbackup postgresql chromium fonts-liberation \
+	systemd-journal-remote logrotate rpm dpkg-dev apt-utils openssl
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+.PHONY: build
+build: ## build the three programs into bin/
+	@mkdir -p bin
+	@for p in $(PROGRAMS); do echo "building bin/$$p"; $(BUILD) -o bin/$$p ./cmd/$$p; done
+
+.PHONY: demo
+demo: build ## provider, customer, agents and board on this host; ARGS="--once --json --keep DIR"
+	@bin/attesto-server demo $(ARGS)
+
+.PHONY: deps
+deps: ## install what the tests need (Debian or Ubuntu)
+	@packaging/scripts/install-packages.sh $(TEST_PACKAGES)
+
+.PHONY: test
+test: deps ## install what tests need, then run all of them with the race detector
+	go vet ./...
+	CI=$${CI:-true} go test -race -timeout 20m ./...
+
+.PHONY: lint
+lint: ## golangci-lint, and govulncheck where its data can be reached
+	$(GOTOOL) golangci-lint run ./...
+	@packaging/scripts/vulnerabilities.sh $(GOTOOL)
+
+.PHONY: cross
+cross: ## build and vet what runs on customers' hosts for the other platforms
+	@for target in windows/amd64 linux/arm64; do echo "vet and build for $$target"; \
+	  export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+	  go vet $(ON_HOSTS); go build -o /dev/null ./cmd/attesto-agent; go build -o /dev/null ./cmd/attesto-verify; done
+
+.PHONY: bench
+bench: ## measure, each figure beside its baseline in the same run
+	go test -run '^$$' -bench . -benchtime 2s ./evidence ./collectors/... ./server/... | grep -vE '^(ok|PASS|goos|goarch|pkg|cpu|\?|testing:)'
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@for pkg in $$(go list ./...); do dir=$$(go list -f '{{.Dir}}' $$pkg); \
+	  for f in $$(cat /dev/null $$dir/*_test.go | grep -oE '^func Fuzz[A-Za-z0-9_]+' | awk '{print $$2}' | sort); do \
+	    echo "$$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) | tail -n 1; done; done
+
+.PHONY: packages
+packages: build ## deb and rpm of agent and server into dist/
+	@mkdir -p dist
+	@for p in agent server; do for form in deb rpm; do \
+	  VERSION="$$(packaging/scripts/package-version.sh '$(VERSION)')" GOARCH="$$(go env GOARCH)" \
+	  $(GOTOOL) nfpm package --config packaging/nfpm/$$p.yaml --packager $$form --target dist/; done; done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist artifacts
