@@ -1,0 +1,126 @@
+// Package storetest gives tests an empty database on each engine.
+package storetest
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Each runs fn as a subtest on SQLite and on PostgreSQL, each time with the DSN
+// of an empty database. PostgreSQL is the server of ATTESTO_TEST_POSTGRES (a DSN
+// whose user may create databases) or, without it, a private one that is started
+// once per test binary from the installed programs and ends with it. Where there
+// is none, the subtest is skipped, under CI=true it fails.
+func Each(t *testing.T, fn func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { fn(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { fn(t, Postgres(t)) })
+}
+
+// SQLite is the DSN of a database file in a temporary folder.
+func SQLite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "attesto.db") }
+
+// Postgres is the DSN of a fresh database, dropped when the test ends.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("ATTESTO_TEST_POSTGRES")
+	if server == "" {
+		var err error
+		if server, err = cluster(); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("ATTESTO_TEST_POSTGRES: %v", err)
+	}
+	name := "attesto_" + evidence.NewID("")
+	admin(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	u.Path = "/" + name
+	return u.String()
+}
+
+func admin(t testing.TB, server, statement string) {
+	t.Helper()
+	db, err := sql.Open("pgx", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(context.Background(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+var cluster = sync.OnceValues(startCluster)
+
+// keeper makes and starts a cluster in $1 with the programs of $2, tells so, and
+// removes it once standard input ends, which it does when the test binary is gone
+// in whatever way.
+const keeper = `
+set -e
+"$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1
+"$2/pg_ctl" -D "$1/data" -w -l "$1/log" -o "-c listen_addresses='' -c unix_socket_directories='$1' -c fsync=off -c max_connections=200" start >>"$1/log" 2>&1
+echo ready
+cat >/dev/null || true
+"$2/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
+rm -rf "$1"
+`
+
+func startCluster() (string, error) {
+	bins, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
+	if err != nil || len(bins) == 0 {
+		return "", fmt.Errorf("no PostgreSQL in /usr/lib/postgresql: install the package postgresql, or set ATTESTO_TEST_POSTGRES")
+	}
+	dir, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return "", err
+	}
+	args := []string{"sh", "-c", keeper, "keeper", dir, filepath.Dir(bins[len(bins)-1])}
+	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
+		if out, err := exec.Command("chown", "postgres:", dir).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("giving %s to the user postgres: %w: %s", dir, err, out)
+		}
+		args = append([]string{"setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = "/"
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", fmt.Errorf("starting PostgreSQL: %w", err)
+	}
+	held = stdin
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != "ready" {
+		text, _ := os.ReadFile(filepath.Join(dir, "log"))
+		return "", fmt.Errorf("starting PostgreSQL: %w: %s", err, text)
+	}
+	return "postgres://postgres@/postgres?host=" + url.QueryEscape(dir), nil
+}
+
+// held keeps the keeper's standard input open for as long as the process lives.
+var held io.Closer
