@@ -124,9 +124,14 @@ func parseVKey(vkey string) (evidence.TrustedLog, error) {
 	if err != nil {
 		return evidence.TrustedLog{}, err
 	}
-	raw, err := evidence.DecodeBase64(vkey[strings.LastIndex(vkey, "+")+1:])
-	if err != nil || len(raw) != 1+ed25519.PublicKeySize {
-		return evidence.TrustedLog{}, fmt.Errorf("not an Ed25519 key: %v", err)
+	_, hashAndKey, _ := strings.Cut(vkey, "+")
+	_, encoded, _ := strings.Cut(hashAndKey, "+")
+	raw, err := evidence.DecodeBase64(encoded)
+	if err != nil {
+		return evidence.TrustedLog{}, err
+	}
+	if len(raw) != 1+ed25519.PublicKeySize {
+		return evidence.TrustedLog{}, fmt.Errorf("a key of %d bytes, want an Ed25519 key", len(raw))
 	}
 	return evidence.TrustedLog{Origin: v.Name(), Keys: []ed25519.PublicKey{raw[1:]}}, nil
 }

@@ -85,7 +85,7 @@ func (h *Host) Glob(pattern string) ([]string, error) {
 // Command is a program to run. It gets no standard input, the C locale, and
 // the agent's environment overlaid with Env.
 type Command struct {
-	Name string   // looked up in PATH
+	Name string // looked up in PATH
 	Args []string
 	Env  []string // "KEY=value"; secrets go here, never into Args
 	Dir  string
