@@ -1,0 +1,174 @@
+// Package ledger keeps one append-only Merkle tree (RFC 6962) per organisation
+// inside the caller's own database transaction: entries, full tiles, the compact
+// range at the right edge, and a signed checkpoint (c2sp.org/tlog-checkpoint). It
+// holds no SQL; Reader and Backend are what it needs of the database.
+package ledger
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// tileHeight and tileWidth are those of C2SP tlog-tiles.
+const (
+	tileHeight = 8
+	tileWidth  = 1 << tileHeight
+)
+
+// State is a log's head with all that an append needs.
+type State struct {
+	ID         string
+	Org        string
+	Origin     string
+	Epoch      int64
+	Size       int64
+	Edge       []tlog.Hash // roots of the full subtrees, left to right
+	Root       tlog.Hash
+	Checkpoint []byte
+	LastTime   evidence.Time // of the newest entry
+}
+
+// Head is what the state's checkpoint says.
+func (s State) Head() evidence.Head {
+	return evidence.Head{Origin: s.Origin, Size: s.Size, Root: s.Root}
+}
+
+// Reader reads a log's tree. It may be asked for anything below the size of a
+// head that was committed once; such rows never change.
+type Reader interface {
+	// LogHashes returns the hashes from (inclusive) to to (exclusive) of a tile
+	// level: leaf hashes at level 0, above it the roots of the full tiles of the
+	// level below.
+	LogHashes(ctx context.Context, log string, level int, from, to int64) ([]tlog.Hash, error)
+	// LogTile returns the 256 hashes of a full tile, one after the other.
+	LogTile(ctx context.Context, log string, level int, n int64) ([]byte, error)
+}
+
+// Backend is one transaction on the database.
+type Backend interface {
+	Reader
+	// LockLog reads the newest log of an organisation and keeps every other
+	// append to it waiting until the transaction ends.
+	LockLog(ctx context.Context, org string) (State, error)
+	// AppendLog writes an append that started at the size next.Size-len(entries).
+	AppendLog(ctx context.Context, next State, entries []Entry, tiles []Tile) error
+}
+
+// Entry is one leaf as it is stored. Signed is the size of the checkpoint that was
+// signed together with it.
+type Entry struct {
+	Index  int64
+	Leaf   tlog.Hash
+	Line   []byte
+	Signed int64
+}
+
+// Tile is a full tile as it is stored.
+type Tile struct {
+	Level int
+	N     int64
+	Root  tlog.Hash
+	Data  []byte
+}
+
+// Log appends to logs and signs their heads.
+type Log struct{ key ed25519.PrivateKey }
+
+// New makes a Log that signs checkpoints with key.
+func New(key ed25519.PrivateKey) *Log { return &Log{key} }
+
+// Start is the state of an empty log with its first signed checkpoint.
+func (l *Log) Start(id, org, origin string, epoch int64) (State, error) {
+	s := State{ID: id, Org: org, Origin: origin, Epoch: epoch, Root: edgeRoot(nil)}
+	var err error
+	s.Checkpoint, err = evidence.SignCheckpoint(l.key, s.Head())
+	return s, err
+}
+
+// Append adds entries to the log whose state LockLog gave in this transaction.
+// It fills in their version and their time, which is now and never before that of
+// the last entry. Nothing of what it returns may leave the server before the
+// transaction has committed.
+func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, entries []evidence.Entry) (State, []Entry, error) {
+	if len(entries) == 0 {
+		return st, nil, errors.New("appending to the log: no entries")
+	}
+	next := st
+	next.Edge = append([]tlog.Hash(nil), st.Edge...)
+	if next.LastTime = evidence.At(now); next.LastTime.Before(st.LastTime.Time) {
+		next.LastTime = st.LastTime
+	}
+	stored := make([]Entry, len(entries))
+	leaves := make([]tlog.Hash, len(entries))
+	for i, e := range entries {
+		e.V, e.Time = 1, next.LastTime
+		line, err := e.Line()
+		if err != nil {
+			return st, nil, err
+		}
+		leaves[i] = evidence.LeafHash(line)
+		stored[i] = Entry{Index: next.Size, Leaf: leaves[i], Line: line, Signed: st.Size + int64(len(entries))}
+		next.Edge = push(next.Edge, next.Size, leaves[i])
+		next.Size++
+	}
+	next.Root = edgeRoot(next.Edge)
+	tiles, err := fullTiles(ctx, b, st.ID, st.Size, leaves)
+	if err != nil {
+		return st, nil, err
+	}
+	if next.Checkpoint, err = evidence.SignCheckpoint(l.key, next.Head()); err != nil {
+		return st, nil, err
+	}
+	if err := b.AppendLog(ctx, next, stored, tiles); err != nil {
+		return st, nil, fmt.Errorf("appending %d entries to log %s at %d: %w", len(entries), st.Origin, st.Size, err)
+	}
+	return next, stored, nil
+}
+
+// fullTiles makes the tiles that became full by leaves, level by level: the
+// roots of new tiles are the new hashes of the level above.
+func fullTiles(ctx context.Context, r Reader, id string, size int64, fresh []tlog.Hash) ([]Tile, error) {
+	var tiles []Tile
+	for level := 0; len(fresh) > 0; level++ {
+		var above []tlog.Hash
+		for n := size / tileWidth; (n+1)*tileWidth <= size+int64(len(fresh)); n++ {
+			first := n * tileWidth
+			hashes := make([]tlog.Hash, 0, tileWidth)
+			if first < size {
+				old, err := r.LogHashes(ctx, id, level, first, size)
+				if err != nil {
+					return nil, fmt.Errorf("reading level %d of the log: %w", level, err)
+				}
+				if int64(len(old)) != size-first {
+					return nil, fmt.Errorf("level %d of the log has %d hashes from %d to %d: run attesto-server check", level, len(old), first, size)
+				}
+				hashes = append(hashes, old...)
+			}
+			from := max(first-size, 0)
+			hashes = append(hashes, fresh[from:from+tileWidth-int64(len(hashes))]...)
+			t := newTile(level, n, hashes)
+			tiles = append(tiles, t)
+			above = append(above, t.Root)
+		}
+		size, fresh = size/tileWidth, above
+	}
+	return tiles, nil
+}
+
+func newTile(level int, n int64, hashes []tlog.Hash) Tile {
+	t := Tile{Level: level, N: n, Data: make([]byte, 0, tileWidth*tlog.HashSize)}
+	var edge []tlog.Hash
+	for i, h := range hashes {
+		t.Data = append(t.Data, h[:]...)
+		edge = push(edge, int64(i), h)
+	}
+	t.Root = edgeRoot(edge)
+	return t
+}
