@@ -190,6 +190,7 @@ CREATE TABLE item (
     org_id   TEXT   NOT NULL,
     agent_id TEXT   NOT NULL,
     kind     TEXT   NOT NULL,
+    log_id   TEXT   NOT NULL,
     idx      BIGINT NOT NULL,
     schema   BIGINT NOT NULL,
     from_at  BIGINT NOT NULL,
@@ -199,10 +200,11 @@ CREATE TABLE item (
     reason   TEXT   NOT NULL,
     facts    BYTEA  NOT NULL,
     detail   BYTEA, -- NULL for none
-    PRIMARY KEY (org_id, agent_id, kind, idx)
+    PRIMARY KEY (org_id, agent_id, kind, log_id, idx)
 );
 CREATE INDEX item_kind ON item (org_id, kind, received);
-CREATE INDEX item_idx ON item (org_id, idx);
+CREATE INDEX item_idx ON item (org_id, log_id, idx);
+CREATE INDEX item_agent ON item (org_id, agent_id, kind, received);
 
 -- part is '' for the duty itself; org_id is the customer whose board it is; due is when it must be judged again
 -- for time alone, 0 for never.

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// The states of an agent. What a forked agent sends is kept and proves nothing
+// until the host is enrolled anew; a revoked one is refused.
+const (
+	AgentActive  = "active"
+	AgentForked  = "forked"
+	AgentRevoked = "revoked"
+)
+
+// Agent is an enrolled host.
+type Agent struct {
+	ID          string
+	Org         string
+	Name        string // host name as stated at enrollment
+	SPKI        []byte
+	Witness     []byte // raw Ed25519 key that cosigns checkpoints
+	Machine     evidence.Digest
+	OS          string
+	Version     string
+	Services    []string
+	PushHash    evidence.Digest
+	State       string
+	Enrolled    time.Time
+	EnrollIndex int64
+	Seq         int64           // of the last accepted record, 0 for none
+	Stmt        evidence.Digest // of the last accepted statement, the enrollment at first
+	Seen        time.Time       // last push
+	Skew        time.Duration   // server time minus agent time at the last fresh record
+	Lost        int64           // runs that it said it had to drop
+}
+
+const agentColumns = `id, org_id, name, spki, witness, machine, os, version, services, push_hash, state,
+	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost`
+
+func scanAgent(row func(...any) error) (Agent, error) {
+	var a Agent
+	var services string
+	var machine, push, stmt []byte
+	var enrolled, seen, skew int64
+	err := row(&a.ID, &a.Org, &a.Name, &a.SPKI, &a.Witness, &machine, &a.OS, &a.Version, &services, &push, &a.State,
+		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost)
+	if err != nil {
+		return a, err
+	}
+	a.Services, a.Enrolled, a.Seen = splitList(services), Time(enrolled), Time(seen)
+	a.Skew = time.Duration(skew) * time.Millisecond
+	a.Machine, a.PushHash, a.Stmt = digest(machine), digest(push), digest(stmt)
+	return a, nil
+}
+
+// digest reads a column of 32 bytes; anything else is the zero digest, which is
+// equal to none that is computed.
+func digest(b []byte) evidence.Digest {
+	var d evidence.Digest
+	if len(b) == len(d) {
+		copy(d[:], b)
+	}
+	return d
+}
+
+// optional is a digest's column where zero stands for none.
+func optional(d evidence.Digest) []byte {
+	if d.IsZero() {
+		return nil
+	}
+	return d[:]
+}
+
+// AddAgent inserts an agent unless its key is enrolled anywhere or its machine is
+// active in its organisation; then it reports false.
+func (t *Tx) AddAgent(ctx context.Context, a Agent) (bool, error) {
+	n, err := t.exec(ctx, "adding an agent", `INSERT INTO agent (`+agentColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+		a.ID, a.Org, a.Name, a.SPKI, a.Witness, optional(a.Machine), a.OS, a.Version, strings.Join(a.Services, ","), a.PushHash[:], a.State,
+		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost)
+	return n == 1, err
+}
+
+// Agent reads one agent; ErrNotFound when there is none.
+func (r Reader) Agent(ctx context.Context, id string) (Agent, error) {
+	return r.oneAgent(ctx, "id", id)
+}
+
+// AgentByPush finds the agent of a push token by the token's SHA-256.
+func (r Reader) AgentByPush(ctx context.Context, hash evidence.Digest) (Agent, error) {
+	return r.oneAgent(ctx, "push_hash", hash[:])
+}
+
+// AgentByKey finds the agent that enrolled with a key.
+func (r Reader) AgentByKey(ctx context.Context, spki []byte) (Agent, error) {
+	return r.oneAgent(ctx, "spki", spki)
+}
+
+func (r Reader) oneAgent(ctx context.Context, column string, value any) (Agent, error) {
+	list, err := all(ctx, r, "reading an agent", `SELECT `+agentColumns+` FROM agent WHERE `+column+` = $1`, []any{value}, scanAgent)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("agent: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Agent{}, err
+	}
+	return list[0], nil
+}
+
+// Agents lists an organisation's agents by name.
+func (r Reader) Agents(ctx context.Context, org string) ([]Agent, error) {
+	return all(ctx, r, "listing agents", `SELECT `+agentColumns+` FROM agent WHERE org_id = $1 ORDER BY name, id`, []any{org}, scanAgent)
+}
+
+// Advance moves an agent on to its last accepted record.
+func (t *Tx) Advance(ctx context.Context, id string, seq int64, stmt evidence.Digest, version string, skew time.Duration, lost int64) error {
+	_, err := t.exec(ctx, "advancing agent "+id,
+		`UPDATE agent SET seq = $2, stmt = $3, version = $4, skew_ms = $5, lost = lost + $6 WHERE id = $1`,
+		id, seq, stmt[:], version, skew.Milliseconds(), lost)
+	return err
+}
+
+// Seen notes that an agent pushed.
+func (t *Tx) Seen(ctx context.Context, id string, at time.Time) error {
+	_, err := t.exec(ctx, "noting a push of agent "+id, `UPDATE agent SET seen = $2 WHERE id = $1 AND seen < $2`, id, Micros(at))
+	return err
+}
+
+// SetAgentState changes an agent's state.
+func (t *Tx) SetAgentState(ctx context.Context, id, state string) error {
+	_, err := t.exec(ctx, "setting the state of agent "+id, `UPDATE agent SET state = $2 WHERE id = $1`, id, state)
+	return err
+}
+
+// SetPush gives an agent another push token, by its SHA-256.
+func (t *Tx) SetPush(ctx context.Context, id string, hash evidence.Digest) error {
+	_, err := t.exec(ctx, "renewing the push token of agent "+id, `UPDATE agent SET push_hash = $2 WHERE id = $1`, id, hash[:])
+	return err
+}

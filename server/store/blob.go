@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Blob is the content that a record names by digest. Data is nil once it was
+// erased.
+type Blob struct {
+	Org    string
+	SHA    evidence.Digest
+	Data   []byte
+	Erased time.Time
+}
+
+// AddBlobs stores blobs of an organisation; those that it has stay as they are.
+func (t *Tx) AddBlobs(ctx context.Context, org string, blobs map[evidence.Digest][]byte) error {
+	for d, data := range blobs {
+		if _, err := t.exec(ctx, "storing a blob", `INSERT INTO blob (org_id, sha, data) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			org, d[:], data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Blob reads a blob; ErrNotFound when it never came.
+func (r Reader) Blob(ctx context.Context, org string, d evidence.Digest) (Blob, error) {
+	b := Blob{Org: org, SHA: d}
+	var erased int64
+	err := r.one(ctx, "reading blob "+d.String(), `SELECT data, erased FROM blob WHERE org_id = $1 AND sha = $2`, []any{org, d[:]}, &b.Data, &erased)
+	b.Erased = Time(erased)
+	return b, err
+}
+
+func (r Reader) addBlob(ctx context.Context, to map[evidence.Digest]Blob, org string, d evidence.Digest) error {
+	if d.IsZero() {
+		return nil
+	}
+	b, err := r.Blob(ctx, org, d)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	to[d] = b
+	return nil
+}
+
+// Want is a blob that a record names and that did not come with it.
+type Want struct {
+	Org, Agent string
+	SHA        evidence.Digest
+	Index      int64 // of the record
+}
+
+// AddWants notes blobs that are to come.
+func (t *Tx) AddWants(ctx context.Context, list []Want) error {
+	for _, w := range list {
+		if _, err := t.exec(ctx, "noting a missing blob", `INSERT INTO blob_want (org_id, agent_id, sha, idx) VALUES ($1, $2, $3, $4)
+			ON CONFLICT DO NOTHING`, w.Org, w.Agent, w.SHA[:], w.Index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Want reads one blob that an agent still owes; ErrNotFound when it owes it not.
+func (r Reader) Want(ctx context.Context, org, agent string, d evidence.Digest) (Want, error) {
+	w := Want{Org: org, Agent: agent, SHA: d}
+	err := r.one(ctx, "reading a missing blob", `SELECT idx FROM blob_want WHERE org_id = $1 AND agent_id = $2 AND sha = $3`,
+		[]any{org, agent, d[:]}, &w.Index)
+	return w, err
+}
+
+// Wants lists the blobs that an organisation's agents owe.
+func (r Reader) Wants(ctx context.Context, org string) ([]Want, error) {
+	return all(ctx, r, "listing missing blobs", `SELECT agent_id, sha, idx FROM blob_want WHERE org_id = $1 ORDER BY idx`, []any{org},
+		func(row func(...any) error) (Want, error) {
+			w := Want{Org: org}
+			var sha []byte
+			err := row(&w.Agent, &sha, &w.Index)
+			w.SHA = digest(sha)
+			return w, err
+		})
+}
+
+// EndWant removes a want once its blob is stored.
+func (t *Tx) EndWant(ctx context.Context, w Want) error {
+	_, err := t.exec(ctx, "ending a missing blob", `DELETE FROM blob_want WHERE org_id = $1 AND agent_id = $2 AND sha = $3`, w.Org, w.Agent, w.SHA[:])
+	return err
+}

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Item is one look of a record. It is an index over envelopes and can be made
+// anew from them.
+type Item struct {
+	Org      string
+	Agent    string
+	Kind     evidence.Kind
+	Log      string
+	Index    int64 // of the log entry
+	Schema   int
+	From, To time.Time
+	Received time.Time
+	Outcome  evidence.Outcome
+	Reason   string
+	Facts    evidence.Digest
+	Detail   evidence.Digest // zero for none
+}
+
+const itemColumns = `org_id, agent_id, kind, log_id, idx, schema, from_at, to_at, received, outcome, reason, facts, detail`
+
+func scanItem(row func(...any) error) (Item, error) {
+	var it Item
+	var outcome string
+	var facts, detail []byte
+	var from, to, received int64
+	err := row(&it.Org, &it.Agent, &it.Kind, &it.Log, &it.Index, &it.Schema, &from, &to, &received, &outcome, &it.Reason, &facts, &detail)
+	if err != nil {
+		return it, err
+	}
+	it.From, it.To, it.Received = Time(from), Time(to), Time(received)
+	it.Facts, it.Detail = digest(facts), digest(detail)
+	return it, it.Outcome.UnmarshalText([]byte(outcome))
+}
+
+// AddItems inserts items.
+func (t *Tx) AddItems(ctx context.Context, list []Item) error {
+	rows := make([][]any, len(list))
+	for i, it := range list {
+		rows[i] = []any{it.Org, it.Agent, string(it.Kind), it.Log, it.Index, int64(it.Schema), Micros(it.From), Micros(it.To), Micros(it.Received),
+			it.Outcome.String(), it.Reason, it.Facts[:], optional(it.Detail)}
+	}
+	return t.insertMany(ctx, `INSERT INTO item (`+itemColumns+`) VALUES `, rows)
+}
+
+// ItemsAt lists the items of the records from an index (inclusive) to another
+// (exclusive).
+func (r Reader) ItemsAt(ctx context.Context, org, log string, from, to int64) ([]Item, error) {
+	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM item
+		WHERE org_id = $1 AND log_id = $2 AND idx >= $3 AND idx < $4 ORDER BY idx, kind`, []any{org, log, from, to}, scanItem)
+}
+
+// ItemsOf lists an agent's items of a kind that were received since, oldest first.
+func (r Reader) ItemsOf(ctx context.Context, org, agent string, kind evidence.Kind, since time.Time, limit int) ([]Item, error) {
+	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM (
+		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 ORDER BY received DESC, idx DESC LIMIT $5
+		) newest ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), int64(limit)}, scanItem)
+}
+
+// CountItems counts an organisation's items by kind.
+func (r Reader) CountItems(ctx context.Context, org string) (map[evidence.Kind]int64, error) {
+	counts := map[evidence.Kind]int64{}
+	err := each(ctx, r, "counting items", `SELECT kind, count(*) FROM item WHERE org_id = $1 GROUP BY kind`, []any{org},
+		func(row func(...any) error) error {
+			var kind evidence.Kind
+			var n int64
+			err := row(&kind, &n)
+			counts[kind] = n
+			return err
+		})
+	return counts, err
+}

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
+)
+
+var (
+	_ ledger.Backend = (*Tx)(nil)
+	_ ledger.Reader  = Reader{}
+)
+
+const logColumns = `id, org_id, origin, epoch, size, edge, root, checkpoint, last_time`
+
+func scanLog(row func(...any) error) (ledger.State, error) {
+	var s ledger.State
+	var edge, root []byte
+	var last int64
+	if err := row(&s.ID, &s.Org, &s.Origin, &s.Epoch, &s.Size, &edge, &root, &s.Checkpoint, &last); err != nil {
+		return s, err
+	}
+	s.Root = tlog.Hash(digest(root))
+	s.LastTime = evidence.At(Time(last))
+	var err error
+	if s.Edge, err = ledger.DecodeEdge(edge, s.Size); err != nil {
+		return s, fmt.Errorf("log %s: %w: run attesto-server check", s.Origin, err)
+	}
+	return s, nil
+}
+
+// AddLog inserts an empty log with its first checkpoint.
+func (t *Tx) AddLog(ctx context.Context, s ledger.State) error {
+	_, err := t.exec(ctx, "adding log "+s.Origin,
+		`INSERT INTO log (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		s.ID, s.Org, s.Origin, s.Epoch, s.Size, ledger.EncodeEdge(s.Edge), s.Root[:], s.Checkpoint, Micros(s.LastTime.Time))
+	if err != nil {
+		return err
+	}
+	return t.addCheckpoint(ctx, s)
+}
+
+func (t *Tx) addCheckpoint(ctx context.Context, s ledger.State) error {
+	_, err := t.exec(ctx, "adding a checkpoint",
+		`INSERT INTO checkpoint (log_id, size, note) VALUES ($1, $2, $3)`, s.ID, s.Size, s.Checkpoint)
+	return err
+}
+
+// Log reads the newest log of an organisation; ErrNotFound when it has none.
+func (r Reader) Log(ctx context.Context, org string) (ledger.State, error) {
+	return oneLog(ctx, r, org, `SELECT `+logColumns+` FROM log WHERE org_id = $1 ORDER BY epoch DESC LIMIT 1`)
+}
+
+// Logs lists all logs.
+func (r Reader) Logs(ctx context.Context) ([]ledger.State, error) {
+	return all(ctx, r, "listing logs", `SELECT `+logColumns+` FROM log ORDER BY origin`, nil, scanLog)
+}
+
+// LockLog reads the newest log of an organisation for an append. Writing the row
+// locks it on both engines until the transaction ends.
+func (t *Tx) LockLog(ctx context.Context, org string) (ledger.State, error) {
+	return oneLog(ctx, t.Reader, org, `UPDATE log SET size = size
+		WHERE org_id = $1 AND epoch = (SELECT max(epoch) FROM log WHERE org_id = $1) RETURNING `+logColumns)
+}
+
+func oneLog(ctx context.Context, r Reader, org, query string) (ledger.State, error) {
+	list, err := all(ctx, r, "reading the log of "+org, query, []any{org}, scanLog)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("log of organisation %s: %w", org, ErrNotFound)
+	}
+	if err != nil {
+		return ledger.State{}, err
+	}
+	return list[0], nil
+}
+
+// AppendLog writes what ledger.Append made.
+func (t *Tx) AppendLog(ctx context.Context, next ledger.State, entries []ledger.Entry, tiles []ledger.Tile) error {
+	rows := make([][]any, len(entries))
+	for i, e := range entries {
+		rows[i] = []any{next.ID, e.Index, e.Leaf[:], e.Line, e.Signed}
+	}
+	if err := t.insertMany(ctx, `INSERT INTO entry (log_id, idx, leaf, body, cp) VALUES `, rows); err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, tile := range tiles {
+		rows = append(rows, []any{next.ID, int64(tile.Level), tile.N, tile.Root[:], tile.Data})
+	}
+	if err := t.insertMany(ctx, `INSERT INTO tile (log_id, level, n, root, data) VALUES `, rows); err != nil {
+		return err
+	}
+	if err := t.addCheckpoint(ctx, next); err != nil {
+		return err
+	}
+	n, err := t.exec(ctx, "moving the head of log "+next.Origin,
+		`UPDATE log SET size = $2, edge = $3, root = $4, checkpoint = $5, last_time = $6 WHERE id = $1 AND size = $7`,
+		next.ID, next.Size, ledger.EncodeEdge(next.Edge), next.Root[:], next.Checkpoint, Micros(next.LastTime.Time), next.Size-int64(len(entries)))
+	if err == nil && n != 1 {
+		err = fmt.Errorf("head of log %s has moved: the append must lock it first", next.Origin)
+	}
+	return err
+}
+
+// maxRows bounds the rows of one INSERT, well below the engines' limits on
+// parameters (65,535 in PostgreSQL, 32,766 in SQLite).
+const maxRows = 256
+
+// insertMany runs INSERT … VALUES with many rows at once.
+func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any) error {
+	for len(rows) > 0 {
+		part := rows[:min(len(rows), maxRows)]
+		rows = rows[len(part):]
+		var b strings.Builder
+		b.WriteString(insert)
+		args := make([]any, 0, len(part)*len(part[0]))
+		for i, row := range part {
+			for j, v := range row {
+				sep := ", "
+				if j == 0 {
+					sep = "("
+					if i > 0 {
+						sep = ", ("
+					}
+				}
+				args = append(args, v)
+				fmt.Fprintf(&b, "%s$%d", sep, len(args))
+			}
+			b.WriteByte(')')
+		}
+		if _, err := t.exec(ctx, strings.TrimSuffix(insert, " VALUES "), b.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LogHashes reads leaf hashes (level 0) or the roots of full tiles.
+func (r Reader) LogHashes(ctx context.Context, log string, level int, from, to int64) ([]tlog.Hash, error) {
+	query, args := `SELECT leaf FROM entry WHERE log_id = $1 AND idx >= $2 AND idx < $3 ORDER BY idx`, []any{log, from, to}
+	if level > 0 {
+		query = `SELECT root FROM tile WHERE log_id = $1 AND n >= $2 AND n < $3 AND level = $4 ORDER BY n`
+		args = append(args, int64(level-1))
+	}
+	return all(ctx, r, "reading hashes of the log", query, args, func(row func(...any) error) (tlog.Hash, error) {
+		var b []byte
+		err := row(&b)
+		return tlog.Hash(digest(b)), err
+	})
+}
+
+// LogTile reads the hashes of a full tile.
+func (r Reader) LogTile(ctx context.Context, log string, level int, n int64) ([]byte, error) {
+	var data []byte
+	err := r.one(ctx, fmt.Sprintf("reading tile %d/%d", level, n),
+		`SELECT data FROM tile WHERE log_id = $1 AND level = $2 AND n = $3`, []any{log, int64(level), n}, &data)
+	return data, err
+}
+
+// Entries reads up to limit entries from an index on.
+func (r Reader) Entries(ctx context.Context, log string, from int64, limit int) ([]ledger.Entry, error) {
+	return all(ctx, r, "reading entries", `SELECT idx, leaf, body, cp FROM entry WHERE log_id = $1 AND idx >= $2 ORDER BY idx LIMIT $3`,
+		[]any{log, from, int64(limit)}, scanEntry)
+}
+
+func scanEntry(row func(...any) error) (ledger.Entry, error) {
+	var e ledger.Entry
+	var leaf []byte
+	err := row(&e.Index, &leaf, &e.Line, &e.Signed)
+	e.Leaf = tlog.Hash(digest(leaf))
+	return e, err
+}
+
+// Checkpoint reads the signed checkpoint of a size; ErrNotFound when none was
+// released at it.
+func (r Reader) Checkpoint(ctx context.Context, log string, size int64) ([]byte, error) {
+	var note []byte
+	err := r.one(ctx, fmt.Sprintf("reading the checkpoint of %d", size),
+		`SELECT note FROM checkpoint WHERE log_id = $1 AND size = $2`, []any{log, size}, &note)
+	return note, err
+}
+
+// Cosignature is a witness's line for a checkpoint.
+type Cosignature struct {
+	Log   string
+	Size  int64
+	Agent string
+	Line  string
+	At    time.Time // as the witness states it
+}
+
+// AddCosignature stores a verified cosignature; one that is known already stays.
+func (t *Tx) AddCosignature(ctx context.Context, c Cosignature) error {
+	_, err := t.exec(ctx, "adding a cosignature", `INSERT INTO cosignature (log_id, size, agent_id, line, at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT DO NOTHING`, c.Log, c.Size, c.Agent, c.Line, Micros(c.At))
+	return err
+}
+
+// Cosignatures lists what witnesses said of a log, from a size on, newest first.
+func (r Reader) Cosignatures(ctx context.Context, log string, from int64, limit int) ([]Cosignature, error) {
+	return all(ctx, r, "reading cosignatures", `SELECT log_id, size, agent_id, line, at FROM cosignature
+		WHERE log_id = $1 AND size >= $2 ORDER BY size DESC, agent_id LIMIT $3`, []any{log, from, int64(limit)},
+		func(row func(...any) error) (Cosignature, error) {
+			var c Cosignature
+			var at int64
+			err := row(&c.Log, &c.Size, &c.Agent, &c.Line, &at)
+			c.At = Time(at)
+			return c, err
+		})
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The kinds of organisation. There is exactly one provider.
+const (
+	Provider = "provider"
+	Customer = "customer"
+)
+
+// Org is an organisation.
+type Org struct {
+	ID       string
+	Kind     string // Provider or Customer
+	Name     string
+	Lang     string // "en" or "it"
+	Zone     string // IANA name; a day is a calendar day there
+	Services []string
+	Created  time.Time
+}
+
+const orgColumns = `id, kind, name, lang, zone, services, created`
+
+func scanOrg(row func(...any) error) (Org, error) {
+	var o Org
+	var services string
+	var created int64
+	err := row(&o.ID, &o.Kind, &o.Name, &o.Lang, &o.Zone, &services, &created)
+	o.Services, o.Created = splitList(services), Time(created)
+	return o, err
+}
+
+// AddOrg inserts an organisation. A second provider is refused by the schema.
+func (t *Tx) AddOrg(ctx context.Context, o Org) error {
+	_, err := t.exec(ctx, fmt.Sprintf("adding organisation %q", o.Name),
+		`INSERT INTO org (`+orgColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		o.ID, o.Kind, o.Name, o.Lang, o.Zone, strings.Join(o.Services, ","), Micros(o.Created))
+	return err
+}
+
+// Org reads one organisation; ErrNotFound when there is none.
+func (r Reader) Org(ctx context.Context, id string) (Org, error) {
+	list, err := all(ctx, r, "reading organisation "+id, `SELECT `+orgColumns+` FROM org WHERE id = $1`, []any{id}, scanOrg)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("organisation %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Org{}, err
+	}
+	return list[0], nil
+}
+
+// Orgs lists all organisations, the provider first, then by name.
+func (r Reader) Orgs(ctx context.Context) ([]Org, error) {
+	return all(ctx, r, "listing organisations", `SELECT `+orgColumns+` FROM org ORDER BY kind DESC, name, id`, nil, scanOrg)
+}
+
+// ProviderOrg reads the provider's organisation; ErrNotFound before it is set up.
+func (r Reader) ProviderOrg(ctx context.Context) (Org, error) {
+	list, err := all(ctx, r, "reading the provider", `SELECT `+orgColumns+` FROM org WHERE kind = 'provider'`, nil, scanOrg)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("provider: %w", ErrNotFound)
+	}
+	if err != nil {
+		return Org{}, err
+	}
+	return list[0], nil
+}
+
+// splitList reads a comma list; nil for the empty one.
+func splitList(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}

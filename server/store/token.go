@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// EnrollToken lets hosts enroll; of its secret only the key of its MAC is kept.
+type EnrollToken struct {
+	ID       string
+	Org      string
+	MACKey   []byte
+	Services []string // of the agents that enroll with it
+	Uses     int64
+	MaxUses  int64
+	Created  time.Time
+	Expires  time.Time
+	Note     string
+}
+
+const enrollTokenColumns = `id, org_id, mac_key, services, uses, max_uses, created, expires, note`
+
+func scanEnrollToken(row func(...any) error) (EnrollToken, error) {
+	var t EnrollToken
+	var services string
+	var created, expires int64
+	err := row(&t.ID, &t.Org, &t.MACKey, &services, &t.Uses, &t.MaxUses, &created, &expires, &t.Note)
+	t.Services, t.Created, t.Expires = splitList(services), Time(created), Time(expires)
+	return t, err
+}
+
+// AddEnrollToken inserts an enrollment token.
+func (t *Tx) AddEnrollToken(ctx context.Context, e EnrollToken) error {
+	_, err := t.exec(ctx, "adding an enrollment token",
+		`INSERT INTO enroll_token (`+enrollTokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		e.ID, e.Org, e.MACKey, strings.Join(e.Services, ","), e.Uses, e.MaxUses, Micros(e.Created), Micros(e.Expires), e.Note)
+	return err
+}
+
+// EnrollToken reads a token, live or not; ErrNotFound when there is none.
+func (r Reader) EnrollToken(ctx context.Context, id string) (EnrollToken, error) {
+	list, err := all(ctx, r, "reading an enrollment token",
+		`SELECT `+enrollTokenColumns+` FROM enroll_token WHERE id = $1`, []any{id}, scanEnrollToken)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("enrollment token %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return EnrollToken{}, err
+	}
+	return list[0], nil
+}
+
+// EnrollTokens lists an organisation's tokens, newest first.
+func (r Reader) EnrollTokens(ctx context.Context, org string) ([]EnrollToken, error) {
+	return all(ctx, r, "listing enrollment tokens",
+		`SELECT `+enrollTokenColumns+` FROM enroll_token WHERE org_id = $1 ORDER BY created DESC, id`, []any{org}, scanEnrollToken)
+}
+
+// UseEnrollToken counts one use of a token that is live at now, in one statement,
+// so that two hosts cannot share the last use. It reports false when the token is
+// used up or expired.
+func (t *Tx) UseEnrollToken(ctx context.Context, id string, now time.Time) (bool, error) {
+	n, err := t.exec(ctx, "using an enrollment token",
+		`UPDATE enroll_token SET uses = uses + 1 WHERE id = $1 AND uses < max_uses AND expires > $2`, id, Micros(now))
+	return n == 1, err
+}
+
+// AddNonce stores a nonce that a host must sign, unless the token has max of
+// them open or the table holds ten thousand; then it reports false. Nonces that
+// expired before now are removed first.
+func (t *Tx) AddNonce(ctx context.Context, nonce, token string, now, expires time.Time, perToken int64) (bool, error) {
+	if _, err := t.exec(ctx, "removing expired nonces", `DELETE FROM enroll_nonce WHERE expires <= $1`, Micros(now)); err != nil {
+		return false, err
+	}
+	n, err := t.exec(ctx, "adding a nonce", `INSERT INTO enroll_nonce (nonce, token_id, expires)
+		SELECT $1, $2, $3
+		WHERE (SELECT count(*) FROM enroll_nonce WHERE token_id = $2) < $4 AND (SELECT count(*) FROM enroll_nonce) < 10000`,
+		nonce, token, Micros(expires), perToken)
+	return n == 1, err
+}
+
+// TakeNonce removes a token's nonce that has not expired; it reports false when
+// there is none.
+func (t *Tx) TakeNonce(ctx context.Context, nonce, token string, now time.Time) (bool, error) {
+	n, err := t.exec(ctx, "taking a nonce",
+		`DELETE FROM enroll_nonce WHERE nonce = $1 AND token_id = $2 AND expires > $3`, nonce, token, Micros(now))
+	return n == 1, err
+}
