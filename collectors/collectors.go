@@ -3,13 +3,16 @@
 package collectors
 
 import (
+	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
 // All returns every collector of this build.
 func All() []host.Spec {
-	return []host.Spec{}
+	return []host.Spec{
+		backup.Spec(),
+	}
 }
 
 // Find returns the spec of a kind.

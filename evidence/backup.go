@@ -52,6 +52,7 @@ const (
 	ReasonTimeout       = "timeout"
 	ReasonBadOutput     = "bad_output"
 	ReasonBadConfig     = "bad_config"  // the job's own settings could not be read
+	ReasonNotListed     = "not_listed"  // nobody asked what the repository holds
 	ReasonFutureTime    = "future_time" // dated after now: not counted; unknown if nothing else is there
 
 	ReasonUnreadSource = "unread_source" // items of the source were not read

@@ -1,0 +1,151 @@
+package backup
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/evidence"
+)
+
+// Format is one form of output, log or file that Parse reads, for support and
+// for tests: what a look would make of it at the moment at.
+type Format struct {
+	Name, Title string
+	Parse       func(data []byte, at time.Time) (host.Look, error)
+}
+
+// Formats lists what this kind can read.
+func Formats() []Format {
+	return []Format{
+		{"restic-snapshots", "restic snapshots --json", explainSnapshots},
+		{"restic-backup", "restic backup, with --json or without, standard error included", explainResticLog},
+		{"restic-check", "restic check, with --json or without, standard error included", explainCheck},
+		{"borg-list", "borg list --json, borgmatic list --json", explainBorg},
+		{"borg-info", "borg info --json, borgmatic info --json", explainBorg},
+		{"borg-create", "borg create --json --log-json, standard error included", explainBorgLog},
+		{"backup-report", "a report of attesto-agent report backup", explainReport},
+	}
+}
+
+func explained(jobs []evidence.BackupJob, detail []JobDetail) (host.Look, error) {
+	f := evidence.Backup{Jobs: jobs}
+	if err := f.Validate(); err != nil {
+		return host.Look{}, err
+	}
+	return host.Look{Facts: f, Detail: Detail{Jobs: detail}}, nil
+}
+
+// explainPoints makes one job of each host and, for restic, set of sources.
+func explainPoints(tool, encryption string, points []Point, now time.Time) (host.Look, error) {
+	l := &look{collector: &collector{h: &host.Host{}}}
+	groups := groupsOf(points, Repository{Tool: tool})
+	var jobs []evidence.BackupJob
+	var detail []JobDetail
+	for _, g := range groups {
+		j := jobOf(l.groupName(tool, g, len(groups)), tool, encryption, g, now, 0)
+		jobs = append(jobs, j)
+		d := JobDetail{Job: j.Job}
+		if len(g) > 0 {
+			d.Host, d.Paths = g[len(g)-1].Host, g[len(g)-1].Paths
+		}
+		detail = append(detail, d)
+	}
+	return explained(jobs, detail)
+}
+
+func explainFault(tool string, f *Fault) (host.Look, error) {
+	j := blankJob(tool, tool)
+	j.Result, j.Reasons = f.Result, []string{f.Reason}
+	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: tool, Message: f.Text}})
+}
+
+// exitError finds the code of restic's exit_error line (since 0.18), 1 if there is none.
+func exitError(data []byte) int {
+	for line := range lines(string(data)) {
+		var rec resticLine
+		if json.Unmarshal([]byte(line), &rec) == nil && rec.Type == "exit_error" {
+			return rec.Code
+		}
+	}
+	return 1
+}
+
+func explainSnapshots(data []byte, now time.Time) (host.Look, error) {
+	points, err := ParseResticSnapshots(data)
+	if err != nil {
+		if f := ResticFault(exitError(data), string(data)); f.Reason != exitReason(toolRestic, 1) {
+			return explainFault(toolRestic, f)
+		}
+		return host.Look{}, err
+	}
+	return explainPoints(toolRestic, "aes256", points, now)
+}
+
+func explainBorg(data []byte, now time.Time) (host.Look, error) {
+	a, err := ParseBorgList(data, time.UTC)
+	if err != nil {
+		if signIn(string(data), borgSigns) != "" {
+			return explainFault(toolBorg, BorgFault(2, string(data)))
+		}
+		return host.Look{}, err
+	}
+	return explainPoints(toolBorg, a.Encryption, a.Points, now)
+}
+
+func explainRun(tool string, run Run, now time.Time) (host.Look, error) {
+	j := blankJob(tool, tool)
+	j.Source, j.Result = evidence.FromReport, evidence.BackupOK
+	applyRun(&j, run, now, 0)
+	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: tool, Message: run.Message}})
+}
+
+func explainResticLog(data []byte, now time.Time) (host.Look, error) {
+	run, err := ParseResticBackup(data, now)
+	if err != nil {
+		return host.Look{}, err
+	}
+	return explainRun(toolRestic, run, now)
+}
+
+func explainBorgLog(data []byte, now time.Time) (host.Look, error) {
+	run, err := ParseBorgCreate(data, now, time.UTC)
+	if err != nil {
+		return host.Look{}, err
+	}
+	return explainRun(toolBorg, run, now)
+}
+
+// explainCheck judges by the words alone: a file holds no exit code.
+func explainCheck(data []byte, now time.Time) (host.Look, error) {
+	exit := 1
+	if bytes.Contains(data, []byte("no errors were found")) || bytes.Contains(data, []byte(`"num_errors":0`)) {
+		exit = 0
+	}
+	c := ParseResticCheck(exit, string(data), string(data))
+	j := blankJob(toolRestic, toolRestic)
+	switch {
+	case c.Result == evidence.BackupFailed:
+		j.Result, j.Reasons = evidence.BackupFailed, []string{evidence.ReasonCorrupt}
+		j.Integrity = evidence.Integrity{Result: c.Result, At: at(now)}
+	case c.Fault != nil && c.Fault.Reason == exitReason(toolRestic, 1):
+		return host.Look{}, errors.New("not the output of restic check: no verdict in it")
+	case c.Fault != nil:
+		j.Reasons = []string{c.Fault.Reason}
+	default:
+		j.Reasons = []string{evidence.ReasonNotListed}
+		j.Integrity = evidence.Integrity{Result: c.Result, At: at(now)}
+	}
+	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: toolRestic, Message: c.Text}})
+}
+
+func explainReport(data []byte, now time.Time) (host.Look, error) {
+	r, err := ParseReport(data)
+	if err != nil {
+		return host.Look{}, err
+	}
+	j := reportedJob(r.Job, []Report{r}, now)
+	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: r.Job, Message: clip(r.Message)}})
+}
