@@ -19,13 +19,11 @@ type Blob struct {
 
 // AddBlobs stores blobs of an organisation; those that it has stay as they are.
 func (t *Tx) AddBlobs(ctx context.Context, org string, blobs map[evidence.Digest][]byte) error {
+	rows := make([][]any, 0, len(blobs))
 	for d, data := range blobs {
-		if _, err := t.exec(ctx, "storing a blob", `INSERT INTO blob (org_id, sha, data) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			org, d[:], data); err != nil {
-			return err
-		}
+		rows = append(rows, []any{org, d[:], data})
 	}
-	return nil
+	return t.insertMany(ctx, `INSERT INTO blob (org_id, sha, data) VALUES `, rows, ` ON CONFLICT DO NOTHING`)
 }
 
 // Blob reads a blob; ErrNotFound when it never came.
@@ -56,14 +54,15 @@ func (r Reader) addBlob(ctx context.Context, to map[evidence.Digest]Blob, org st
 type Want struct {
 	Org, Agent string
 	SHA        evidence.Digest
+	Log        string
 	Index      int64 // of the record
 }
 
 // AddWants notes blobs that are to come.
 func (t *Tx) AddWants(ctx context.Context, list []Want) error {
 	for _, w := range list {
-		if _, err := t.exec(ctx, "noting a missing blob", `INSERT INTO blob_want (org_id, agent_id, sha, idx) VALUES ($1, $2, $3, $4)
-			ON CONFLICT DO NOTHING`, w.Org, w.Agent, w.SHA[:], w.Index); err != nil {
+		if _, err := t.exec(ctx, "noting a missing blob", `INSERT INTO blob_want (org_id, agent_id, sha, log_id, idx)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`, w.Org, w.Agent, w.SHA[:], w.Log, w.Index); err != nil {
 			return err
 		}
 	}
@@ -73,18 +72,18 @@ func (t *Tx) AddWants(ctx context.Context, list []Want) error {
 // Want reads one blob that an agent still owes; ErrNotFound when it owes it not.
 func (r Reader) Want(ctx context.Context, org, agent string, d evidence.Digest) (Want, error) {
 	w := Want{Org: org, Agent: agent, SHA: d}
-	err := r.one(ctx, "reading a missing blob", `SELECT idx FROM blob_want WHERE org_id = $1 AND agent_id = $2 AND sha = $3`,
-		[]any{org, agent, d[:]}, &w.Index)
+	err := r.one(ctx, "reading a missing blob", `SELECT log_id, idx FROM blob_want WHERE org_id = $1 AND agent_id = $2 AND sha = $3`,
+		[]any{org, agent, d[:]}, &w.Log, &w.Index)
 	return w, err
 }
 
 // Wants lists the blobs that an organisation's agents owe.
 func (r Reader) Wants(ctx context.Context, org string) ([]Want, error) {
-	return all(ctx, r, "listing missing blobs", `SELECT agent_id, sha, idx FROM blob_want WHERE org_id = $1 ORDER BY idx`, []any{org},
+	return all(ctx, r, "listing missing blobs", `SELECT agent_id, sha, log_id, idx FROM blob_want WHERE org_id = $1 ORDER BY idx`, []any{org},
 		func(row func(...any) error) (Want, error) {
 			w := Want{Org: org}
 			var sha []byte
-			err := row(&w.Agent, &sha, &w.Index)
+			err := row(&w.Agent, &sha, &w.Log, &w.Index)
 			w.SHA = digest(sha)
 			return w, err
 		})

@@ -112,8 +112,9 @@ func (t *Tx) AppendLog(ctx context.Context, next ledger.State, entries []ledger.
 // parameters (65,535 in PostgreSQL, 32,766 in SQLite).
 const maxRows = 256
 
-// insertMany runs INSERT … VALUES with many rows at once.
-func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any) error {
+// insertMany runs INSERT … VALUES with many rows at once; suffix may say what to
+// do on a conflict.
+func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any, suffix ...string) error {
 	for len(rows) > 0 {
 		part := rows[:min(len(rows), maxRows)]
 		rows = rows[len(part):]
@@ -134,6 +135,7 @@ func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any) error 
 			}
 			b.WriteByte(')')
 		}
+		b.WriteString(strings.Join(suffix, ""))
 		if _, err := t.exec(ctx, strings.TrimSuffix(insert, " VALUES "), b.String(), args...); err != nil {
 			return err
 		}

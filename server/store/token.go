@@ -67,24 +67,42 @@ func (t *Tx) UseEnrollToken(ctx context.Context, id string, now time.Time) (bool
 	return n == 1, err
 }
 
-// AddNonce stores a nonce that a host must sign, unless the token has max of
-// them open or the table holds ten thousand; then it reports false. Nonces that
-// expired before now are removed first.
-func (t *Tx) AddNonce(ctx context.Context, nonce, token string, now, expires time.Time, perToken int64) (bool, error) {
+// Nonce is what a host must sign to enroll.
+type Nonce struct {
+	Nonce   string
+	Token   string
+	Size    int64 // of the log's head that was offered with it
+	Expires time.Time
+}
+
+// AddNonce stores a nonce, unless its token has perToken of them already or the
+// table holds ten thousand; then it reports false. Nonces that expired before now
+// are removed first.
+func (t *Tx) AddNonce(ctx context.Context, n Nonce, now time.Time, perToken int64) (bool, error) {
 	if _, err := t.exec(ctx, "removing expired nonces", `DELETE FROM enroll_nonce WHERE expires <= $1`, Micros(now)); err != nil {
 		return false, err
 	}
-	n, err := t.exec(ctx, "adding a nonce", `INSERT INTO enroll_nonce (nonce, token_id, expires)
-		SELECT $1, $2, $3
-		WHERE (SELECT count(*) FROM enroll_nonce WHERE token_id = $2) < $4 AND (SELECT count(*) FROM enroll_nonce) < 10000`,
-		nonce, token, Micros(expires), perToken)
+	rows, err := t.exec(ctx, "adding a nonce", `INSERT INTO enroll_nonce (nonce, token_id, size, expires)
+		SELECT $1, $2, $3, $4
+		WHERE (SELECT count(*) FROM enroll_nonce WHERE token_id = $2) < $5 AND (SELECT count(*) FROM enroll_nonce) < 10000`,
+		n.Nonce, n.Token, n.Size, Micros(n.Expires), perToken)
+	return rows == 1, err
+}
+
+// UseNonce marks a token's nonce as used; it reports false when the nonce is
+// unknown, used or expired.
+func (t *Tx) UseNonce(ctx context.Context, nonce, token string, now time.Time) (bool, error) {
+	n, err := t.exec(ctx, "using a nonce",
+		`UPDATE enroll_nonce SET used = 1 WHERE nonce = $1 AND token_id = $2 AND used = 0 AND expires > $3`, nonce, token, Micros(now))
 	return n == 1, err
 }
 
-// TakeNonce removes a token's nonce that has not expired; it reports false when
-// there is none.
-func (t *Tx) TakeNonce(ctx context.Context, nonce, token string, now time.Time) (bool, error) {
-	n, err := t.exec(ctx, "taking a nonce",
-		`DELETE FROM enroll_nonce WHERE nonce = $1 AND token_id = $2 AND expires > $3`, nonce, token, Micros(now))
-	return n == 1, err
+// Nonce reads a token's nonce, used or not; ErrNotFound when there is none.
+func (r Reader) Nonce(ctx context.Context, nonce, token string) (Nonce, error) {
+	n := Nonce{Nonce: nonce, Token: token}
+	var expires int64
+	err := r.one(ctx, "reading a nonce", `SELECT size, expires FROM enroll_nonce WHERE nonce = $1 AND token_id = $2`,
+		[]any{nonce, token}, &n.Size, &expires)
+	n.Expires = Time(expires)
+	return n, err
 }

@@ -70,6 +70,8 @@ CREATE TABLE enroll_token (
 CREATE TABLE enroll_nonce (
     nonce    TEXT   NOT NULL PRIMARY KEY,
     token_id TEXT   NOT NULL,
+    size     BIGINT NOT NULL, -- of the log's head that was offered with it
+    used     BIGINT NOT NULL DEFAULT 0,
     expires  BIGINT NOT NULL
 );
 CREATE INDEX enroll_nonce_expires ON enroll_nonce (expires);
@@ -182,6 +184,7 @@ CREATE TABLE blob_want (
     org_id   TEXT   NOT NULL,
     agent_id TEXT   NOT NULL,
     sha      BYTEA  NOT NULL,
+    log_id   TEXT   NOT NULL,
     idx      BIGINT NOT NULL,
     PRIMARY KEY (org_id, agent_id, sha)
 );

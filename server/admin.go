@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/store"
+)
+
+// services are the four of the catalogue: server cloud, web hosting, e-mail
+// (posta elettronica), backup.
+var services = []string{"sc", "wh", "pe", "bk"}
+
+// CheckServices refuses unknown and repeated services.
+func CheckServices(list []string) error {
+	for i, s := range list {
+		if !slices.Contains(services, s) {
+			return fmt.Errorf("service %q: want some of %s", s, strings.Join(services, ","))
+		}
+		if slices.Contains(list[:i], s) {
+			return fmt.Errorf("service %q is named twice", s)
+		}
+	}
+	return nil
+}
+
+// AddOrg makes an organisation with its log and fills in its id. Language and zone
+// default to en and Europe/Rome.
+func (s *Server) AddOrg(ctx context.Context, o store.Org) (store.Org, error) {
+	if o.Lang == "" {
+		o.Lang = "en"
+	}
+	if o.Zone == "" {
+		o.Zone = "Europe/Rome"
+	}
+	if err := checkOrg(o); err != nil {
+		return o, err
+	}
+	o.ID, o.Created = evidence.NewID("o_"), s.now()
+	st, err := s.ledger.Start(evidence.NewID("l_"), o.ID, evidence.Origin(s.id.name, o.ID, 1), 1)
+	if err != nil {
+		return o, err
+	}
+	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if o.Kind == store.Provider {
+			p, err := tx.ProviderOrg(ctx)
+			if err == nil {
+				return fmt.Errorf("there is a provider already: %s (%s); a server has exactly one", p.Name, p.ID)
+			}
+			if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		if err := tx.AddOrg(ctx, o); err != nil {
+			return err
+		}
+		return tx.AddLog(ctx, st)
+	})
+	return o, err
+}
+
+func checkOrg(o store.Org) error {
+	if strings.TrimSpace(o.Name) == "" || len(o.Name) > 200 {
+		return fmt.Errorf("organisation's name %q: want 1 to 200 bytes", clip(o.Name, 40))
+	}
+	if o.Kind != store.Provider && o.Kind != store.Customer {
+		return fmt.Errorf("kind %q: want provider or customer", o.Kind)
+	}
+	if o.Lang != "en" && o.Lang != "it" {
+		return fmt.Errorf("language %q: want en or it", o.Lang)
+	}
+	if _, err := time.LoadLocation(o.Zone); err != nil {
+		return fmt.Errorf("zone %q: want an IANA name, such as Europe/Rome: %w", o.Zone, err)
+	}
+	return CheckServices(o.Services)
+}
+
+// TokenRequest says what an enrollment token is for.
+type TokenRequest struct {
+	Org      string
+	Services []string // that the agents prove; all four when empty
+	Uses     int64
+	TTL      time.Duration
+	Note     string
+}
+
+// maxTTL bounds the life of an enrollment token (EVIDENCE 3: fleet tokens).
+const maxTTL = 7 * 24 * time.Hour
+
+// AddToken makes an enrollment token. Its text is shown once: the server keeps
+// only the key of its MAC.
+func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, error) {
+	if len(q.Services) == 0 {
+		q.Services = slices.Clone(services)
+	}
+	if err := CheckServices(q.Services); err != nil {
+		return evidence.Token{}, err
+	}
+	if q.Uses < 1 || q.Uses > 10_000 {
+		return evidence.Token{}, fmt.Errorf("%d uses: want 1 to 10000", q.Uses)
+	}
+	if q.TTL <= 0 || q.TTL > maxTTL {
+		return evidence.Token{}, fmt.Errorf("life of %s: want more than nothing and at most %s", q.TTL, maxTTL)
+	}
+	if _, err := s.store.Org(ctx, q.Org); err != nil {
+		return evidence.Token{}, err
+	}
+	t := evidence.NewToken(s.keys.Root.Public())
+	mac, err := t.MACKey()
+	if err != nil {
+		return t, fmt.Errorf("deriving the token's key: %w", err)
+	}
+	now := s.now()
+	return t, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return tx.AddEnrollToken(ctx, store.EnrollToken{ID: t.ID, Org: q.Org, MACKey: mac, Services: q.Services, MaxUses: q.Uses,
+			Created: now, Expires: now.Add(q.TTL), Note: clip(q.Note, 200)})
+	})
+}

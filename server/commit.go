@@ -1,0 +1,422 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
+)
+
+const (
+	maxGroup      = 64               // records in one transaction, or one push
+	maxWaiting    = 128              // pushes that wait for one organisation's log
+	commitTimeout = 30 * time.Second // of one transaction
+)
+
+// errWaiting says that too many pushes wait for one log.
+var errWaiting = errors.New("too many pushes wait for the log of this organisation")
+
+// committers holds one committer per organisation: organisations commit side by
+// side, pushes of one organisation that come while it commits share the next
+// transaction (group commit, without waiting for company).
+type committers struct {
+	s    *Server
+	mu   sync.Mutex
+	orgs map[string]*committer
+	wg   sync.WaitGroup
+}
+
+type committer struct {
+	all   *committers
+	org   string
+	mu    sync.Mutex
+	queue []*push
+	runs  bool
+}
+
+func newCommitters(s *Server) *committers { return &committers{s: s, orgs: map[string]*committer{}} }
+
+func (c *committers) of(org string) *committer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one, ok := c.orgs[org]
+	if !ok {
+		one = &committer{all: c, org: org}
+		c.orgs[org] = one
+	}
+	return one
+}
+
+// wait returns once no commit is under way.
+func (c *committers) wait() { c.wg.Wait() }
+
+// do has a push committed. When ctx ends first, the commit goes on; the agent will
+// find its records to be duplicates.
+func (c *committer) do(ctx context.Context, p *push) error {
+	c.mu.Lock()
+	if len(c.queue) >= maxWaiting {
+		c.mu.Unlock()
+		return errWaiting
+	}
+	c.queue = append(c.queue, p)
+	if !c.runs {
+		c.runs = true
+		c.all.wg.Go(func() { c.run(context.WithoutCancel(ctx)) })
+	}
+	c.mu.Unlock()
+	select {
+	case err := <-p.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *committer) run(ctx context.Context) {
+	for {
+		group := c.next()
+		if group == nil {
+			return
+		}
+		c.commit(ctx, group)
+	}
+}
+
+// next takes the pushes of the next transaction off the queue, nil when there are
+// none.
+func (c *committer) next() []*push {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		c.runs = false
+		return nil
+	}
+	n, records := 1, len(c.queue[0].records)
+	for n < len(c.queue) && records+len(c.queue[n].records) <= maxGroup {
+		records += len(c.queue[n].records)
+		n++
+	}
+	group := slices.Clone(c.queue[:n])
+	c.queue = slices.Delete(c.queue, 0, n)
+	return group
+}
+
+// commit stores a group; when that fails, each push gets a transaction of its own,
+// so that one does not keep the others from being stored.
+func (c *committer) commit(ctx context.Context, group []*push) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	err := c.all.s.commit(ctx, c.org, group)
+	if err != nil && len(group) > 1 {
+		c.all.s.log.WarnContext(ctx, "a group of pushes could not be stored, trying each by itself", "org", c.org, "pushes", len(group), "err", err)
+		for _, p := range group {
+			p.done <- c.all.s.commit(ctx, c.org, []*push{p})
+		}
+		return
+	}
+	for _, p := range group {
+		p.done <- err
+	}
+}
+
+// commit runs the one transaction of a group and then makes the receipts. Nothing
+// that it learned is released unless the transaction has committed.
+func (s *Server) commit(ctx context.Context, org string, group []*push) error {
+	var st ledger.State
+	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		a := &appending{s: s, tx: tx, agents: map[string]store.Agent{}, twins: map[*pushed]*pushed{}, blobs: map[evidence.Digest][]byte{}}
+		var err error
+		if a.st, err = tx.LockLog(ctx, org); err != nil {
+			return err
+		}
+		for _, p := range group {
+			if err := a.push(ctx, p); err != nil {
+				return err
+			}
+		}
+		if err := a.write(ctx); err != nil {
+			return err
+		}
+		st = a.st
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var kinds []evidence.Kind
+	for _, p := range group {
+		kinds = append(kinds, p.kinds...)
+	}
+	if slices.Sort(kinds); len(kinds) > 0 {
+		s.accepted(org, slices.Compact(kinds))
+	}
+	return s.receipts(ctx, st, group)
+}
+
+// receipts proves each record of the group under the head that was committed.
+func (s *Server) receipts(ctx context.Context, st ledger.State, group []*push) error {
+	tree := ledger.At(ctx, s.store.Reader, st.ID, st.Size)
+	for _, p := range group {
+		p.answer = evidence.PushAnswer{Checkpoint: string(st.Checkpoint), Results: make([]evidence.PushResult, len(p.records))}
+		if p.known <= st.Size {
+			var err error
+			if p.answer.Consistency, err = tree.Consistency(p.known); err != nil {
+				return err
+			}
+		}
+		for i := range p.records {
+			rec := &p.records[i]
+			if rec.index >= 0 {
+				r, err := tree.Receipt(rec.index, rec.line, st.Checkpoint)
+				if err != nil {
+					return err
+				}
+				rec.result.Entry, rec.result.Proof = string(r.Entry), string(r.Proof)
+			}
+			p.answer.Results[i] = rec.result
+		}
+	}
+	return nil
+}
+
+// appending collects what one transaction writes.
+type appending struct {
+	s      *Server
+	tx     *store.Tx
+	st     ledger.State
+	agents map[string]store.Agent
+	fresh  []fresh
+	twins  map[*pushed]*pushed // a record that came twice, and the one that was accepted
+	blobs  map[evidence.Digest][]byte
+	wants  []store.Want
+}
+
+type fresh struct {
+	push *push
+	rec  *pushed
+}
+
+// push sorts the records of one push into accepted, duplicate and refused. The
+// transaction may run more than once, so it starts from what parsePush left.
+func (a *appending) push(ctx context.Context, p *push) error {
+	p.kinds = nil
+	agent, ok := a.agents[p.agent.ID]
+	if !ok {
+		var err error
+		if agent, err = a.tx.Agent(ctx, p.agent.ID); err != nil {
+			return err
+		}
+	}
+	if err := a.tx.Seen(ctx, agent.ID, p.received); err != nil {
+		return err
+	}
+	c, err := a.s.cosigned(ctx, a.tx.Reader, a.st, p)
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		if err := a.tx.AddCosignature(ctx, *c); err != nil {
+			return err
+		}
+	}
+	for i := range p.records {
+		rec := &p.records[i]
+		if rec.result.Error != nil && rec.index == refusedBefore {
+			continue
+		}
+		if err := a.record(ctx, p, rec, &agent); err != nil {
+			return err
+		}
+	}
+	a.agents[agent.ID] = agent
+	return nil
+}
+
+// refusedBefore marks a record that was refused before the transaction.
+const refusedBefore = -2
+
+// record places one verified record: next in the chain, known already, beside the
+// chain, or too early.
+func (a *appending) record(ctx context.Context, p *push, rec *pushed, agent *store.Agent) error {
+	stated, stmt := rec.verified.Record(), rec.verified.Envelope().StatementDigest()
+	rec.index, rec.line = -1, nil
+	rec.result = evidence.PushResult{Seq: stated.Seq, Status: evidence.StatusRejected}
+	next := uint64(agent.Seq) + 1
+	switch {
+	case agent.State == store.AgentRevoked:
+		rec.result.Error = &evidence.Error{Code: evidence.CodeUnknownAgent, Message: "this agent's key was revoked", Cure: "enroll the host anew with a fresh token"}
+	case p.known > a.st.Size:
+		a.s.log.ErrorContext(ctx, "an agent knows a longer log than this server has: the database was restored from an older copy or rewritten",
+			"agent", agent.ID, "known", p.known, "size", a.st.Size)
+		rec.result.Error = &evidence.Error{Code: evidence.CodeUnavailable,
+			Message: fmt.Sprintf("this agent verified a log of %d entries, the server has %d: its database is older than what it once confirmed", p.known, a.st.Size),
+			Cure:    "keep the agent's spool; the operator must restore the newest copy of the database"}
+	case stated.Seq > next:
+		rec.result.Error = &evidence.Error{Code: evidence.CodeGap, Expect: next,
+			Message: fmt.Sprintf("record %d cannot follow record %d", stated.Seq, agent.Seq), Cure: fmt.Sprintf("send record %d first", next)}
+	case stated.Seq == next && stated.Prev == agent.Stmt:
+		rec.result.Status, rec.result.Missing = evidence.StatusOK, nil
+		agent.Seq, agent.Stmt = int64(stated.Seq), stmt
+		a.fresh = append(a.fresh, fresh{p, rec})
+		return a.missing(ctx, rec)
+	default:
+		return a.knownOrFork(ctx, p, rec, agent)
+	}
+	return nil
+}
+
+// missing notes the blobs that did not come and that the organisation lacks.
+func (a *appending) missing(ctx context.Context, rec *pushed) error {
+	for _, d := range rec.verified.Missing() {
+		_, err := a.tx.Blob(ctx, a.st.Org, d)
+		if errors.Is(err, store.ErrNotFound) {
+			rec.result.Missing = append(rec.result.Missing, d)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knownOrFork answers a record whose number is taken, or that follows another
+// record than the one we have.
+func (a *appending) knownOrFork(ctx context.Context, p *push, rec *pushed, agent *store.Agent) error {
+	stated, stmt := rec.verified.Record(), rec.verified.Envelope().StatementDigest()
+	for _, f := range a.fresh { // twice in one transaction
+		if f.rec.verified.Envelope().StatementDigest() == stmt {
+			rec.result.Status = evidence.StatusDuplicate
+			a.twins[rec] = f.rec
+			return nil
+		}
+	}
+	have, err := a.tx.RecordBySeq(ctx, agent.Org, agent.ID, int64(stated.Seq))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err == nil && have.Stmt == stmt {
+		return a.duplicate(ctx, rec, have)
+	}
+	rec.result.Error = &evidence.Error{Code: evidence.CodeFork, Expect: uint64(agent.Seq) + 1,
+		Message: fmt.Sprintf("record %d does not continue this agent's chain: another record has its place", stated.Seq),
+		Cure:    "two hosts use one key, or this host was restored or cloned: find out which, then enroll the host anew; both records are kept as proof"}
+	if err := a.tx.AddFork(ctx, store.Record{Org: agent.Org, Agent: agent.ID, Seq: int64(stated.Seq), Stmt: stmt,
+		Envelope: rec.verified.Envelope().Bytes(), Received: p.received}); err != nil {
+		return err
+	}
+	if agent.State == store.AgentActive {
+		a.s.log.WarnContext(ctx, "agent's chain has forked", "agent", agent.ID, "seq", stated.Seq)
+		agent.State = store.AgentForked
+		p.kinds = append(p.kinds, kindsOf(stated)...) // what it proves has changed
+		return a.tx.SetAgentState(ctx, agent.ID, store.AgentForked)
+	}
+	return nil
+}
+
+// duplicate answers a record that is in the log: its entry, and its blobs that
+// still lack. Blobs that came along now are taken.
+func (a *appending) duplicate(ctx context.Context, rec *pushed, have store.Record) error {
+	entries, err := a.tx.Entries(ctx, have.Log, have.Index, 1)
+	if err != nil {
+		return err
+	}
+	if have.Log != a.st.ID || len(entries) != 1 || entries[0].Index != have.Index {
+		return fmt.Errorf("entry %d of record %d of agent %s is missing: run attesto-server check", have.Index, have.Seq, have.Agent)
+	}
+	rec.result.Status, rec.index, rec.line = evidence.StatusDuplicate, have.Index, entries[0].Line
+	for d, b := range rec.verified.Blobs() {
+		want, err := a.tx.Want(ctx, have.Org, have.Agent, d)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a.blobs[d] = b
+		if err := a.tx.EndWant(ctx, want); err != nil {
+			return err
+		}
+	}
+	return a.missing(ctx, rec)
+}
+
+// write appends the accepted records to the log and stores them.
+func (a *appending) write(ctx context.Context) error {
+	if len(a.fresh) == 0 {
+		return a.tx.AddBlobs(ctx, a.st.Org, a.blobs)
+	}
+	entries := make([]evidence.Entry, len(a.fresh))
+	for i, f := range a.fresh {
+		stated, env := f.rec.verified.Record(), f.rec.verified.Envelope()
+		entries[i] = evidence.Entry{Type: evidence.EntryEvidence, Agent: stated.Agent, Seq: stated.Seq, Prev: stated.Prev,
+			Stmt: env.StatementDigest(), Env: env.Digest()}
+	}
+	next, stored, err := a.s.ledger.Append(ctx, a.tx, a.st, a.s.now(), entries)
+	if err != nil {
+		return err
+	}
+	a.st = next
+	var records []store.Record
+	var items []store.Item
+	for i, f := range a.fresh {
+		f.rec.index, f.rec.line = stored[i].Index, stored[i].Line
+		rec := recordOf(next, f.rec, stored[i])
+		records = append(records, rec)
+		items = append(items, itemsOf(rec, f.rec.verified.Record())...)
+		for d, b := range f.rec.verified.Blobs() {
+			a.blobs[d] = b
+		}
+		for _, d := range f.rec.result.Missing {
+			a.wants = append(a.wants, store.Want{Org: rec.Org, Agent: rec.Agent, SHA: d, Log: rec.Log, Index: rec.Index})
+		}
+		f.push.kinds = append(f.push.kinds, kindsOf(f.rec.verified.Record())...)
+	}
+	for rec, twin := range a.twins {
+		rec.index, rec.line = twin.index, twin.line
+	}
+	if err := errors.Join(a.tx.AddRecords(ctx, records), a.tx.AddItems(ctx, items), a.tx.AddBlobs(ctx, next.Org, a.blobs),
+		a.tx.AddWants(ctx, a.wants)); err != nil {
+		return err
+	}
+	return a.advance(ctx)
+}
+
+// advance moves each agent on to the last of its accepted records.
+func (a *appending) advance(ctx context.Context) error {
+	last, lost := map[string]evidence.Record{}, map[string]int64{}
+	for _, f := range a.fresh {
+		stated := f.rec.verified.Record()
+		last[stated.Agent] = stated
+		lost[stated.Agent] += int64(stated.Lost)
+	}
+	for id, stated := range last {
+		skew := time.Duration(stated.Clock.ServerDeltaMs) * time.Millisecond
+		if err := a.tx.Advance(ctx, id, int64(stated.Seq), a.agents[id].Stmt, clip(stated.Collector.Version, 64), skew, lost[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func recordOf(st ledger.State, rec *pushed, e ledger.Entry) store.Record {
+	stated, env := rec.verified.Record(), rec.verified.Envelope()
+	return store.Record{Org: stated.Org, Agent: stated.Agent, Seq: int64(stated.Seq), Type: evidence.EntryEvidence, Stmt: env.StatementDigest(),
+		Envelope: env.Bytes(), Log: st.ID, Index: e.Index, Received: st.LastTime.Time}
+}
+
+// itemsOf derives the items' rows from a record and its statement.
+func itemsOf(rec store.Record, stated evidence.Record) []store.Item {
+	items := make([]store.Item, len(stated.Items))
+	for i, it := range stated.Items {
+		items[i] = store.Item{Org: rec.Org, Agent: rec.Agent, Kind: it.Kind, Log: rec.Log, Index: rec.Index, Schema: it.Schema,
+			From: it.From.Time, To: it.To.Time, Received: rec.Received, Outcome: it.Outcome, Reason: it.Reason, Facts: it.Facts, Detail: it.Detail}
+	}
+	return items
+}

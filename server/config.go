@@ -1,0 +1,134 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is the server's configuration file. packaging/conf/attesto-server.yaml
+// explains every key.
+type Config struct {
+	Name      string `yaml:"name"`       // first part of every log's origin; fixed at the first start
+	Listen    string `yaml:"listen"`     // host:port
+	PublicURL string `yaml:"public_url"` // how people and agents reach the server
+	Store     string `yaml:"store"`      // sqlite:PATH or postgres://…
+	Data      string `yaml:"data"`       // folder with keys/
+	TLS       TLS    `yaml:"tls"`
+	SMTP      SMTP   `yaml:"smtp"`
+	Log       Log    `yaml:"log"`
+	Limits    Limits `yaml:"limits"`
+}
+
+// TLS names the server's certificate; empty for plain HTTP on loopback or behind
+// a proxy.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// SMTP is the relay that alert mails go through; no mail without a host.
+type SMTP struct {
+	Host         string `yaml:"host"`
+	Port         int    `yaml:"port"`
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"password_file"`
+	From         string `yaml:"from"`
+	TLS          string `yaml:"tls"` // starttls, tls or none
+}
+
+// Log says what the server tells about itself.
+type Log struct {
+	Level string `yaml:"level"` // debug, info, warn or error
+}
+
+// Limits bound what one agent may ask of the server.
+type Limits struct {
+	PushesPerSecond float64 `yaml:"pushes_per_second"` // on average, per agent
+	PushBurst       int     `yaml:"push_burst"`        // at once, per agent
+}
+
+// DefaultConfig is what an empty file means.
+func DefaultConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:8480",
+		Data:   "/var/lib/attesto-server",
+		Log:    Log{Level: "info"},
+		SMTP:   SMTP{Port: 587, TLS: "starttls"},
+		Limits: Limits{PushesPerSecond: 20, PushBurst: 100},
+	}
+}
+
+// ReadConfig reads a configuration file over the defaults. An unknown key is an
+// error.
+func ReadConfig(path string) (Config, error) {
+	c := DefaultConfig()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if err := decodeConfig(b, &c); err != nil {
+		return c, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func decodeConfig(b []byte, c *Config) error {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// Complete fills in what follows from other settings and refuses what cannot
+// work.
+func (c *Config) Complete() error {
+	if c.Data == "" {
+		return errors.New("data: name the folder that keeps the server's keys")
+	}
+	if c.Store == "" {
+		c.Store = "sqlite:" + strings.TrimSuffix(c.Data, "/") + "/attesto.db"
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen %q: want HOST:PORT, such as 127.0.0.1:8480: %w", c.Listen, err)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("tls: cert and key belong together; set both or none")
+	}
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("public_url %q: want https://HOST", c.PublicURL)
+		}
+		c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	}
+	switch c.SMTP.TLS {
+	case "starttls", "tls", "none":
+	default:
+		return fmt.Errorf("smtp.tls %q: want starttls, tls or none", c.SMTP.TLS)
+	}
+	if c.SMTP.Host != "" && c.SMTP.From == "" {
+		return errors.New("smtp.from: name the address that alert mails come from")
+	}
+	if c.Limits.PushesPerSecond <= 0 || c.Limits.PushBurst <= 0 {
+		return fmt.Errorf("limits: pushes_per_second %g and push_burst %d must both be above 0", c.Limits.PushesPerSecond, c.Limits.PushBurst)
+	}
+	if c.Name != "" && !validName(c.Name) {
+		return fmt.Errorf("name %q: want a host name, such as proof.example.com", c.Name)
+	}
+	return nil
+}
+
+// validName accepts what may stand as the first part of an origin.
+func validName(s string) bool {
+	return len(s) <= 253 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-") == "" && strings.Trim(s, ".-") == s
+}

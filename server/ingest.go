@@ -1,0 +1,288 @@
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
+)
+
+// handleRecords takes a push: cheap checks first, then signatures, all before the
+// transaction; then the chain, within it. Each record has its own answer.
+func (s *Server) handleRecords(w http.ResponseWriter, r *http.Request) {
+	agent, ok := s.authenticate(w, r)
+	if !ok {
+		return
+	}
+	select {
+	case s.busy <- struct{}{}:
+		defer func() { <-s.busy }()
+	default:
+		s.later(w, r, http.StatusServiceUnavailable, 3*time.Second, &evidence.Error{Code: evidence.CodeUnavailable,
+			Message: "too many pushes at once", Cure: "nothing is lost: send it again later"})
+		return
+	}
+	b, ok := s.body(w, r, evidence.MaxBatchBody)
+	if !ok {
+		return
+	}
+	p, refusal := parsePush(b, agent)
+	if refusal != nil {
+		s.refuse(w, r, http.StatusBadRequest, refusal)
+		return
+	}
+	p.received = s.now()
+	if err := s.commits.of(agent.Org).do(r.Context(), p); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	p.answer.Time, p.answer.Version = evidence.At(s.now()), s.version
+	s.answer(w, r, http.StatusOK, p.answer)
+}
+
+// authenticate finds the agent of the push token and holds it to its rate. The
+// token only keeps strangers out; what an agent says is proven by signatures.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (store.Agent, bool) {
+	token := bearer(r)
+	a, err := s.store.AgentByPush(r.Context(), evidence.Sum([]byte(token)))
+	switch {
+	case token == "" || errors.Is(err, store.ErrNotFound):
+		s.refuse(w, r, http.StatusUnauthorized, &evidence.Error{Code: evidence.CodeBadToken, Message: "the push token is not one of this server",
+			Cure: "check the server's address; if the host was never enrolled here, make a token (attesto-server token create) and run attesto-agent enroll"})
+		return a, false
+	case err != nil:
+		s.fail(w, r, err)
+		return a, false
+	case a.State == store.AgentRevoked:
+		s.refuse(w, r, http.StatusForbidden, &evidence.Error{Code: evidence.CodeUnknownAgent, Message: "this agent's key was revoked",
+			Cure: "enroll the host anew with a fresh token"})
+		return a, false
+	}
+	if wait := s.rates.wait(a.ID, s.now()); wait > 0 {
+		s.later(w, r, http.StatusTooManyRequests, wait, &evidence.Error{Code: evidence.CodeRate, Message: "too many requests from this agent",
+			Cure: "nothing is lost: wait as long as Retry-After says, and send more records at once"})
+		return a, false
+	}
+	return a, true
+}
+
+// push is one request on its way through the commit.
+type push struct {
+	agent    store.Agent
+	received time.Time
+	known    int64
+	cosign   string
+	records  []pushed
+	done     chan error
+
+	// filled by the commit
+	kinds  []evidence.Kind // of what it changed
+	answer evidence.PushAnswer
+}
+
+// pushed is one record of a push: verified, or refused with an error.
+type pushed struct {
+	verified evidence.Verified
+	result   evidence.PushResult
+	index    int64 // of its entry; -1 while it has none, refusedBefore once it cannot get one
+	line     []byte
+}
+
+// parsePush reads a push and opens each record by itself, so that a bad one does
+// not keep a good one from being stored.
+func parsePush(b []byte, agent store.Agent) (*push, *evidence.Error) {
+	var body struct {
+		Known   evidence.KnownHead `json:"known"`
+		Cosign  string             `json:"cosign"`
+		Records []json.RawMessage  `json:"records"`
+	}
+	if err := evidence.DecodeWire(b, &body); err != nil {
+		return nil, malformed("the push is no valid JSON of its form: %v", err)
+	}
+	if len(body.Records) > evidence.MaxBatch {
+		return nil, malformed("%d records in one push, at most %d may be", len(body.Records), evidence.MaxBatch)
+	}
+	if body.Known.Size < 0 {
+		return nil, malformed("known.size is %d", body.Known.Size)
+	}
+	key, err := evidence.ParsePublicKey(agent.SPKI)
+	if err != nil {
+		return nil, &evidence.Error{Code: evidence.CodeInternal, Message: "the server's copy of this agent's key is damaged",
+			Cure: "run attesto-server check on the server"}
+	}
+	p := &push{agent: agent, known: body.Known.Size, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
+	for i, raw := range body.Records {
+		p.records[i] = open(raw, agent, key)
+	}
+	return p, nil
+}
+
+func malformed(format string, args ...any) *evidence.Error {
+	return &evidence.Error{Code: evidence.CodeMalformed, Message: clip(fmt.Sprintf(format, args...), maxMessage),
+		Cure: "if agent and server are of the same version, report this with the agent's attesto-agent doctor --json"}
+}
+
+// open verifies one record: form, then signature, then whose it says it is.
+func open(raw []byte, agent store.Agent, key evidence.PublicKey) pushed {
+	p := pushed{index: -1}
+	refuse := func(e *evidence.Error) pushed {
+		p.index, p.result.Status, p.result.Error = refusedBefore, evidence.StatusRejected, e
+		return p
+	}
+	var rec evidence.PushRecord
+	if err := evidence.DecodeWire(raw, &rec); err != nil {
+		return refuse(malformed("record: %v", err))
+	}
+	env, err := evidence.ParseEnvelope([]byte(rec.Envelope))
+	if err != nil {
+		return refuse(malformed("%v", err))
+	}
+	blobs := make(map[evidence.Digest][]byte, len(rec.Blobs))
+	for name, data := range rec.Blobs {
+		d, err := evidence.ParseDigest(name)
+		if err != nil || d.IsZero() {
+			return refuse(malformed("blob %q: its name is no SHA-256", name))
+		}
+		blobs[d] = data
+	}
+	p.verified, err = evidence.Open(env, key, blobs)
+	if errors.Is(err, evidence.ErrSignature) {
+		return refuse(&evidence.Error{Code: evidence.CodeSignature, Message: clip(err.Error(), maxMessage),
+			Cure: "the record was changed after it was signed, or signed with a key that is not this agent's: compare attesto-agent status with the agent's page; restore its key or enroll it anew"})
+	}
+	if err != nil {
+		return refuse(malformed("%v", err))
+	}
+	stated := p.verified.Record()
+	p.result.Seq = stated.Seq
+	if stated.Org != agent.Org || stated.Agent != agent.ID {
+		return refuse(&evidence.Error{Code: evidence.CodeForeign,
+			Message: fmt.Sprintf("the record says it is of agent %s of organisation %s; this token is of agent %s of organisation %s", stated.Agent, stated.Org, agent.ID, agent.Org),
+			Cure:    "give each agent its own state folder; do not copy one from another host"})
+	}
+	return p
+}
+
+// cosigned checks a witness's line for the head that it knows; nil when there is
+// none or it does not hold, which is logged and costs the agent nothing else.
+func (s *Server) cosigned(ctx context.Context, r store.Reader, st ledger.State, p *push) (*store.Cosignature, error) {
+	if p.cosign == "" || p.known == 0 {
+		return nil, nil
+	}
+	note, err := r.Checkpoint(ctx, st.ID, p.known)
+	if errors.Is(err, store.ErrNotFound) {
+		s.log.WarnContext(ctx, "cosignature for a head that was never released", "agent", p.agent.ID, "size", p.known)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	at, err := evidence.VerifyCosignature(ed25519.PublicKey(p.agent.Witness), evidence.WitnessName(st.Origin, p.agent.ID), p.cosign, note)
+	if err != nil {
+		s.log.WarnContext(ctx, "cosignature does not hold", "agent", p.agent.ID, "size", p.known, "err", err)
+		return nil, nil
+	}
+	return &store.Cosignature{Log: st.ID, Size: p.known, Agent: p.agent.ID, Line: p.cosign, At: at}, nil
+}
+
+// kindsOf lists the kinds of a record's items.
+func kindsOf(r evidence.Record) []evidence.Kind {
+	kinds := make([]evidence.Kind, len(r.Items))
+	for i, it := range r.Items {
+		kinds[i] = it.Kind
+	}
+	return kinds
+}
+
+// handleBlob takes a blob that a record named and that did not come with it.
+func (s *Server) handleBlob(w http.ResponseWriter, r *http.Request) {
+	agent, ok := s.authenticate(w, r)
+	if !ok {
+		return
+	}
+	d, err := evidence.ParseDigest(r.PathValue("sha"))
+	if err != nil || d.IsZero() {
+		s.refuse(w, r, http.StatusBadRequest, malformed("blob %q: its name is no SHA-256", clip(r.PathValue("sha"), 80)))
+		return
+	}
+	b, ok := s.body(w, r, evidence.MaxBlob)
+	if !ok {
+		return
+	}
+	kinds, refusal, err := s.storeBlob(r.Context(), agent, d, b)
+	switch {
+	case err != nil:
+		s.fail(w, r, err)
+	case refusal != nil:
+		status := http.StatusBadRequest
+		if refusal.Code == evidence.CodeForeign {
+			status = http.StatusNotFound
+		}
+		s.refuse(w, r, status, refusal)
+	default:
+		if len(kinds) > 0 {
+			s.accepted(agent.Org, kinds)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// storeBlob stores a blob that the agent owes. One that it delivered already is
+// fine; one that none of its records names is refused.
+func (s *Server) storeBlob(ctx context.Context, agent store.Agent, d evidence.Digest, b []byte) (kinds []evidence.Kind, refusal *evidence.Error, err error) {
+	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		kinds, refusal = nil, nil
+		want, err := tx.Want(ctx, agent.Org, agent.ID, d)
+		if errors.Is(err, store.ErrNotFound) {
+			if _, err = tx.Blob(ctx, agent.Org, d); errors.Is(err, store.ErrNotFound) {
+				refusal = &evidence.Error{Code: evidence.CodeForeign, Message: "no record of this agent names this blob as missing",
+					Cure: "push the record first; the answer lists what is missing"}
+				return nil
+			}
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		rec, err := tx.RecordAt(ctx, agent.Org, want.Log, want.Index)
+		if err != nil {
+			return err
+		}
+		it, err := namedBy(rec, d)
+		if err != nil {
+			return err
+		}
+		if err := evidence.CheckBlob(it, d, b); err != nil {
+			refusal = malformed("%v", err)
+			return nil
+		}
+		kinds = []evidence.Kind{it.Kind}
+		return errors.Join(tx.AddBlobs(ctx, agent.Org, map[evidence.Digest][]byte{d: b}), tx.EndWant(ctx, want))
+	})
+	return kinds, refusal, err
+}
+
+// namedBy finds the item of a record that names a blob.
+func namedBy(rec store.Record, d evidence.Digest) (evidence.Item, error) {
+	env, err := evidence.ParseEnvelope(rec.Envelope)
+	if err != nil {
+		return evidence.Item{}, fmt.Errorf("record %d of agent %s is damaged: %w", rec.Seq, rec.Agent, err)
+	}
+	stated, err := evidence.ParseRecord(env.Payload())
+	if err != nil {
+		return evidence.Item{}, fmt.Errorf("record %d of agent %s is damaged: %w", rec.Seq, rec.Agent, err)
+	}
+	i := slices.IndexFunc(stated.Items, func(it evidence.Item) bool { return it.Facts == d || it.Detail == d })
+	if i < 0 {
+		return evidence.Item{}, fmt.Errorf("record %d of agent %s does not name blob %s", rec.Seq, rec.Agent, d)
+	}
+	return stated.Items[i], nil
+}
