@@ -4,6 +4,7 @@ package collectors
 
 import (
 	"github.com/attesto/attesto/collectors/backup"
+	"github.com/attesto/attesto/collectors/dnsbl"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
@@ -11,6 +12,7 @@ import (
 // All returns every collector of this build.
 func All() []host.Spec {
 	return []host.Spec{
+		dnsbl.Spec(),
 		backup.Spec(),
 	}
 }

@@ -32,7 +32,7 @@ const (
 type DNSBLList struct {
 	Zone     string `json:"zone"`   // a key in the zone's name is masked
 	Tier     string `json:"tier"`   // "a" decides alone, "b" decides where the parameter says so, "c" is information
-	Family   string `json:"family"` // "ip4", "ip6", "ip" (both) or "domain"
+	Family   string `json:"family"` // "ip4", "ip6" or "domain": a zone that serves two families stands twice
 	Controls string `json:"controls"`
 	Why      string `json:"why,omitempty"` // when controls did not pass
 }
@@ -49,47 +49,66 @@ type DNSBLAnswer struct {
 	Target string   `json:"target"`
 	Zone   string   `json:"zone"`
 	Result string   `json:"result"`
-	Codes  []string `json:"codes,omitempty"` // A records, such as 127.0.0.2
-	Text   string   `json:"text,omitempty"`  // the list's own TXT reason, cut to 300 bytes
-	Why    string   `json:"why,omitempty"`   // when there was no answer, or what the codes mean
+	Codes  []string `json:"codes,omitempty"`  // A records, such as 127.0.0.2
+	Text   string   `json:"text,omitempty"`   // the list's own TXT reason, cut to 300 bytes
+	Why    string   `json:"why,omitempty"`    // when there was no answer, or what the codes mean
+	Policy bool     `json:"policy,omitempty"` // listed by a policy on address ranges only, not for abuse
 	Millis int64    `json:"millis"`
+}
+
+// DNSBLFamily is the family of a target: "ip4", "ip6" or "domain".
+func DNSBLFamily(target string) string {
+	addr, err := netip.ParseAddr(target)
+	switch {
+	case err != nil:
+		return "domain"
+	case addr.Is4():
+		return "ip4"
+	}
+	return "ip6"
 }
 
 // Kind returns KindDNSBL.
 func (DNSBL) Kind() Kind { return KindDNSBL }
 
 // Validate checks that results and controls are of the known words, that codes
-// are addresses, that every answer names a stated target and list, that no
-// "not listed" stands under a list whose controls did not pass, and that no pair
-// of target and list is missing or double.
+// are addresses, that every pair of a target and a list of its family has
+// exactly one answer and nothing else has one, and that no "not listed" stands
+// under a list whose controls did not pass.
 func (d DNSBL) Validate() error {
-	targets := map[string]bool{}
-	for _, t := range d.Targets {
-		targets[t.Target] = true
-	}
-	lists := map[string]DNSBLList{}
+	lists := map[[2]string]DNSBLList{}
 	for _, l := range d.Lists {
 		switch l.Controls {
 		case ControlsPassed, ControlsFailed, ControlsNoAnswer:
 		default:
 			return fmt.Errorf("list %s: controls %q", l.Zone, l.Controls)
 		}
-		lists[l.Zone] = l
+		key := [2]string{l.Zone, l.Family}
+		if _, twice := lists[key]; twice {
+			return fmt.Errorf("list %s stated twice for %s", l.Zone, l.Family)
+		}
+		lists[key] = l
 	}
-	seen := map[[2]string]bool{}
+	missing := map[[2]string]bool{}
+	for _, t := range d.Targets {
+		for _, l := range d.Lists {
+			if l.Family == DNSBLFamily(t.Target) {
+				missing[[2]string{t.Target, l.Zone}] = true
+			}
+		}
+	}
 	for _, a := range d.Answers {
-		list, ok := lists[a.Zone]
-		if !ok || !targets[a.Target] {
-			return fmt.Errorf("answer for %q on %q, which are not both stated", a.Target, a.Zone)
-		}
 		pair := [2]string{a.Target, a.Zone}
-		if seen[pair] {
-			return fmt.Errorf("two answers for %q on %q", a.Target, a.Zone)
+		if !missing[pair] {
+			return fmt.Errorf("answer for %q on %q: stated twice, or target and list are not both stated", a.Target, a.Zone)
 		}
-		seen[pair] = true
-		if err := a.validate(list); err != nil {
+		delete(missing, pair)
+		if err := a.validate(lists[[2]string{a.Zone, DNSBLFamily(a.Target)}]); err != nil {
 			return err
 		}
+	}
+	for pair := range missing {
+		return fmt.Errorf("no answer stated for %q on %q", pair[0], pair[1])
 	}
 	return nil
 }

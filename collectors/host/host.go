@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,13 +31,29 @@ type Host struct {
 	Run func(ctx context.Context, cmd Command) (Result, error)
 	// Resolvers lists the name servers as host:port; nil: read /etc/resolv.conf.
 	Resolvers []string
+	// Addrs lists the addresses of this host's interfaces.
+	Addrs func() ([]netip.Addr, error)
 	// MachineKey is a secret of this host that never leaves it; it keys pseudonyms.
 	MachineKey []byte
 }
 
 // Real is this machine.
 func Real() *Host {
-	return &Host{Now: time.Now, Run: Exec}
+	return &Host{Now: time.Now, Run: Exec, Addrs: interfaceAddrs}
+}
+
+func interfaceAddrs() ([]netip.Addr, error) {
+	nets, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("listing interfaces: %w", err)
+	}
+	var out []netip.Addr
+	for _, n := range nets {
+		if prefix, err := netip.ParsePrefix(n.String()); err == nil {
+			out = append(out, prefix.Addr().Unmap())
+		}
+	}
+	return out, nil
 }
 
 // Path is the real path behind a path of the host.

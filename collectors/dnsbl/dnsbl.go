@@ -1,0 +1,153 @@
+// Package dnsbl looks up the addresses that mail leaves from on public lists
+// (RFC 5782). Clean is claimed only for a list whose controls passed through the
+// same resolver in the same run.
+package dnsbl
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/evidence"
+)
+
+// Config is the kind's part of the agent's config file.
+type Config struct {
+	// Addresses are looked up besides those that are found, such as the public
+	// address behind which this host sends.
+	Addresses []string `yaml:"addresses"`
+	// Discover looks for outgoing addresses on interfaces and in Postfix's main.cf.
+	Discover bool `yaml:"discover"`
+	// Domains are looked up on lists of domains.
+	Domains []string `yaml:"domains"`
+	// DefaultLists keeps the built-in lists; Lists are added to them, and
+	// replace a built-in one of the same zone.
+	DefaultLists bool   `yaml:"default_lists"`
+	Lists        []List `yaml:"lists"`
+	// Resolvers are asked instead of those in /etc/resolv.conf: address or address:port.
+	Resolvers []string `yaml:"resolvers"`
+	// Deadline bounds a whole look; QueryTimeout one try of a query; Tries counts them.
+	Deadline     time.Duration `yaml:"deadline"`
+	QueryTimeout time.Duration `yaml:"query_timeout"`
+	Tries        int           `yaml:"tries"`
+}
+
+// Spec describes the collector.
+func Spec() host.Spec {
+	return host.Spec{
+		Kind:    evidence.KindDNSBL,
+		Title:   "public blacklists (DNSBL)",
+		OS:      []string{"linux", "windows", "darwin", "freebsd"},
+		Needs:   host.NeedNetwork,
+		Every:   6 * time.Hour,
+		Timeout: time.Minute,
+		New:     newCollector,
+		Detect:  detect,
+	}
+}
+
+type collector struct {
+	cfg   Config
+	lists []List
+	host  *host.Host
+}
+
+func newCollector(decode func(any) error, h *host.Host) (host.Collector, error) {
+	cfg := Config{Discover: true, DefaultLists: true, Deadline: 30 * time.Second, QueryTimeout: 3 * time.Second, Tries: 2}
+	if err := decode(&cfg); err != nil {
+		return nil, err
+	}
+	if cfg.Deadline <= 0 || cfg.QueryTimeout <= 0 || cfg.Tries < 1 || cfg.Tries > 10 {
+		return nil, fmt.Errorf("dnsbl: deadline %v, query_timeout %v and tries %d: want both above 0 and 1 to 10 tries",
+			cfg.Deadline, cfg.QueryTimeout, cfg.Tries)
+	}
+	lists, err := cfg.allLists()
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range cfg.Resolvers {
+		if cfg.Resolvers[i], err = withPort(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkTargets(cfg); err != nil {
+		return nil, err
+	}
+	return &collector{cfg, lists, h}, nil
+}
+
+// Collect asks all lists about all targets at once. A list or a resolver that
+// does not answer is a gap, never an error.
+func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Deadline)
+	defer cancel()
+	targets, gaps := c.targets()
+	resolvers, err := c.resolvers()
+	if err != nil {
+		gaps = append(gaps, evidence.Gap{What: "name servers", Why: err.Error()})
+	}
+	facts := evidence.DNSBL{Resolvers: []string{}, Targets: targets, Lists: []evidence.DNSBLList{}, Answers: []evidence.DNSBLAnswer{}}
+	if len(targets) == 0 {
+		return host.Look{Facts: facts, Gaps: gaps}, nil
+	}
+	r := newRun(c.lists, targets)
+	for _, resolver := range resolvers {
+		facts.Resolvers = append(facts.Resolvers, resolver)
+		a := asker{resolver, c.cfg.QueryTimeout, c.cfg.Tries}
+		if r.ask(ctx, a) > 0 || ctx.Err() != nil {
+			break
+		}
+		gaps = append(gaps, evidence.Gap{What: "name server " + resolver, Why: "answered no query of this run"})
+	}
+	facts.Lists, facts.Answers = r.results()
+	return host.Look{Facts: facts, Gaps: append(gaps, listGaps(facts)...)}, nil
+}
+
+// listGaps names each list that could not be used, once.
+func listGaps(f evidence.DNSBL) []evidence.Gap {
+	var gaps []evidence.Gap
+	for _, l := range f.Lists {
+		if l.Controls != evidence.ControlsPassed {
+			gaps = append(gaps, evidence.Gap{What: "list " + l.Zone + " (" + l.Family + ")", Why: l.Why})
+			continue
+		}
+		for _, a := range f.Answers {
+			if a.Zone == l.Zone && a.Result == evidence.NoAnswer && evidence.DNSBLFamily(a.Target) == l.Family {
+				gaps = append(gaps, evidence.Gap{What: "list " + l.Zone + " for " + a.Target, Why: a.Why})
+			}
+		}
+	}
+	return gaps
+}
+
+func withPort(resolver string) (string, error) {
+	hostPart, port := strings.Trim(resolver, "[]"), "53"
+	if h, p, err := net.SplitHostPort(resolver); err == nil {
+		hostPart, port = h, p
+	}
+	if net.ParseIP(hostPart) == nil {
+		return "", fmt.Errorf("dnsbl: resolver %q: want an IP address, with :port if it is not 53", resolver)
+	}
+	return net.JoinHostPort(hostPart, port), nil
+}
+
+func detect(_ context.Context, h *host.Host) host.Detection {
+	c := collector{cfg: Config{Discover: true}, host: h}
+	targets, _ := c.targets()
+	if len(targets) == 0 {
+		return host.Detection{Missing: []host.Missing{{
+			What: "a public outgoing address: this host has private ones only",
+			Cure: "set collectors.dnsbl.addresses to the address that the outside sees",
+		}}}
+	}
+	names := make([]string, len(targets))
+	for i, t := range targets {
+		names[i] = t.Target
+	}
+	slices.Sort(names)
+	return host.Detection{Useful: true, Found: "outgoing addresses " + strings.Join(names, ", ")}
+}

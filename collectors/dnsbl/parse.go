@@ -1,0 +1,158 @@
+package dnsbl
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// maxText bounds a list's TXT reason in facts, in bytes.
+const maxText = 300
+
+// reply is what a name server answered to one question.
+type reply struct {
+	rcode     int
+	addrs     []netip.Addr
+	text      string
+	truncated bool
+}
+
+// parseReply reads a DNS message (RFC 1035) and checks that it answers the
+// question.
+func parseReply(msg []byte, q question) (reply, error) {
+	var m dns.Msg
+	if err := m.Unpack(msg); err != nil {
+		return reply{}, fmt.Errorf("malformed answer: %w", err)
+	}
+	if !m.Response || len(m.Question) != 1 {
+		return reply{}, errors.New("not an answer to one question")
+	}
+	asked := m.Question[0]
+	if !strings.EqualFold(asked.Name, q.name) || asked.Qtype != q.qtype || asked.Qclass != dns.ClassINET {
+		return reply{}, errors.New("answer to another question")
+	}
+	r := reply{rcode: m.Rcode, truncated: m.Truncated}
+	var text []string
+	for _, rr := range m.Answer {
+		switch rr := rr.(type) {
+		case *dns.A:
+			if addr, ok := netip.AddrFromSlice(rr.A); ok && len(r.addrs) < 32 {
+				r.addrs = append(r.addrs, addr.Unmap())
+			}
+		case *dns.TXT:
+			text = append(text, strings.Join(rr.Txt, ""))
+		}
+	}
+	slices.SortFunc(r.addrs, netip.Addr.Compare)
+	r.addrs = slices.Compact(r.addrs)
+	r.text = cleanText(strings.Join(text, " | "))
+	return r, nil
+}
+
+// cleanText keeps printable characters and cuts at maxText.
+func cleanText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0xfffd || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, " "))
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "")
+	}
+	return strings.TrimSpace(s)
+}
+
+// verdict is the meaning of a reply on a list.
+type verdict struct {
+	result string // evidence.Listed, NotListed or NoAnswer
+	codes  []string
+	why    string
+	policy bool
+}
+
+// judge gives a reply its meaning. Only NXDOMAIN, or an empty answer without
+// error, says "not listed"; only an address in 127.0.0.0/8 that is not a refusal
+// says "listed" (RFC 5782 sections 2.1 and 2.3).
+func (l List) judge(r reply) verdict {
+	switch {
+	case r.rcode == dns.RcodeNameError:
+		return verdict{result: evidence.NotListed}
+	case r.rcode != dns.RcodeSuccess:
+		return verdict{result: evidence.NoAnswer, why: "name server said " + dns.RcodeToString[r.rcode]}
+	case len(r.addrs) == 0 && r.truncated:
+		return verdict{result: evidence.NoAnswer, why: "answer was cut off"}
+	case len(r.addrs) == 0:
+		return verdict{result: evidence.NotListed}
+	}
+	v := verdict{result: evidence.NotListed, policy: true}
+	var why []string
+	for _, addr := range r.addrs {
+		v.codes = append(v.codes, addr.String())
+		if !addr.Is4() || addr.As4()[0] != 127 {
+			return verdict{result: evidence.NoAnswer, codes: v.codes,
+				why: fmt.Sprintf("answered %s, outside 127.0.0.0/8: the resolver rewrites answers, or the list is parked", addr)}
+		}
+		for _, c := range l.meaning(addr) {
+			switch c.Sense {
+			case senseRefused:
+				return verdict{result: evidence.NoAnswer, codes: v.codes, why: fmt.Sprintf("answered %s: %s", addr, c.Text)}
+			case senseListed:
+				v.result, v.policy = evidence.Listed, false
+			case sensePolicy:
+				v.result = evidence.Listed
+			}
+			if c.Text != "" {
+				why = append(why, c.Text)
+			}
+		}
+	}
+	v.policy = v.policy && v.result == evidence.Listed
+	v.why = strings.Join(slices.Compact(why), "; ")
+	return v
+}
+
+// meaning finds what an address in 127.0.0.0/8 says on this list. A code that
+// nobody documented is a listing: the list did list the address.
+func (l List) meaning(addr netip.Addr) []Code {
+	for _, c := range append(slices.Clone(l.Codes), refusals...) {
+		if c.Address == addr.String() {
+			return []Code{c}
+		}
+	}
+	if addr.As4()[1] == 255 && addr.As4()[2] == 255 {
+		return []Code{{Sense: senseRefused, Text: "an error code of the list"}}
+	}
+	var bits []Code
+	for _, c := range l.Codes {
+		if l.Bitmask && c.Bit != 0 && addr.As4()[3]&c.Bit != 0 {
+			bits = append(bits, c)
+		}
+	}
+	if len(bits) > 0 {
+		return bits
+	}
+	return []Code{{Sense: senseListed}}
+}
+
+// judgeControls says whether the list can be believed in this run: its test
+// entry is listed, and what must not be listed is not (RFC 5782 section 5).
+func (l List) judgeControls(positive, negative verdict) (state, why string) {
+	switch {
+	case positive.result == evidence.NoAnswer:
+		return evidence.ControlsNoAnswer, positive.why
+	case negative.result == evidence.NoAnswer:
+		return evidence.ControlsNoAnswer, negative.why
+	case negative.result == evidence.Listed:
+		return evidence.ControlsFailed, "lists its own must-not-be-listed test point: it lists everything, or is dead"
+	case positive.result != evidence.Listed:
+		return evidence.ControlsFailed, "does not list its own test entry: the resolver hides the list, or the list is dead"
+	}
+	return evidence.ControlsPassed, ""
+}

@@ -1,0 +1,168 @@
+package dnsbl
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// run is all that is asked in one look: for each list and family that a target
+// needs, the two controls, and each target.
+type run struct {
+	lists []*listRun
+}
+
+type listRun struct {
+	list               List
+	family             string
+	targets            []string
+	positive, negative verdict
+	verdicts           []verdict // one per target
+	millis             []int64
+	texts              []string
+}
+
+func newRun(lists []List, targets []evidence.DNSBLTarget) *run {
+	r := &run{}
+	for _, l := range lists {
+		for _, family := range l.Families {
+			lr := &listRun{list: l, family: family}
+			for _, t := range targets {
+				if evidence.DNSBLFamily(t.Target) == family {
+					lr.targets = append(lr.targets, t.Target)
+				}
+			}
+			if n := len(lr.targets); n > 0 {
+				lr.verdicts, lr.millis, lr.texts = make([]verdict, n), make([]int64, n), make([]string, n)
+				r.lists = append(r.lists, lr)
+			}
+		}
+	}
+	return r
+}
+
+// slot is where the verdict of one question goes.
+type slot struct {
+	list    *listRun
+	verdict *verdict
+	target  int // -1 for a control
+}
+
+// ask puts all questions to one resolver and counts the replies. The reasons
+// of listings follow in a second round.
+func (r *run) ask(ctx context.Context, a asker) (replies int) {
+	var questions []question
+	var slots []slot
+	add := func(lr *listRun, subject string, v *verdict, target int) {
+		if subject == "" {
+			*v = verdict{result: evidence.NoAnswer, why: "the list has no test entry: clean cannot be told from dead"}
+			return
+		}
+		questions = append(questions, question{queryName(subject, lr.list.queried()), dns.TypeA})
+		slots = append(slots, slot{lr, v, target})
+	}
+	for _, lr := range r.lists {
+		positive, negative := lr.list.controls(lr.family)
+		add(lr, positive, &lr.positive, -1)
+		add(lr, negative, &lr.negative, -1)
+		for i, t := range lr.targets {
+			add(lr, t, &lr.verdicts[i], i)
+		}
+	}
+	for i, ans := range a.ask(ctx, questions) {
+		s := slots[i]
+		if ans.err != nil {
+			*s.verdict = verdict{result: evidence.NoAnswer, why: why(ctx, ans.err)}
+		} else {
+			replies++
+			*s.verdict = s.list.list.judge(ans.reply)
+		}
+		if s.target >= 0 {
+			s.list.millis[s.target] = ans.took.Milliseconds()
+		}
+	}
+	r.askReasons(ctx, a)
+	return replies
+}
+
+func why(ctx context.Context, err error) string {
+	if errors.Is(err, errNoReply) && ctx.Err() != nil {
+		return "no reply before the deadline of the look"
+	}
+	return err.Error()
+}
+
+func (r *run) askReasons(ctx context.Context, a asker) {
+	var questions []question
+	var slots []slot
+	for _, lr := range r.lists {
+		for i, v := range lr.verdicts {
+			if v.result == evidence.Listed {
+				questions = append(questions, question{queryName(lr.targets[i], lr.list.queried()), dns.TypeTXT})
+				slots = append(slots, slot{list: lr, target: i})
+			}
+		}
+	}
+	for i, ans := range a.ask(ctx, questions) {
+		if ans.err == nil {
+			slots[i].list.texts[slots[i].target] = slots[i].list.withoutKey(ans.reply.text)
+		}
+	}
+}
+
+// withoutKey masks the list's key in a text that the list itself sent.
+func (lr *listRun) withoutKey(text string) string {
+	if lr.list.Key == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, lr.list.Key, "key")
+}
+
+// results turns the run into facts: a target on a list that cannot be believed has
+// no answer, whatever was said.
+func (r *run) results() ([]evidence.DNSBLList, []evidence.DNSBLAnswer) {
+	lists, answers := []evidence.DNSBLList{}, []evidence.DNSBLAnswer{}
+	for _, lr := range r.lists {
+		state, whyNot := lr.list.judgeControls(lr.positive, lr.negative)
+		lists = append(lists, evidence.DNSBLList{Zone: lr.list.shown(), Tier: lr.list.Tier, Family: lr.family, Controls: state, Why: whyNot})
+		for i, t := range lr.targets {
+			v := lr.verdicts[i]
+			ans := evidence.DNSBLAnswer{Target: t, Zone: lr.list.shown(), Result: v.result, Codes: v.codes, Text: lr.texts[i],
+				Why: v.why, Policy: v.policy, Millis: lr.millis[i]}
+			if state != evidence.ControlsPassed && v.result != evidence.NoAnswer {
+				ans = evidence.DNSBLAnswer{Target: t, Zone: ans.Zone, Result: evidence.NoAnswer, Codes: v.codes, Why: whyNot, Millis: ans.Millis}
+			}
+			answers = append(answers, ans)
+		}
+	}
+	return lists, answers
+}
+
+// queryName is the name under which a subject stands in a zone: octets
+// reversed (RFC 5782 section 2.1), nibbles reversed (section 2.4), or the
+// domain itself (section 2.3).
+func queryName(subject, zone string) string {
+	addr, err := netip.ParseAddr(subject)
+	if err != nil {
+		return dns.Fqdn(subject + "." + zone)
+	}
+	var labels []string
+	if addr.Is4() {
+		for _, b := range addr.As4() {
+			labels = append(labels, itoa(b))
+		}
+	} else {
+		const hex = "0123456789abcdef"
+		for _, b := range addr.As16() {
+			labels = append(labels, hex[b>>4:b>>4+1], hex[b&15:b&15+1])
+		}
+	}
+	slices.Reverse(labels)
+	return dns.Fqdn(strings.Join(labels, ".") + "." + zone)
+}
