@@ -159,7 +159,11 @@ func (l *look) addReported() {
 	slices.Sort(names)
 	for _, name := range names {
 		list := l.reports[name]
-		l.jobs = append(l.jobs, reportedJob(name, list, l.now))
+		j, err := sound(reportedJob(name, list, l.now))
+		if err != nil {
+			l.gaps = append(l.gaps, evidence.Gap{What: "job " + name, Why: "its reports cannot be: " + err.Error()})
+		}
+		l.jobs = append(l.jobs, j)
 		l.detail.Jobs = append(l.detail.Jobs, JobDetail{Job: name, Message: clip(list[len(list)-1].Message)})
 	}
 }

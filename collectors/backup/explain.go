@@ -31,11 +31,14 @@ func Formats() []Format {
 }
 
 func explained(jobs []evidence.BackupJob, detail []JobDetail) (host.Look, error) {
-	f := evidence.Backup{Jobs: jobs}
-	if err := f.Validate(); err != nil {
-		return host.Look{}, err
+	var gaps []evidence.Gap
+	for i := range jobs {
+		var err error
+		if jobs[i], err = sound(jobs[i]); err != nil {
+			gaps = append(gaps, evidence.Gap{What: "job " + jobs[i].Job, Why: "the tool's answer cannot be: " + err.Error()})
+		}
 	}
-	return host.Look{Facts: f, Detail: Detail{Jobs: detail}}, nil
+	return host.Look{Facts: evidence.Backup{Jobs: jobs}, Detail: Detail{Jobs: detail}, Gaps: gaps}, nil
 }
 
 // explainPoints makes one job of each host and, for restic, set of sources.

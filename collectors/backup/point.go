@@ -99,6 +99,19 @@ func describeNewest(j *evidence.BackupJob, newest Point) {
 	j.CoversRoot = slices.ContainsFunc(newest.Paths, isRoot)
 }
 
+// sound lets a job through that keeps the rules of its kind. One that does not
+// was made of an impossible answer (a negative count, a time before 1970): one
+// tool's nonsense must not cost the facts of the others.
+func sound(j evidence.BackupJob) (evidence.BackupJob, error) {
+	err := evidence.Backup{Jobs: []evidence.BackupJob{j}}.Validate()
+	if err == nil {
+		return j, nil
+	}
+	b := blankJob(j.Job, j.Tool)
+	b.Reasons = []string{evidence.ReasonBadOutput}
+	return b, err
+}
+
 // isRoot tells whether a source path is the root of a file system: "/", or a
 // Windows drive such as "C:\".
 func isRoot(path string) bool {
@@ -188,8 +201,9 @@ func daysOf(usable []Point) []evidence.BackupDay {
 	return days[max(0, len(days)-maxDays):]
 }
 
+// at is a time as facts hold it: none for one that is not known or cannot be.
 func at(t time.Time) *evidence.Time {
-	if t.IsZero() {
+	if y := t.UTC().Year(); y < 1970 || y > 9998 {
 		return nil
 	}
 	v := evidence.At(t)

@@ -243,6 +243,10 @@ func (l *look) finish(s *state, j evidence.BackupJob, d JobDetail, alone bool) {
 			d.Message = m
 		}
 	}
+	j, err := sound(j)
+	if err != nil {
+		l.gaps = append(l.gaps, evidence.Gap{What: "job " + j.Job, Why: "the tool's answer cannot be: " + err.Error()})
+	}
 	d.Job, d.Repository, d.Settings = j.Job, shownLocation(s.set.location), s.cfg.found
 	l.jobs = append(l.jobs, j)
 	l.detail.Jobs = append(l.detail.Jobs, d)
