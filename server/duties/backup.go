@@ -1,0 +1,157 @@
+package duties
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// backupCheck judges each job by the newest look: its result, how old its newest
+// restorable point is, and, where the duty asks for it, how far back its restore
+// points reach. An exit code is never enough: what counts is what could be
+// restored.
+var backupCheck = check{
+	kind:     evidence.KindBackup,
+	params:   []string{"fresh", "interval", "grace", "retention"},
+	facts:    pruneWindow,
+	thin:     true,
+	optional: true,
+	judge:    judgeBackup,
+}
+
+// pruneWindow is how far back looks are compared to see restore points removed: a
+// little over a week, as pruning is at least weekly as a rule.
+const pruneWindow = 8 * 24 * time.Hour
+
+func judgeBackup(h host) []AssetFinding {
+	facts, gaps, err := decode[evidence.Backup](h)
+	if err != nil {
+		return h.unreadable(err)
+	}
+	var found []AssetFinding
+	for _, j := range facts.Jobs {
+		found = append(found, backupJob{h, j}.judge())
+	}
+	// A gap on a job that is stated shows in the job's own result.
+	gaps = slices.DeleteFunc(gaps, func(g evidence.Gap) bool {
+		return slices.ContainsFunc(facts.Jobs, func(j evidence.BackupJob) bool { return g.What == "job "+j.Job })
+	})
+	switch {
+	case len(gaps) > 0:
+		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
+	case len(facts.Jobs) == 0:
+		found = append(found, h.find(Unproven, "", say("backup_no_jobs", "host", h.agent.Name)))
+	}
+	return found
+}
+
+type backupJob struct {
+	host
+	job evidence.BackupJob
+}
+
+func (b backupJob) say(v Verdict, key string, pairs ...any) AssetFinding {
+	args := append([]any{"host", b.agent.Name, "job", b.job.Job, "reason_codes", strings.Join(b.job.Reasons, ",")}, pairs...)
+	return b.find(v, b.job.Job, say(key, args...))
+}
+
+func (b backupJob) judge() AssetFinding {
+	j := b.job
+	switch {
+	case j.Result == evidence.BackupFailed:
+		return b.say(Breached, "backup_failed", "at", b.moment(j.LastEnd))
+	case j.Integrity.Result == evidence.BackupFailed:
+		return b.say(Breached, "backup_corrupt", "at", b.moment(j.Integrity.At))
+	case j.Result == evidence.BackupWarning:
+		return b.say(Breached, "backup_warning", "at", b.moment(j.LastEnd))
+	case j.Result != evidence.BackupOK:
+		return b.say(Unproven, "backup_unknown")
+	}
+	newest, restorable := b.newestPoint()
+	interval := b.duration("interval")
+	if j.ExpectedMinutes > 0 {
+		interval = time.Duration(j.ExpectedMinutes) * time.Minute
+	}
+	limit := interval + b.duration("grace")
+	switch {
+	case newest.IsZero():
+		return b.say(Unproven, "backup_no_point")
+	case b.at.Sub(newest) > limit:
+		return b.say(Breached, "backup_old", "at", b.clock(newest), "limit", hours(limit))
+	}
+	if f := b.retention(); f != nil {
+		return *f
+	}
+	key := "backup_good"
+	if !restorable {
+		key = "backup_reported"
+	}
+	f := b.say(Fulfilled, key, "at", b.clock(newest), "points", j.Points)
+	f.Due = soonest(f.Due, newest.Add(limit))
+	return f
+}
+
+// newestPoint is when the newest restorable point was made. A job that only
+// reports its results has none; then the end of its last good run counts.
+func (b backupJob) newestPoint() (at time.Time, restorable bool) {
+	switch j := b.job; {
+	case j.NewestRestorable != nil:
+		return b.local(j.NewestRestorable.Time), true
+	case j.Source == evidence.FromReport && j.LastSuccess != nil:
+		return b.local(j.LastSuccess.Time), false
+	}
+	return time.Time{}, false
+}
+
+// retention judges how far back the restore points reach, nil when far enough.
+// A job whose oldest point is younger than the term is building, unless points
+// younger than the term are seen to be removed.
+func (b backupJob) retention() *AssetFinding {
+	days := int(b.number("retention"))
+	if days == 0 {
+		return nil
+	}
+	if b.job.OldestRestorable == nil {
+		f := b.say(Unproven, "retention_unknown", "days", days)
+		return &f
+	}
+	oldest := b.local(b.job.OldestRestorable.Time)
+	have := int(b.at.Sub(oldest) / (24 * time.Hour))
+	args := []any{"have", have, "days", days, "at", b.clock(oldest)}
+	if have < days {
+		f := b.say(Unproven, "retention_building", args...)
+		if b.removed(oldest) {
+			f = b.say(Breached, "retention_short", args...)
+		}
+		return &f
+	}
+	if slices.Contains(b.job.Reasons, evidence.ReasonHole) {
+		f := b.say(Breached, "retention_hole", "days", days)
+		return &f
+	}
+	return nil
+}
+
+// removed reports whether an earlier look saw an older restore point than there
+// is now.
+func (b backupJob) removed(oldest time.Time) bool {
+	_, facts := usable[evidence.Backup](b.host, b.at.Add(-pruneWindow))
+	for _, f := range facts {
+		for _, j := range f.Jobs {
+			if j.Job == b.job.Job && j.OldestRestorable != nil && oldest.Sub(b.local(j.OldestRestorable.Time)) > time.Hour {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// moment writes a time that may be unknown.
+func (b backupJob) moment(t *evidence.Time) string {
+	if t == nil {
+		return "?"
+	}
+	return b.clock(b.local(t.Time))
+}

@@ -1,0 +1,357 @@
+package duties
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+//go:embed catalogue/*.yaml
+var builtin embed.FS
+
+// services are the services in the order of the board, with the file of each.
+var services = [...]string{"sc", "wh", "pe", "bk"}
+
+// Catalogue is the list of duties with their texts.
+type Catalogue struct {
+	duties []Duty
+	byID   map[string]int
+	words  map[string]wordings
+}
+
+type dutyFile struct {
+	ID      string            `yaml:"id"`
+	Title   Text              `yaml:"title"`
+	Cadence string            `yaml:"cadence"`
+	Parts   []string          `yaml:"parts"`
+	Any     bool              `yaml:"any"`
+	Set     map[string]Params `yaml:"set"`
+}
+
+type checksFile struct {
+	Services map[string]Text        `yaml:"services"`
+	Proofs   map[string]proofFile   `yaml:"proofs"`
+	Cadences map[string]cadenceFile `yaml:"cadences"`
+	Checks   map[string]checkFile   `yaml:"checks"`
+}
+
+type proofFile struct {
+	Title  Text             `yaml:"title"`
+	Params map[string]Param `yaml:"params"`
+}
+
+type cadenceFile struct {
+	Every string `yaml:"every"`
+	EN    string `yaml:"en"`
+	IT    string `yaml:"it"`
+}
+
+type checkFile struct {
+	Title  Text             `yaml:"title"`
+	Params map[string]Param `yaml:"params"`
+}
+
+// Builtin reads and validates the catalogue that is built in.
+func Builtin() (*Catalogue, error) {
+	dir, err := fs.Sub(builtin, "catalogue")
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
+	}
+	return Read(dir)
+}
+
+// Read reads and validates a catalogue from a folder. Its error names file, duty
+// and what is wrong.
+func Read(dir fs.FS) (*Catalogue, error) {
+	c := &Catalogue{byID: map[string]int{}, words: map[string]wordings{}}
+	var checks checksFile
+	if err := readYAML(dir, "checks.yaml", &checks); err != nil {
+		return nil, err
+	}
+	if err := checks.validate(); err != nil {
+		return nil, fmt.Errorf("checks.yaml: %w", err)
+	}
+	for _, service := range services {
+		name := service + ".yaml"
+		var list []dutyFile
+		if err := readYAML(dir, name, &list); err != nil {
+			return nil, err
+		}
+		for _, d := range list {
+			duty, err := checks.duty(service, d)
+			if err != nil {
+				return nil, fmt.Errorf("%s: duty %s: %w", name, d.ID, err)
+			}
+			if _, twice := c.byID[d.ID]; twice {
+				return nil, fmt.Errorf("%s: duty %s stated twice", name, d.ID)
+			}
+			c.byID[d.ID] = len(c.duties)
+			c.duties = append(c.duties, duty)
+		}
+	}
+	if err := c.readFamilies(dir); err != nil {
+		return nil, fmt.Errorf("families.yaml: %w", err)
+	}
+	if err := c.readWords(dir); err != nil {
+		return nil, err
+	}
+	return c, c.unused(checks)
+}
+
+func readYAML(dir fs.FS, name string, to any) error {
+	b, err := fs.ReadFile(dir, name)
+	if err != nil {
+		return fmt.Errorf("reading the catalogue: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(to); err != nil {
+		return fmt.Errorf("reading the catalogue: %s: %w", name, err)
+	}
+	return nil
+}
+
+func (f checksFile) validate() error {
+	for name := range checks {
+		if _, ok := f.Checks[name]; !ok {
+			return fmt.Errorf("check %s is built in but not described", name)
+		}
+	}
+	for name, c := range f.Checks {
+		if c.Title.EN == "" || c.Title.IT == "" {
+			return fmt.Errorf("check %s: title is missing in one language", name)
+		}
+		var want []string
+		if code, ok := checks[name]; ok {
+			want = code.params
+		}
+		if err := validateParams(c.Params, want); err != nil {
+			return fmt.Errorf("check %s: %w", name, err)
+		}
+	}
+	for _, name := range []string{ProofReview, ProofWorkflow, ProofAttestation} {
+		p, ok := f.Proofs[name]
+		if !ok || p.Title.EN == "" || p.Title.IT == "" {
+			return fmt.Errorf("proof %s: title is missing in one language", name)
+		}
+		var want []string
+		if name == ProofReview {
+			want = reviewParams
+		}
+		if err := validateParams(p.Params, want); err != nil {
+			return fmt.Errorf("proof %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// validateParams holds the described parameters to those that the code reads.
+func validateParams(have map[string]Param, want []string) error {
+	names := slices.Sorted(maps.Keys(have))
+	if !slices.Equal(names, slices.Sorted(slices.Values(want))) {
+		return fmt.Errorf("parameters %v, the code reads %v", names, want)
+	}
+	for name, p := range have {
+		if err := p.validate(); err != nil {
+			return fmt.Errorf("parameter %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (f checksFile) duty(service string, d dutyFile) (Duty, error) {
+	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
+	prefix := strings.ToUpper(service) + "-"
+	switch {
+	case strings.HasPrefix(d.ID, prefix+"P"):
+		out.Party = Provider
+	case strings.HasPrefix(d.ID, prefix+"C"):
+		out.Party = Customer
+	default:
+		return out, fmt.Errorf("an id of this file starts with %sP or %sC", prefix, prefix)
+	}
+	if d.Title.EN == "" || d.Title.IT == "" {
+		return out, errors.New("title is missing in one language")
+	}
+	cadence, ok := f.Cadences[d.Cadence]
+	if !ok || cadence.EN == "" || cadence.IT == "" {
+		return out, fmt.Errorf("cadence %q is not described in both languages", d.Cadence)
+	}
+	out.CadenceText = Text{EN: cadence.EN, IT: cadence.IT}
+	if cadence.Every != "" {
+		var err error
+		if out.Every, err = time.ParseDuration(cadence.Every); err != nil {
+			return out, fmt.Errorf("cadence %q: %w", d.Cadence, err)
+		}
+	}
+	if len(d.Parts) == 0 {
+		return out, errors.New("no parts")
+	}
+	for _, text := range d.Parts {
+		p, err := f.part(text)
+		if err != nil {
+			return out, err
+		}
+		if slices.ContainsFunc(out.Parts, func(q Part) bool { return q.Name == p.Name }) {
+			return out, fmt.Errorf("part %s stated twice", p.Name)
+		}
+		if err := p.override(d.Set[p.Name]); err != nil {
+			return out, fmt.Errorf("part %s: %w", p.Name, err)
+		}
+		delete(d.Set, p.Name)
+		out.Parts = append(out.Parts, p)
+	}
+	for name := range d.Set {
+		return out, fmt.Errorf("set: there is no part %s", name)
+	}
+	return out, nil
+}
+
+func (f checksFile) part(text string) (Part, error) {
+	if name, ok := strings.CutPrefix(text, ProofCheck+" "); ok {
+		described, ok := f.Checks[name]
+		if !ok {
+			return Part{}, fmt.Errorf("check %q does not exist", name)
+		}
+		code, judged := checks[name]
+		p := Part{Name: name, Proof: ProofCheck, Check: name, Title: described.Title, Params: maps.Clone(described.Params), Judged: judged}
+		if judged {
+			p.Kinds = []evidence.Kind{code.kind}
+		}
+		return p, nil
+	}
+	proof, ok := f.Proofs[text]
+	if !ok {
+		return Part{}, fmt.Errorf("part %q: want \"check NAME\", review, workflow or attestation", text)
+	}
+	return Part{Name: text, Proof: text, Title: proof.Title, Params: maps.Clone(proof.Params), Judged: text == ProofReview}, nil
+}
+
+// override gives parameters the defaults that a duty names.
+func (p Part) override(set Params) error {
+	for name, v := range set {
+		param, ok := p.Params[name]
+		if !ok {
+			return fmt.Errorf("set: there is no parameter %s", name)
+		}
+		if err := param.Allows(v); err != nil {
+			return fmt.Errorf("set: %s: %w", name, err)
+		}
+		param.Default = v
+		p.Params[name] = param
+	}
+	return nil
+}
+
+// readFamilies gives each duty its family: every duty has exactly one.
+func (c *Catalogue) readFamilies(dir fs.FS) error {
+	var list []Family
+	if err := readYAML(dir, "families.yaml", &list); err != nil {
+		return err
+	}
+	for _, f := range list {
+		if f.ID == "" || f.Title.EN == "" || f.Title.IT == "" {
+			return fmt.Errorf("family %q: id or title is missing", f.ID)
+		}
+		for _, id := range f.Duties {
+			at, ok := c.byID[id]
+			if !ok {
+				return fmt.Errorf("family %s: duty %s does not exist", f.ID, id)
+			}
+			if have := c.duties[at].Family.ID; have != "" {
+				return fmt.Errorf("duty %s is in families %s and %s", id, have, f.ID)
+			}
+			c.duties[at].Family = f
+		}
+	}
+	for _, d := range c.duties {
+		if d.Family.ID == "" {
+			return fmt.Errorf("duty %s is in no family", d.ID)
+		}
+	}
+	return nil
+}
+
+func (c *Catalogue) readWords(dir fs.FS) error {
+	for _, lang := range []string{English, Italian} {
+		var w wordings
+		if err := readYAML(dir, "messages."+lang+".yaml", &w); err != nil {
+			return err
+		}
+		c.words[lang] = w
+	}
+	en, it := c.words[English], c.words[Italian]
+	if a, b := slices.Sorted(maps.Keys(en.Messages)), slices.Sorted(maps.Keys(it.Messages)); !slices.Equal(a, b) {
+		return fmt.Errorf("messages: the languages differ: en %v, it %v", a, b)
+	}
+	for key, w := range en.Messages {
+		if a, b := placeholders(w), placeholders(it.Messages[key]); !slices.Equal(a, b) {
+			return fmt.Errorf("message %s: arguments %v in en, %v in it", key, a, b)
+		}
+	}
+	if a, b := slices.Sorted(maps.Keys(en.Codes)), slices.Sorted(maps.Keys(it.Codes)); !slices.Equal(a, b) {
+		return fmt.Errorf("codes: the languages differ: en %v, it %v", a, b)
+	}
+	return nil
+}
+
+var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+
+func placeholders(w wording) []string {
+	list := placeholder.FindAllString(w.Why+w.Cure, -1)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// unused refuses a check that no duty asks for.
+func (c *Catalogue) unused(f checksFile) error {
+	used := map[string]bool{}
+	for _, d := range c.duties {
+		for _, p := range d.Parts {
+			used[p.Check] = true
+		}
+	}
+	for name := range f.Checks {
+		if !used[name] {
+			return fmt.Errorf("checks.yaml: check %s is used by no duty", name)
+		}
+	}
+	return nil
+}
+
+// Duties lists all duties in the order of the list.
+func (c *Catalogue) Duties() []Duty { return slices.Clone(c.duties) }
+
+// Duty returns a duty by id.
+func (c *Catalogue) Duty(id string) (Duty, bool) {
+	at, ok := c.byID[id]
+	if !ok {
+		return Duty{}, false
+	}
+	return c.duties[at], true
+}
+
+// Touched lists the duties of a party that facts of a kind can change.
+func (c *Catalogue) Touched(party string, kind evidence.Kind) []Duty {
+	var list []Duty
+	for _, d := range c.duties {
+		if d.Party == party && slices.ContainsFunc(d.Parts, func(p Part) bool { return slices.Contains(p.Kinds, kind) }) {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// Services lists the services in the order of the board.
+func Services() []string { return services[:] }

@@ -1,0 +1,136 @@
+package duties_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+func builtin(t testing.TB) *duties.Catalogue {
+	t.Helper()
+	c, err := duties.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// proven writes how a duty is proven, in the words of the list.
+func proven(d duties.Duty) string {
+	var ways []string
+	for _, p := range d.Parts {
+		if len(ways) == 0 || ways[len(ways)-1] != p.Proof {
+			ways = append(ways, p.Proof)
+		}
+	}
+	if d.Any {
+		return strings.Join(ways, " or ")
+	}
+	return strings.Join(ways, " + ")
+}
+
+// TestCatalogueIsTheList compares the catalogue with a list of its own.
+func TestCatalogueIsTheList(t *testing.T) {
+	b, err := os.ReadFile("testdata/duties.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+			want = append(want, line)
+		}
+	}
+	if len(want) != 57 {
+		t.Fatalf("the list has %d duties, want 57", len(want))
+	}
+	list := builtin(t).Duties()
+	if len(list) != len(want) {
+		t.Fatalf("%d duties, want %d", len(list), len(want))
+	}
+	for i, d := range list {
+		if got := strings.Join([]string{d.ID, d.Party, d.Cadence, proven(d)}, " | "); got != want[i] {
+			t.Errorf("got  %s\nwant %s", got, want[i])
+		}
+	}
+}
+
+func TestJudgedDuties(t *testing.T) {
+	c := builtin(t)
+	for _, id := range strings.Fields("PE-P3 SC-P1 SC-C5 SC-C8 SC-P3 WH-P1 WH-P5 PE-P4 BK-C1 BK-P3") {
+		d, ok := c.Duty(id)
+		if !ok {
+			t.Errorf("no duty %s", id)
+		}
+		for _, p := range d.Parts {
+			if !p.Judged {
+				t.Errorf("%s: part %s is not judged", id, p.Name)
+			}
+		}
+	}
+}
+
+func TestRetentionPerDuty(t *testing.T) {
+	c := builtin(t)
+	for id, want := range map[string]float64{"WH-P1": 35, "PE-P1": 60, "SC-C5": 0, "BK-C1": 0} {
+		d, _ := c.Duty(id)
+		if got := d.Parts[0].Params["retention"].Default; got != want {
+			t.Errorf("%s: retention %g, want %g", id, got, want)
+		}
+	}
+}
+
+// TestReadRefuses gives the reader faulty catalogues, each one edit away from
+// the built-in one, and wants an error that says what is wrong.
+func TestReadRefuses(t *testing.T) {
+	tests := []struct{ name, file, old, new, want string }{
+		{"no Italian title", "wh.yaml", "it: Server di hosting aggiornati", "it: ''", "duty WH-P2: title is missing"},
+		{"unknown check", "sc.yaml", "[check software]", "[check sofware]", `duty SC-P1: check "sofware" does not exist`},
+		{"unknown part", "sc.yaml", "check eventlog, review", "check eventlog, rewiew", `part "rewiew"`},
+		{"unknown key", "sc.yaml", "cadence: daily", "cadense: daily", "field cadense not found"},
+		{"unknown cadence", "sc.yaml", "cadence: daily", "cadence: dayly", `cadence "dayly"`},
+		{"duty of another service", "sc.yaml", "id: SC-P1", "id: WH-P1", "starts with SC-P"},
+		{"duty twice", "sc.yaml", "id: SC-P2", "id: SC-P1", "SC-P1 stated twice"},
+		{"default outside its range", "checks.yaml", "default: 7", "default: 700", "700 days is outside 0 to 90"},
+		{"unit", "checks.yaml", "unit: days", "unit: weeks", `unit "weeks"`},
+		{"source", "checks.yaml", "source: 'ours: the list of duties names no figure'", "source: ''", "source is missing"},
+		{"parameter that no code reads", "checks.yaml", "      pending:", "      pendings:", "the code reads"},
+		{"set of an unknown parameter", "wh.yaml", "{retention: 35}", "{retentoin: 35}", "no parameter retentoin"},
+		{"set out of range", "wh.yaml", "{retention: 35}", "{retention: -1}", "outside 0 to 3650"},
+		{"set of an unknown part", "wh.yaml", "{backup: {retention: 35}}", "{backups: {retention: 35}}", "no part backups"},
+		{"family lost", "families.yaml", "[PE-P3]", "[]", "PE-P3 is in no family"},
+		{"two families", "families.yaml", "[PE-P3]", "[PE-P3, PE-P10]", "PE-P10 is in families"},
+		{"unused check", "wh.yaml", "[check site]", "[attestation]", "check site is used by no duty"},
+		{"message in one language", "messages.it.yaml", "  disk_silent:", "  disk_silentt:", "messages: the languages differ"},
+		{"argument in one language", "messages.it.yaml", "Il disco {disk} di {host} non ha risposto.", "Il disco di {host} non ha risposto.", "disk_silent"},
+		{"code in one language", "messages.it.yaml", "  no_space:", "  no_spaces:", "codes: the languages differ"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := fstest.MapFS{}
+			entries, err := os.ReadDir("catalogue")
+			if err != nil || len(entries) == 0 {
+				t.Fatalf("no catalogue: %v", err)
+			}
+			for _, e := range entries {
+				b, err := os.ReadFile("catalogue/" + e.Name())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Name() == tt.file {
+					if !strings.Contains(string(b), tt.old) {
+						t.Fatalf("%s does not contain %q", tt.file, tt.old)
+					}
+					b = []byte(strings.Replace(string(b), tt.old, tt.new, 1))
+				}
+				dir[e.Name()] = &fstest.MapFile{Data: b}
+			}
+			if _, err := duties.Read(dir); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+}

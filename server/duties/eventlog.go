@@ -1,0 +1,156 @@
+package duties
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// eventlogCheck judges whether the logs of the last day were read whole. What
+// the rules found is no breach: the duty is to look, and the review part asks for
+// a person. Logs that were cleared are one: nobody can look any more.
+var eventlogCheck = check{
+	kind:   evidence.KindEventLog,
+	params: []string{"fresh", "window", "slack"},
+	facts:  50 * time.Hour,
+	judge:  judgeEventLog,
+}
+
+func judgeEventLog(h host) []AssetFinding {
+	if _, _, err := decode[evidence.EventLog](h); err != nil {
+		return h.unreadable(err)
+	}
+	start := h.watchedSince(h.local(h.newest().To).Add(-h.duration("window")))
+	w := readWindow{host: h, upTo: start}
+	var found []AssetFinding
+	for _, s := range h.looks {
+		found = append(found, w.add(s)...)
+	}
+	if len(found) > 0 {
+		return found
+	}
+	if w.rules == 0 {
+		return []AssetFinding{h.find(Unproven, "", say("eventlog_no_rules", "host", h.agent.Name))}
+	}
+	ok := h.find(Fulfilled, "", say("eventlog_read", "host", h.agent.Name, "lines", w.lines, "sources", len(w.sources),
+		"rules", w.rules, "findings", w.findings, "from", h.clock(start), "to", h.clock(w.upTo)))
+	ok.Cites = w.cites
+	return []AssetFinding{ok}
+}
+
+// watchedSince is the later of a window's start and the host's enrollment, with
+// an hour for its first look.
+func (h host) watchedSince(start time.Time) time.Time {
+	if first := h.agent.Enrolled.Add(time.Hour); first.After(start) {
+		return minTime(first, h.moment(h.looks[0]))
+	}
+	return start
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// readWindow walks over looks in order and finds holes.
+type readWindow struct {
+	host
+	upTo     time.Time // read without a hole up to here
+	lines    int64
+	rules    int
+	findings int
+	sources  []string
+	cites    []Cite
+}
+
+func (w *readWindow) add(s Seen) []AssetFinding {
+	from, to := w.local(s.From), w.local(s.To)
+	if to.Before(w.upTo) {
+		return nil
+	}
+	say1 := func(v Verdict, key string, pairs ...any) []AssetFinding {
+		f := w.find(v, "", say(key, append([]any{"host", w.agent.Name}, pairs...)...))
+		f.Cites = []Cite{{s.Log, s.Index}}
+		return []AssetFinding{f}
+	}
+	if s.Outcome == evidence.Failed {
+		return nil // what it did not read, the next look reads, or it is a hole
+	}
+	if s.Blob == nil {
+		return say1(Unproven, "facts_missing", "kind_codes", string(s.Kind), "at", w.clock(w.moment(s)))
+	}
+	facts, gaps, err := evidence.DecodeFacts[evidence.EventLog](s.Blob)
+	if err != nil {
+		return say1(Unproven, "facts_unreadable", "error", err)
+	}
+	var found []AssetFinding
+	if hole := from.Sub(w.upTo); hole > w.duration("slack") {
+		found = append(found, say1(Unproven, "eventlog_hole", "from", w.clock(w.upTo), "to", w.clock(from))...)
+	}
+	w.upTo, w.rules = to, facts.Rules
+	w.cites = append(w.cites, Cite{s.Log, s.Index})
+	if len(facts.Sources) == 0 {
+		found = append(found, say1(Unproven, "eventlog_no_sources", "gaps", gapText(gaps))...)
+	}
+	for _, src := range facts.Sources {
+		w.lines += src.Lines
+		if !slices.Contains(w.sources, src.Source) {
+			w.sources = append(w.sources, src.Source)
+		}
+		if !src.Whole {
+			found = append(found, say1(Unproven, "eventlog_not_whole", "source", src.Source, "to", w.clock(to), "gaps", gapText(gaps))...)
+		}
+	}
+	if len(gaps) > 0 && len(found) == 0 {
+		found = append(found, say1(Unproven, "gaps", "gaps", gapText(gaps))...)
+	}
+	for _, hit := range facts.Hits {
+		if cleared(hit.Rule) {
+			found = append(found, say1(Breached, "eventlog_cleared", "rule", hit.Rule, "at", w.clock(w.local(hit.Last.Time)))...)
+		}
+		if hit.Over {
+			w.findings++
+		}
+	}
+	return found
+}
+
+// cleared reports whether a rule says that somebody emptied a log.
+func cleared(rule string) bool {
+	return strings.Contains(rule, "log-cleared") || strings.Contains(rule, "log_cleared")
+}
+
+// severities orders the severities of rules.
+var severities = map[string]float64{
+	evidence.SeverityInfo: 0, evidence.SeverityLow: 1, evidence.SeverityMedium: 2,
+	evidence.SeverityHigh: 3, evidence.SeverityCritical: 4,
+}
+
+// untriaged names the findings of at least a severity that were received after a
+// moment, with their hosts.
+func untriaged(q Question, after time.Time, severity float64) []string {
+	var names []string
+	for _, a := range q.Agents {
+		h := newHost(a, q, values{}, evidence.KindEventLog)
+		for _, s := range h.looks {
+			if s.Blob == nil || !s.Received.After(after) {
+				continue
+			}
+			facts, _, err := evidence.DecodeFacts[evidence.EventLog](s.Blob)
+			if err != nil {
+				continue
+			}
+			for _, hit := range facts.Hits {
+				name := a.Name + " " + hit.Rule
+				if hit.Over && severities[hit.Severity] >= severity && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,202 @@
+package duties
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// check is one family of checks over one kind of facts.
+type check struct {
+	kind     evidence.Kind
+	params   []string      // the parameters that it reads
+	facts    time.Duration // how far back it needs facts, besides the newest
+	thin     bool          // of looks older than a day, one a day is enough
+	optional bool          // not every host has this to look at
+	judge    func(host) []AssetFinding
+}
+
+// checks lists the checks that this build can make.
+var checks = map[string]check{
+	"dnsbl":    dnsblCheck,
+	"software": softwareCheck,
+	"backup":   backupCheck,
+	"eventlog": eventlogCheck,
+	"health":   healthCheck,
+}
+
+// Lookback is how far back a question names looks, with or without their facts.
+const Lookback = 10 * 24 * time.Hour
+
+// Need says what looks of a kind a duty is judged on: the newest of each agent
+// and all that were received within Lookback, with the facts of the newest and
+// of those received within Facts.
+type Need struct {
+	Kind  evidence.Kind
+	Facts time.Duration
+	Thin  bool // of looks older than a day the facts of one a day are enough
+}
+
+// Needs lists what a duty must be asked with.
+func (c *Catalogue) Needs(d Duty) []Need {
+	var list []Need
+	for _, p := range d.Parts {
+		if chk, ok := checks[p.Check]; ok && !slices.ContainsFunc(list, func(n Need) bool { return n.Kind == chk.kind }) {
+			list = append(list, Need{chk.kind, chk.facts, chk.thin})
+		}
+	}
+	return list
+}
+
+// host is one agent's looks of one kind, as a check sees them.
+type host struct {
+	agent Agent
+	at    time.Time
+	zone  *time.Location
+	values
+	looks []Seen // of this agent and kind, oldest first
+}
+
+func newHost(a Agent, q Question, v values, kind evidence.Kind) host {
+	h := host{agent: a, at: q.At, zone: q.Zone, values: v}
+	for _, s := range q.Facts {
+		if s.Agent == a.ID && s.Kind == kind {
+			h.looks = append(h.looks, s)
+		}
+	}
+	slices.SortStableFunc(h.looks, func(x, y Seen) int { return h.moment(x).Compare(h.moment(y)) })
+	return h
+}
+
+// moment is when a look counts as made: when it was received, or, if it was
+// delivered late, when the host says that it looked, with the host's clock
+// corrected. So an old look that arrives now is still old.
+func (h host) moment(s Seen) time.Time {
+	if said := s.To.Add(h.agent.Skew); said.Before(s.Received) {
+		return said
+	}
+	return s.Received
+}
+
+// local is a moment stated by the host, by the server's clock.
+func (h host) local(t time.Time) time.Time { return t.Add(h.agent.Skew) }
+
+func (h host) newest() Seen { return h.looks[len(h.looks)-1] }
+
+// clock writes a moment for people.
+func (h host) clock(t time.Time) string { return clock(t, h.zone) }
+
+// find makes a finding on this host, or on a thing of it. It cites the newest
+// look and lapses when that look is stale.
+func (h host) find(v Verdict, thing string, why Message) AssetFinding {
+	f := AssetFinding{Asset: Asset{h.agent.ID, h.agent.Name, thing}, Finding: Finding{Verdict: v, Why: why}}
+	if len(h.looks) > 0 {
+		f.Cites = []Cite{{h.newest().Log, h.newest().Index}}
+		if lapses := h.moment(h.newest()).Add(h.duration("fresh")); lapses.After(h.at) {
+			f.Due = lapses
+		}
+	}
+	return f
+}
+
+// host judges one host: what keeps its facts from being used, else the check
+// itself. none says that the host has nothing of this kind to look at.
+func (c check) host(h host) (found []AssetFinding, none bool) {
+	one := func(key string, pairs ...any) []AssetFinding {
+		return []AssetFinding{h.find(Unproven, "", say(key, append([]any{"host", h.agent.Name, "kind_codes", string(c.kind)}, pairs...)...))}
+	}
+	if h.agent.Forked {
+		return one("agent_forked"), false
+	}
+	if len(h.looks) == 0 {
+		return one("never_seen"), false
+	}
+	last, fresh := h.newest(), h.duration("fresh")
+	switch {
+	case h.at.Sub(h.moment(last)) > fresh:
+		key := "stale"
+		if last.Received.Sub(h.moment(last)) > fresh {
+			key = "stale_late"
+		}
+		found := one(key, "at", h.clock(h.moment(last)), "received", h.clock(last.Received), "limit", hours(fresh))
+		found[0].Stopped = true
+		return found, false
+	case last.Outcome == evidence.Failed:
+		found := one("look_failed", "at", h.clock(h.moment(last)), "reason_codes", last.Reason, "gaps", firstGap(last))
+		found[0].Stopped = h.stopped(fresh)
+		return found, false
+	case last.Outcome == evidence.Unsupported:
+		return one("nothing_there", "gaps", firstGap(last)), true
+	case last.Blob == nil:
+		return one("facts_missing", "at", h.clock(h.moment(last))), false
+	case last.Schema != evidence.SchemaOf(c.kind):
+		return one("facts_unknown", "schema", last.Schema), false
+	}
+	found = c.judge(h)
+	return found, false
+}
+
+// stopped reports whether there were good looks once, but none that is fresh.
+func (h host) stopped(fresh time.Duration) bool {
+	good := false
+	for _, s := range h.looks {
+		if s.Outcome == evidence.Failed {
+			continue
+		}
+		if h.at.Sub(h.moment(s)) <= fresh {
+			return false
+		}
+		good = true
+	}
+	return good
+}
+
+// decode reads the newest look's facts and gaps.
+func decode[F evidence.Facts](h host) (F, []evidence.Gap, error) {
+	return evidence.DecodeFacts[F](h.newest().Blob)
+}
+
+// unreadable is the finding on facts that do not decode.
+func (h host) unreadable(err error) []AssetFinding {
+	return []AssetFinding{h.find(Unproven, "", say("facts_unreadable", "host", h.agent.Name, "error", err))}
+}
+
+// firstGap writes the first gap of a look, and how many more there are.
+func firstGap(s Seen) string {
+	_, gaps, err := evidence.ParseFactsBlob(s.Blob)
+	if err != nil || len(gaps) == 0 {
+		return "-"
+	}
+	return gapText(gaps)
+}
+
+func gapText(gaps []evidence.Gap) string {
+	texts := make([]string, len(gaps))
+	for i, g := range gaps {
+		texts[i] = g.What + ": " + g.Why
+	}
+	return firstOf(texts)
+}
+
+func firstOf(texts []string) string {
+	if len(texts) < 2 {
+		return listed(texts)
+	}
+	return texts[0] + " (+" + strconv.Itoa(len(texts)-1) + ")"
+}
+
+// usable lists the looks since a moment whose facts can be read, oldest first,
+// each with its facts.
+func usable[F evidence.Facts](h host, since time.Time) (looks []Seen, facts []F) {
+	for _, s := range h.looks {
+		if s.Blob == nil || s.Outcome == evidence.Failed || h.moment(s).Before(since) {
+			continue
+		}
+		if f, _, err := evidence.DecodeFacts[F](s.Blob); err == nil {
+			looks, facts = append(looks, s), append(facts, f)
+		}
+	}
+	return looks, facts
+}

@@ -1,0 +1,104 @@
+package duties
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Judge answers a question about a duty. The whole is as good as its weakest
+// part, in the order breached, unproven, no occasion, fulfilled; what does not
+// apply weakens nothing. Of a duty with alternatives the best part counts.
+func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFinding) {
+	if q.Zone == nil {
+		q.Zone = time.UTC
+	}
+	var found []Finding
+	for _, p := range d.Parts {
+		pf := judgePart(d, p, q)
+		parts, found = append(parts, pf), append(found, pf.Finding)
+	}
+	at := weakest(found)
+	if d.Any {
+		at = strongest(found)
+	}
+	whole = Finding{Verdict: found[at].Verdict, Why: found[at].Why}
+	for _, f := range found {
+		whole.Cites = append(whole.Cites, f.Cites...)
+		whole.Due = soonest(whole.Due, f.Due)
+	}
+	whole.Cites = cited(whole.Cites)
+	return whole, parts
+}
+
+func judgePart(d Duty, p Part, q Question) PartFinding {
+	v := values{p.Params, q.Params[p.Name]}
+	switch {
+	case p.Proof == ProofReview:
+		return PartFinding{Part: p, Finding: judgeReview(d, q, v)}
+	case p.Proof != ProofCheck || !p.Judged:
+		return PartFinding{Part: p, Finding: Finding{Why: say("way_of_proof_missing", "proof_codes", p.Name)}}
+	case len(q.Agents) == 0:
+		return PartFinding{Part: p, Finding: Finding{Why: say("no_agent", "service", d.Service, "party_codes", d.Party)}}
+	}
+	return judgeCheck(p, q, v)
+}
+
+// judgeCheck judges each host and puts the findings together.
+func judgeCheck(p Part, q Question, v values) PartFinding {
+	chk := checks[p.Check]
+	var idle, list []AssetFinding
+	for _, a := range q.Agents {
+		found, none := chk.host(newHost(a, q, v, chk.kind))
+		if none {
+			idle = append(idle, found...)
+			continue
+		}
+		list = append(list, found...)
+	}
+	// A host without anything to look at weakens nothing where another has it.
+	if len(list) == 0 || !chk.optional {
+		list = append(list, idle...)
+	}
+	slices.SortStableFunc(list, func(a, b AssetFinding) int {
+		return cmp.Compare(a.Verdict.strength(), b.Verdict.strength())
+	})
+	pf := PartFinding{Part: p, Assets: list}
+	for _, f := range list {
+		pf.Cites = append(pf.Cites, f.Cites...)
+		pf.Due = soonest(pf.Due, f.Due)
+	}
+	pf.Cites = cited(pf.Cites)
+	pf.Verdict, pf.Why = list[0].Verdict, list[0].Why
+	if good := len(list); pf.Verdict == Fulfilled && good > 1 {
+		pf.Why = say("all_fulfilled", "count", good, "assets", listed(assetNames(list)))
+	}
+	return pf
+}
+
+func assetNames(list []AssetFinding) []string {
+	names := make([]string, len(list))
+	for i, f := range list {
+		names[i] = f.String()
+	}
+	return names
+}
+
+// maxCites bounds how many log entries one finding names.
+const maxCites = 100
+
+// cited sorts and deduplicates, newest first, and keeps the newest maxCites.
+func cited(list []Cite) []Cite {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b Cite) int { return cmp.Or(cmp.Compare(b.Index, a.Index), cmp.Compare(a.Log, b.Log)) })
+	list = slices.Compact(list)
+	return list[:min(len(list), maxCites)]
+}
+
+// soonest is the earlier of two moments; the zero time stands for never.
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,74 @@
+package duties
+
+import (
+	"fmt"
+	"time"
+)
+
+// The units of parameters.
+const (
+	UnitMinutes = "minutes"
+	UnitHours   = "hours"
+	UnitDays    = "days"
+	UnitPercent = "percent"
+	UnitCount   = "count"
+	UnitFlag    = "flag" // 0 or 1
+)
+
+var unitLength = map[string]time.Duration{
+	UnitMinutes: time.Minute, UnitHours: time.Hour, UnitDays: 24 * time.Hour,
+	UnitPercent: 0, UnitCount: 0, UnitFlag: 0,
+}
+
+// Param is a number that a check depends on and that an organisation can set.
+type Param struct {
+	Title   Text    `yaml:"title"`
+	Unit    string  `yaml:"unit"`
+	Default float64 `yaml:"default"`
+	Min     float64 `yaml:"min"`
+	Max     float64 `yaml:"max"`
+	Source  string  `yaml:"source"` // who says so
+}
+
+func (p Param) validate() error {
+	if _, ok := unitLength[p.Unit]; !ok {
+		return fmt.Errorf("unit %q: want minutes, hours, days, percent, count or flag", p.Unit)
+	}
+	if p.Title.EN == "" || p.Title.IT == "" {
+		return fmt.Errorf("title is missing in one language")
+	}
+	if p.Source == "" {
+		return fmt.Errorf("source is missing: say who asks for this figure")
+	}
+	return p.Allows(p.Default)
+}
+
+// Allows says why a value is outside the parameter's range, or nil.
+func (p Param) Allows(v float64) error {
+	if v < p.Min || v > p.Max {
+		return fmt.Errorf("%g %s is outside %g to %g", v, p.Unit, p.Min, p.Max)
+	}
+	return nil
+}
+
+// values are the figures that a part is judged with.
+type values struct {
+	params map[string]Param
+	set    Params
+}
+
+// number returns a parameter's value; a value out of range counts as not set.
+// The catalogue's validation guarantees that the name exists.
+func (v values) number(name string) float64 {
+	p := v.params[name]
+	if n, ok := v.set[name]; ok && p.Allows(n) == nil {
+		return n
+	}
+	return p.Default
+}
+
+func (v values) duration(name string) time.Duration {
+	return time.Duration(v.number(name) * float64(unitLength[v.params[name].Unit]))
+}
+
+func (v values) flag(name string) bool { return v.number(name) != 0 }

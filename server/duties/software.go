@@ -1,0 +1,172 @@
+package duties
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// softwareCheck judges a host by four questions: is what it runs supported, does
+// a security update wait too long, is that knowledge recent, and does what is
+// installed run.
+var softwareCheck = check{
+	kind:   evidence.KindSoftware,
+	params: []string{"fresh", "pending", "metadata", "reboot"},
+	judge:  judgeSoftware,
+}
+
+func judgeSoftware(h host) []AssetFinding {
+	facts, gaps, err := decode[evidence.Software](h)
+	if err != nil {
+		return h.unreadable(err)
+	}
+	s := softwareHost{h, facts}
+	var found []AssetFinding
+	for _, part := range [](func() []AssetFinding){s.support, s.managers, s.updates, s.restart} {
+		found = append(found, part()...)
+	}
+	if len(gaps) > 0 {
+		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
+	}
+	if len(found) > 0 {
+		return found
+	}
+	ok := h.find(Fulfilled, "", say("software_current", "host", h.agent.Name, "os", facts.OS.Name, "packages", s.packages(),
+		"waiting", len(facts.Pending), "at", h.clock(h.moment(h.newest()))))
+	ok.Due = soonest(ok.Due, s.lapses())
+	return []AssetFinding{ok}
+}
+
+type softwareHost struct {
+	host
+	facts evidence.Software
+}
+
+func (s softwareHost) bad(v Verdict, key string, pairs ...any) []AssetFinding {
+	return []AssetFinding{s.find(v, "", say(key, append([]any{"host", s.agent.Name}, pairs...)...))}
+}
+
+// support judges the ends of life. Of the operating system an unknown one proves
+// nothing; a product without a date of its own is supported with the system that
+// it comes from.
+func (s softwareHost) support() []AssetFinding {
+	var found []AssetFinding
+	today := s.at.In(s.zone).Format(time.DateOnly)
+	switch os := s.facts.OS; {
+	case os.EOL == "":
+		found = append(found, s.bad(Unproven, "eol_unknown", "name", os.Name)...)
+	case os.EOL < today:
+		found = append(found, s.bad(Breached, "eol_passed", "name", os.Name, "day", os.EOL)...)
+	}
+	for _, p := range s.facts.Products {
+		if p.EOL != "" && p.EOL < today {
+			found = append(found, s.bad(Breached, "eol_passed", "name", p.Name+" "+p.Version, "day", p.EOL)...)
+		}
+	}
+	return found
+}
+
+// managers judges whether the package managers are in order and know of updates.
+func (s softwareHost) managers() []AssetFinding {
+	if len(s.facts.Managers) == 0 {
+		return s.bad(Unproven, "no_manager")
+	}
+	var found []AssetFinding
+	limit := s.duration("metadata")
+	for _, m := range s.facts.Managers {
+		if m.Broken > 0 {
+			found = append(found, s.bad(Breached, "packages_broken", "manager", m.Name, "count", m.Broken)...)
+		}
+		switch {
+		case m.Refreshed == nil:
+			found = append(found, s.bad(Unproven, "metadata_never", "manager", m.Name)...)
+		case s.at.Sub(s.local(m.Refreshed.Time)) > limit:
+			found = append(found, s.bad(Unproven, "metadata_old", "manager", m.Name, "at", s.clock(s.local(m.Refreshed.Time)), "limit", hours(limit))...)
+		}
+	}
+	return found
+}
+
+// updates judges what waits. A manager whose lists do not tell security updates
+// from others proves something only when nothing waits at all.
+func (s softwareHost) updates() []AssetFinding {
+	limit := s.duration("pending")
+	var late, ageless, unsorted []string
+	for _, u := range s.facts.Pending {
+		switch {
+		case !u.Security && !s.sorts(u.Manager):
+			unsorted = append(unsorted, u.Name)
+		case !u.Security:
+		case u.Since == nil:
+			ageless = append(ageless, u.Name)
+		case s.at.Sub(s.local(u.Since.Time)) > limit:
+			late = append(late, fmt.Sprintf("%s %s", u.Name, u.Candidate))
+		}
+	}
+	var found []AssetFinding
+	if len(late) > 0 {
+		found = append(found, s.bad(Breached, "updates_late", "count", len(late), "days", s.number("pending"), "updates", listed(late))...)
+	}
+	if len(ageless) > 0 {
+		found = append(found, s.bad(Unproven, "updates_ageless", "count", len(ageless), "updates", listed(ageless))...)
+	}
+	if len(unsorted) > 0 {
+		found = append(found, s.bad(Unproven, "updates_unsorted", "count", len(unsorted), "updates", listed(unsorted))...)
+	}
+	return found
+}
+
+// sorts reports whether a manager's lists tell security updates from others.
+func (s softwareHost) sorts(manager string) bool {
+	return slices.ContainsFunc(s.facts.Managers, func(m evidence.Manager) bool { return m.Name == manager && m.Security })
+}
+
+func (s softwareHost) restart() []AssetFinding {
+	switch r := s.facts.Reboot; {
+	case r.Needed == evidence.Unknown:
+		return s.bad(Unproven, "reboot_unknown")
+	case r.Needed == evidence.No:
+		return nil
+	case r.Since != nil && s.at.Sub(s.local(r.Since.Time)) <= s.duration("reboot"):
+		return nil
+	default:
+		return s.bad(Breached, "reboot_needed", "why", listed(r.Why))
+	}
+}
+
+func (s softwareHost) packages() int {
+	n := 0
+	for _, m := range s.facts.Managers {
+		n += m.Packages
+	}
+	return n
+}
+
+// lapses is when the first of the facts that are in order no longer is.
+func (s softwareHost) lapses() time.Time {
+	var due time.Time
+	next := func(t time.Time) {
+		if t.After(s.at) {
+			due = soonest(due, t)
+		}
+	}
+	for _, m := range s.facts.Managers {
+		if m.Refreshed != nil {
+			next(s.local(m.Refreshed.Time).Add(s.duration("metadata")))
+		}
+	}
+	for _, u := range s.facts.Pending {
+		if u.Security && u.Since != nil {
+			next(s.local(u.Since.Time).Add(s.duration("pending")))
+		}
+	}
+	if r := s.facts.Reboot; r.Needed == evidence.Yes && r.Since != nil {
+		next(s.local(r.Since.Time).Add(s.duration("reboot")))
+	}
+	if end, err := time.ParseInLocation(time.DateOnly, s.facts.OS.EOL, s.zone); err == nil {
+		next(end.AddDate(0, 0, 1))
+	}
+	return due
+}
