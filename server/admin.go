@@ -121,3 +121,25 @@ func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, 
 			Created: now, Expires: now.Add(q.TTL), Note: clip(q.Note, 200)})
 	})
 }
+
+// RevokeAgent refuses an agent's key from now on, and says so in the log. by is
+// the user who did it, "" for the operator at the command line. It returns the
+// entry's index.
+func (s *Server) RevokeAgent(ctx context.Context, id, reason, by string) (index int64, err error) {
+	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		agent, err := tx.Agent(ctx, id)
+		if err != nil {
+			return err
+		}
+		if agent.State == store.AgentRevoked {
+			return fmt.Errorf("agent %s is revoked already", id)
+		}
+		index, err = s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: agent.Org, Event: "agent.revoked", By: by},
+			map[string]string{"agent": id, "reason": clip(reason, 1000)})
+		if err != nil {
+			return err
+		}
+		return tx.SetAgentState(ctx, id, store.AgentRevoked)
+	})
+	return index, err
+}

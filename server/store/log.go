@@ -14,7 +14,7 @@ import (
 
 var (
 	_ ledger.Backend = (*Tx)(nil)
-	_ ledger.Reader  = Reader{}
+	_ ledger.Auditor = Reader{}
 )
 
 const logColumns = `id, org_id, origin, epoch, size, edge, root, checkpoint, last_time`
@@ -186,6 +186,28 @@ func (r Reader) Checkpoint(ctx context.Context, log string, size int64) ([]byte,
 	err := r.one(ctx, fmt.Sprintf("reading the checkpoint of %d", size),
 		`SELECT note FROM checkpoint WHERE log_id = $1 AND size = $2`, []any{log, size}, &note)
 	return note, err
+}
+
+// Checkpoints reads up to limit released checkpoints from a size on.
+func (r Reader) Checkpoints(ctx context.Context, log string, from int64, limit int) ([]ledger.Released, error) {
+	return all(ctx, r, "reading checkpoints", `SELECT size, note FROM checkpoint WHERE log_id = $1 AND size >= $2 ORDER BY size LIMIT $3`,
+		[]any{log, from, int64(limit)}, func(row func(...any) error) (ledger.Released, error) {
+			var c ledger.Released
+			err := row(&c.Size, &c.Note)
+			return c, err
+		})
+}
+
+// Tiles reads up to limit full tiles of a level from a number on.
+func (r Reader) Tiles(ctx context.Context, log string, level int, from int64, limit int) ([]ledger.Tile, error) {
+	return all(ctx, r, "reading tiles", `SELECT n, root, data FROM tile WHERE log_id = $1 AND level = $2 AND n >= $3 ORDER BY n LIMIT $4`,
+		[]any{log, int64(level), from, int64(limit)}, func(row func(...any) error) (ledger.Tile, error) {
+			t := ledger.Tile{Level: level}
+			var root []byte
+			err := row(&t.N, &root, &t.Data)
+			t.Root = tlog.Hash(digest(root))
+			return t, err
+		})
 }
 
 // Cosignature is a witness's line for a checkpoint.

@@ -178,6 +178,25 @@ func (s *Store) once(ctx context.Context, fn func(context.Context, *Tx) error) (
 	return nil
 }
 
+// Snapshot has fn read one moment of the database, however long it takes and
+// whatever is written meanwhile.
+func (s *Store) Snapshot(ctx context.Context, fn func(ctx context.Context, r Reader) error) (err error) {
+	var opts *sql.TxOptions // SQLite's are always so
+	if s.postgres {
+		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	tx, err := s.r.BeginTx(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("beginning to read: %w", err)
+	}
+	defer func() {
+		if rb := tx.Rollback(); rb != nil && !errors.Is(rb, sql.ErrTxDone) {
+			err = errors.Join(err, fmt.Errorf("ending to read: %w", rb))
+		}
+	}()
+	return fn(ctx, Reader{tx})
+}
+
 // retryable reports whether the database asks to run the transaction again:
 // SQLSTATE 40001 and 40P01 (postgresql.org/docs/current/errcodes-appendix.html),
 // SQLITE_BUSY and SQLITE_LOCKED (sqlite.org/rescode.html).

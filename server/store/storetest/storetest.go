@@ -4,6 +4,7 @@ package storetest
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"io"
@@ -16,8 +17,6 @@ import (
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-
-	"github.com/attesto/attesto/evidence"
 )
 
 // Each runs fn as a subtest on SQLite and on PostgreSQL, each time with the DSN
@@ -51,7 +50,7 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("ATTESTO_TEST_POSTGRES: %v", err)
 	}
-	name := "attesto_" + evidence.NewID("")
+	name := "attesto_" + strings.ToLower(rand.Text())
 	admin(t, server, "CREATE DATABASE "+name)
 	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
 	u.Path = "/" + name

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+func (a *app) agentCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "agent", Short: "List and revoke agents"}
+	cmd.AddCommand(a.agentListCommand(), a.agentRevokeCommand())
+	return cmd
+}
+
+func (a *app) agentListCommand() *cobra.Command {
+	var org string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list --org ORG",
+		Short: "List an organisation's agents; key is what attesto-agent status shows",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				o, err := orgFlag(ctx, s, org)
+				if err != nil {
+					return err
+				}
+				agents, err := s.store.Agents(ctx, o.ID)
+				if err != nil {
+					return err
+				}
+				rows := make([][]string, len(agents))
+				for i, g := range agents {
+					key := "damaged"
+					if k, err := evidence.ParsePublicKey(g.SPKI); err == nil {
+						key = string(k.ID())
+					}
+					seen := "never"
+					if !g.Seen.IsZero() {
+						seen = g.Seen.Format(time.RFC3339)
+					}
+					rows[i] = []string{g.ID, g.Name, g.State, strconv.FormatInt(g.Seq, 10), seen, strings.Join(g.Services, ","), g.Version, key}
+				}
+				return a.table(asJSON, []string{"id", "name", "state", "records", "seen", "services", "version", "key"}, rows)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func (a *app) agentRevokeCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "revoke AGENT --reason TEXT",
+		Short: "Refuse an agent's key from now on; what it proved stays",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return misused(errors.New("--reason: say why; it goes into the log"))
+			}
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				index, err := s.RevokeAgent(ctx, args[0], reason, "")
+				if err != nil {
+					return err
+				}
+				say(a.out, "%s\n", fmt.Sprintf("Agent %s is revoked; entry %d of its organisation's log says so.", args[0], index))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log")
+	return cmd
+}
+
+func (a *app) logCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "log", Short: "Show the organisations' logs"}
+	var asJSON bool
+	heads := &cobra.Command{
+		Use:   "list",
+		Short: "List the logs with their heads, to compare with what agents and auditors know",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				logs, err := s.store.Logs(ctx)
+				if err != nil {
+					return err
+				}
+				rows := make([][]string, len(logs))
+				for i, l := range logs {
+					rows[i] = []string{l.Origin, strconv.FormatInt(l.Size, 10), l.Root.String()}
+				}
+				return a.table(asJSON, []string{"origin", "size", "root"}, rows)
+			})
+		},
+	}
+	heads.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	cmd.AddCommand(heads)
+	return cmd
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/attesto/attesto/server"
+)
+
+func (a *app) tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "Make and list enrollment tokens"}
+	cmd.AddCommand(a.tokenCreateCommand(), a.tokenListCommand())
+	return cmd
+}
+
+func (a *app) tokenCreateCommand() *cobra.Command {
+	var q server.TokenRequest
+	var org, services string
+	cmd := &cobra.Command{
+		Use:   "create --org ORG",
+		Short: "Make an enrollment token; it is shown this once",
+		Long: `Make an enrollment token; it is shown this once. The host uses it with
+  attesto-agent enroll --server URL --token TOKEN
+
+--services says which services the host's evidence is for.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				o, err := orgFlag(ctx, s, org)
+				if err != nil {
+					return err
+				}
+				q.Org, q.Services = o.ID, list(services)
+				if len(q.Services) == 0 {
+					q.Services = o.Services
+				}
+				token, err := s.AddToken(ctx, q)
+				if err == nil {
+					say(a.out, "%s\n", token)
+				}
+				return err
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&org, "org", "", "organisation, by id or name")
+	flags.StringVar(&services, "services", "", "services that the host proves: some of sc,wh,pe,bk (default: those of the organisation)")
+	flags.Int64Var(&q.Uses, "uses", 1, "how many hosts may enroll with it")
+	flags.DurationVar(&q.TTL, "ttl", time.Hour, "how long it holds, at most 168h")
+	flags.StringVar(&q.Note, "note", "", "what it is for")
+	return cmd
+}
+
+func (a *app) tokenListCommand() *cobra.Command {
+	var org string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list --org ORG",
+		Short: "List enrollment tokens, by their public ids",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				o, err := orgFlag(ctx, s, org)
+				if err != nil {
+					return err
+				}
+				tokens, err := s.store.EnrollTokens(ctx, o.ID)
+				if err != nil {
+					return err
+				}
+				rows := make([][]string, len(tokens))
+				for i, t := range tokens {
+					rows[i] = []string{t.ID, fmt.Sprintf("%d/%d", t.Uses, t.MaxUses), t.Expires.Format(time.RFC3339), strings.Join(t.Services, ","), t.Note}
+				}
+				return a.table(asJSON, []string{"id", "uses", "expires", "services", "note"}, rows)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}

@@ -1,0 +1,313 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
+)
+
+// Checked is what a check of the whole database found.
+type Checked struct {
+	Logs, Entries, Agents int64
+	Faults                []ledger.Fault // none when the database is sound
+}
+
+// Check walks every log, record, blob and agent and proves each from its bytes. It
+// changes nothing; progress is called now and then. What cannot be read is a
+// fault as well.
+func (s *Server) Check(ctx context.Context, progress func(Checked)) (Checked, error) {
+	c := &checking{s: s, progress: progress}
+	err := s.store.Snapshot(ctx, c.all)
+	if err != nil {
+		err = fmt.Errorf("checking: %w", err)
+	}
+	return c.done, err
+}
+
+func (c *checking) all(ctx context.Context, r store.Reader) error {
+	c.r = r
+	orgs, err := r.Orgs(ctx)
+	if err != nil {
+		return err
+	}
+	logs, err := r.Logs(ctx)
+	if err != nil {
+		return err
+	}
+	byOrg := map[string]bool{}
+	for _, st := range logs {
+		byOrg[st.Org] = true
+		if err := c.log(ctx, st); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			c.fault("log "+st.Origin, "could not be read to its end: %v", err)
+		}
+	}
+	for _, o := range orgs {
+		if !byOrg[o.ID] {
+			c.fault("organisation "+o.ID, "its log is missing")
+		}
+	}
+	return nil
+}
+
+// checking is one run of Check.
+type checking struct {
+	s        *Server
+	r        store.Reader
+	progress func(Checked)
+	done     Checked
+}
+
+func (c *checking) fault(where, format string, args ...any) {
+	c.done.Faults = append(c.done.Faults, ledger.Fault{Where: where, What: fmt.Sprintf(format, args...)})
+}
+
+// ahead is how many records, with their items, are read at once.
+const ahead = 256
+
+// logCheck walks the records beside one log.
+type logCheck struct {
+	*checking
+	ctx     context.Context
+	st      ledger.State
+	agents  map[string]*chain
+	owed    map[string]bool
+	records []store.Record // read ahead
+	items   map[int64][]store.Item
+	next    int64 // index from which to read on
+}
+
+// chain is how far an agent's chain has been walked. Its keys are those of its
+// enrollment, which the log holds; the row's only until that was seen.
+type chain struct {
+	row      store.Agent
+	key      evidence.PublicKey
+	witness  []byte
+	enrolled bool
+	seq      uint64
+	stmt     evidence.Digest
+}
+
+func (c *checking) log(ctx context.Context, st ledger.State) error {
+	trust, err := c.s.trustedLog(st.Origin)
+	if err != nil {
+		return err
+	}
+	l := &logCheck{checking: c, ctx: ctx, st: st, agents: map[string]*chain{}, owed: map[string]bool{}}
+	agents, err := c.r.Agents(ctx, st.Org)
+	if err != nil {
+		return err
+	}
+	for _, a := range agents {
+		l.agents[a.ID] = &chain{row: a, key: agentKey(a), witness: a.Witness}
+	}
+	wants, err := c.r.Wants(ctx, st.Org)
+	if err != nil {
+		return err
+	}
+	for _, w := range wants {
+		l.owed[w.Agent+w.SHA.String()] = true
+	}
+	faults, err := ledger.Check(ctx, c.r, st, trust, l.entry)
+	c.done.Faults = append(c.done.Faults, faults...)
+	if err != nil {
+		return err
+	}
+	if err := l.beyond(); err != nil {
+		return err
+	}
+	l.chains()
+	c.done.Logs++
+	c.done.Agents += int64(len(agents))
+	return l.cosignatures()
+}
+
+// entry examines the record of an entry.
+func (l *logCheck) entry(e ledger.Entry) error {
+	if l.done.Entries++; l.done.Entries%10_000 == 0 && l.progress != nil {
+		l.progress(l.done)
+	}
+	where := fmt.Sprintf("log %s, record %d", l.st.Origin, e.Index)
+	rec, ok, err := l.record(e.Index)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		l.fault(where, "missing")
+		l.skip(e)
+		return nil
+	}
+	if rec.Type == evidence.EntryEnrollment {
+		l.enrolled(rec)
+	}
+	x := exhibit{rec: rec, entry: e, items: l.items[e.Index], key: l.s.keys.Server.Public(), seq: uint64(rec.Seq),
+		blob: func(d evidence.Digest) (store.Blob, error) { return l.r.Blob(l.ctx, rec.Org, d) },
+		owed: func(d evidence.Digest) bool { return l.owed[rec.Agent+d.String()] }}
+	if rec.Type != evidence.EntryWorkflow {
+		x.key = evidence.PublicKey{}
+		if a := l.agents[rec.Agent]; a != nil {
+			x.key, x.seq, x.prev = a.key, a.seq+1, a.stmt
+		}
+	}
+	for _, p := range x.examine() {
+		// The tree's own walk reports leaf hashes.
+		if !p.OK && (p.Name != ledger.ProofEntry || evidence.LeafHash(e.Line) == e.Leaf) {
+			l.fault(where, "%s: %s", p.Name, p.Why)
+		}
+	}
+	l.skip(e)
+	return nil
+}
+
+// enrolled takes an agent's keys from its enrollment and compares its row with
+// them.
+func (l *logCheck) enrolled(rec store.Record) {
+	a := l.agents[rec.Agent]
+	if a == nil {
+		l.fault("agent "+rec.Agent, "missing; it enrolled with entry %d of log %s", rec.Index, l.st.Origin)
+		a = &chain{row: store.Agent{ID: rec.Agent}}
+		l.agents[rec.Agent] = a
+	}
+	a.enrolled = true
+	env, err := evidence.ParseEnvelope(rec.Envelope)
+	if err != nil {
+		return // reported when it is examined
+	}
+	said, key, err := evidence.OpenEnrollment(env)
+	if err != nil {
+		return
+	}
+	a.key = key
+	a.witness, err = base64.StdEncoding.DecodeString(said.Witness)
+	if a.row.Org != "" && (err != nil || !bytes.Equal(a.row.SPKI, key.SPKI()) || !bytes.Equal(a.row.Witness, a.witness) || a.row.EnrollIndex != rec.Index) {
+		l.fault("agent "+rec.Agent, "keys or place in its row are not those of its enrollment, entry %d of log %s", rec.Index, l.st.Origin)
+	}
+}
+
+// skip moves the agent's chain on to what the entry says, which the tree proves,
+// so that one fault is not reported again with every record after it.
+func (l *logCheck) skip(e ledger.Entry) {
+	said, err := evidence.ParseEntry(e.Line)
+	if err != nil || said.Agent == "" {
+		return
+	}
+	a := l.agents[said.Agent]
+	if a == nil {
+		l.fault("agent "+said.Agent, "missing; entry %d of log %s is of it", e.Index, l.st.Origin)
+		a = &chain{row: store.Agent{ID: said.Agent}}
+		l.agents[said.Agent] = a
+	}
+	a.enrolled = a.enrolled || said.Type == evidence.EntryEnrollment
+	a.seq, a.stmt = said.Seq, said.Stmt
+}
+
+// record reads the record of an index, many at a time; records that no entry
+// stands for are reported on the way.
+func (l *logCheck) record(index int64) (store.Record, bool, error) {
+	for {
+		if len(l.records) == 0 {
+			if err := l.readAhead(); err != nil || len(l.records) == 0 {
+				return store.Record{}, false, err
+			}
+		}
+		switch r := l.records[0]; {
+		case r.Index == index:
+			l.records = l.records[1:]
+			return r, true, nil
+		case r.Index > index:
+			return store.Record{}, false, nil
+		default:
+			l.fault(fmt.Sprintf("log %s, record %d", l.st.Origin, r.Index), "there is no entry for it")
+			l.records = l.records[1:]
+		}
+	}
+}
+
+func (l *logCheck) readAhead() error {
+	var err error
+	if l.records, err = l.r.Records(l.ctx, l.st.Org, l.st.ID, l.next, ahead); err != nil || len(l.records) == 0 {
+		return err
+	}
+	last := l.records[len(l.records)-1].Index
+	items, err := l.r.ItemsAt(l.ctx, l.st.Org, l.st.ID, l.next, last+1)
+	if err != nil {
+		return err
+	}
+	l.items = map[int64][]store.Item{}
+	for _, it := range items {
+		l.items[it.Index] = append(l.items[it.Index], it)
+	}
+	l.next = last + 1
+	return nil
+}
+
+// beyond reports records after the last entry.
+func (l *logCheck) beyond() error {
+	_, ok, err := l.record(max(l.next, l.st.Size) + 1<<40)
+	if ok {
+		l.fault("log "+l.st.Origin, "holds a record far beyond its end")
+	}
+	return err
+}
+
+// chains compares each agent's row with where its chain ended.
+func (l *logCheck) chains() {
+	for _, a := range l.agents {
+		if a.row.Org == "" {
+			continue // reported as missing
+		}
+		where := "agent " + a.row.ID
+		switch {
+		case !a.enrolled:
+			l.fault(where, "its log has no enrollment of it")
+		case a.row.Seq != int64(a.seq) || a.row.Stmt != a.stmt:
+			l.fault(where, "its row says %d records, the log's last one of it is %d, or their statements differ", a.row.Seq, a.seq)
+		}
+	}
+}
+
+// cosignatures verifies what witnesses said.
+func (l *logCheck) cosignatures() error {
+	list, err := l.r.Cosignatures(l.ctx, l.st.ID, 0, 1_000_000)
+	if err != nil {
+		return err
+	}
+	var note []byte
+	size := int64(-1)
+	for _, c := range list {
+		where := fmt.Sprintf("log %s, cosignature of %s for %d", l.st.Origin, c.Agent, c.Size)
+		if c.Size != size {
+			if note, err = l.r.Checkpoint(l.ctx, l.st.ID, c.Size); errors.Is(err, store.ErrNotFound) {
+				note = nil
+			} else if err != nil {
+				return err
+			}
+			size = c.Size
+		}
+		a := l.agents[c.Agent]
+		switch {
+		case note == nil:
+			l.fault(where, "there is no such checkpoint")
+		case a == nil || len(a.witness) != ed25519.PublicKeySize:
+			l.fault(where, "its witness is unknown")
+		default:
+			at, err := evidence.VerifyCosignature(ed25519.PublicKey(a.witness), evidence.WitnessName(l.st.Origin, c.Agent), c.Line, note)
+			if err == nil && !at.Equal(c.At) {
+				err = fmt.Errorf("it was made at %s, its row says %s", at, c.At)
+			}
+			if err != nil {
+				l.fault(where, "%v", err)
+			}
+		}
+	}
+	return nil
+}

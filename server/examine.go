@@ -1,0 +1,286 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
+)
+
+// exhibit is a stored record with all that is needed to examine it.
+type exhibit struct {
+	rec   store.Record
+	entry ledger.Entry // zero when it is missing
+	items []store.Item
+	key   evidence.PublicKey // zero when there is none
+	seq   uint64             // that the chain asks for
+	prev  evidence.Digest    // likewise
+	blob  func(evidence.Digest) (store.Blob, error)
+	owed  func(evidence.Digest) bool // the agent has never sent it
+}
+
+// named is what a signed statement names, by type.
+type named struct {
+	agent string
+	seq   uint64
+	prev  evidence.Digest
+	items []store.Item
+	kinds map[evidence.Digest]evidence.Item // blobs, each with the item that it is of
+}
+
+// examine proves a record from its bytes, all but its inclusion in the tree.
+func (x exhibit) examine() []ledger.Proof {
+	env, err := evidence.ParseEnvelope(x.rec.Envelope)
+	if err != nil {
+		return []ledger.Proof{x.entryProof(evidence.Envelope{}, err), {Name: ledger.ProofSignature, Why: err.Error()}}
+	}
+	proofs := []ledger.Proof{x.entryProof(env, nil)}
+	said, err := x.open(env)
+	if err != nil {
+		return append(proofs, ledger.Proof{Name: ledger.ProofSignature, Why: err.Error()})
+	}
+	return append(proofs, ledger.Proof{Name: ledger.ProofSignature, OK: true, Why: string(env.KeyID())},
+		x.chainProof(said), x.contentProof(said), x.indexProof(env, said))
+}
+
+// failed makes a proof of an error, or of its absence.
+func failed(name string, err error) ledger.Proof {
+	if err != nil {
+		return ledger.Proof{Name: name, Why: err.Error()}
+	}
+	return ledger.Proof{Name: name, OK: true}
+}
+
+func (x exhibit) entryProof(env evidence.Envelope, unreadable error) ledger.Proof {
+	return failed(ledger.ProofEntry, func() error {
+		if x.entry.Line == nil {
+			return errors.New("the log's entry is missing")
+		}
+		if evidence.LeafHash(x.entry.Line) != x.entry.Leaf {
+			return errors.New("the entry's bytes do not have the leaf hash that is stored: one of the two was changed")
+		}
+		e, err := evidence.ParseEntry(x.entry.Line)
+		switch {
+		case err != nil:
+			return err
+		case unreadable != nil:
+			return fmt.Errorf("the envelope was changed: %w", unreadable)
+		case e.Env != env.Digest() || e.Stmt != env.StatementDigest():
+			return errors.New("the envelope is not the one that was logged: it was changed")
+		case e.Type != x.rec.Type || e.Agent != x.rec.Agent || e.Time.UnixMicro() != store.Micros(x.rec.Received):
+			return errors.New("type, agent or time of the stored record are not those of the entry")
+		}
+		return nil
+	}())
+}
+
+// open checks the signature and reads the statement.
+func (x exhibit) open(env evidence.Envelope) (named, error) {
+	n := named{agent: x.rec.Agent, kinds: map[evidence.Digest]evidence.Item{}}
+	if x.key.IsZero() {
+		return n, errors.New("the agent that is said to have signed it is unknown: its row is missing or changed")
+	}
+	switch x.rec.Type {
+	case evidence.EntryEnrollment:
+		_, key, err := evidence.OpenEnrollment(env)
+		if err == nil && key.ID() != x.key.ID() {
+			err = fmt.Errorf("enrolled with key %s, the agent's row says %s", key.ID(), x.key.ID())
+		}
+		return n, err
+	case evidence.EntryWorkflow:
+		w, err := evidence.OpenWorkflow(env, x.key)
+		n.agent = ""
+		n.items = []store.Item{workflowItem(x.rec, w)}
+		n.kinds[w.Data] = evidence.Item{Kind: kindWorkflow, Detail: w.Data}
+		return n, err
+	case evidence.EntryEvidence:
+		v, err := evidence.Open(env, x.key, nil)
+		if err != nil {
+			return n, err
+		}
+		stated := v.Record()
+		n.agent, n.seq, n.prev, n.items = stated.Agent, stated.Seq, stated.Prev, itemsOf(x.rec, stated)
+		for _, it := range stated.Items {
+			n.kinds[it.Facts] = it
+			if !it.Detail.IsZero() {
+				n.kinds[it.Detail] = it
+			}
+		}
+		return n, nil
+	}
+	return n, fmt.Errorf("record of type %q", x.rec.Type)
+}
+
+func (x exhibit) chainProof(n named) ledger.Proof {
+	if x.rec.Type != evidence.EntryEvidence {
+		return ledger.Proof{Name: ledger.ProofChain, OK: true, Why: "records of this type are not chained"}
+	}
+	return failed(ledger.ProofChain, func() error {
+		switch {
+		case n.seq != x.seq:
+			return fmt.Errorf("it is number %d, its place in the log is that of number %d: a record is missing or out of order", n.seq, x.seq)
+		case n.prev != x.prev:
+			return fmt.Errorf("it follows statement %s, the record before it has %s", n.prev, x.prev)
+		}
+		return nil
+	}())
+}
+
+func (x exhibit) contentProof(n named) ledger.Proof {
+	note := ""
+	for d, it := range n.kinds {
+		b, err := x.blob(d)
+		switch {
+		case errors.Is(err, store.ErrNotFound) && x.owed(d):
+			note = fmt.Sprintf("%s: the agent has not sent blob %s yet", it.Kind, d)
+		case errors.Is(err, store.ErrNotFound):
+			return ledger.Proof{Name: ledger.ProofContent, Why: fmt.Sprintf("%s: blob %s is missing", it.Kind, d)}
+		case err != nil:
+			return ledger.Proof{Name: ledger.ProofContent, Why: err.Error()}
+		case b.Data == nil && !b.Erased.IsZero():
+			note = fmt.Sprintf("%s: blob %s was erased on %s", it.Kind, d, b.Erased.Format(time.DateOnly))
+		case evidence.Sum(b.Data) != d:
+			return ledger.Proof{Name: ledger.ProofContent, Why: fmt.Sprintf("%s: blob %s was changed", it.Kind, d)}
+		}
+	}
+	return ledger.Proof{Name: ledger.ProofContent, OK: true, Why: note}
+}
+
+// indexProof compares what checks read with what was signed.
+func (x exhibit) indexProof(env evidence.Envelope, n named) ledger.Proof {
+	return failed(ledger.ProofIndex, func() error {
+		seq := int64(n.seq)
+		if x.rec.Type == evidence.EntryWorkflow {
+			seq = x.rec.Index
+		}
+		if x.rec.Stmt != env.StatementDigest() || x.rec.Seq != seq || x.rec.Agent != n.agent {
+			return errors.New("agent, number or statement of the stored record are not those that were signed")
+		}
+		key := func(it store.Item) string {
+			return fmt.Sprint(it.Agent, it.Kind, it.Log, it.Index, it.Schema, store.Micros(it.From), store.Micros(it.To),
+				store.Micros(it.Received), it.Outcome, it.Reason, it.Facts, it.Detail)
+		}
+		var have, want []string
+		for _, it := range x.items {
+			have = append(have, key(it))
+		}
+		for _, it := range n.items {
+			want = append(want, key(it))
+		}
+		slices.Sort(have)
+		slices.Sort(want)
+		if !slices.Equal(have, want) {
+			return fmt.Errorf("%d items are stored that are not as signed (signed: %d)", len(have), len(want))
+		}
+		return nil
+	}())
+}
+
+// VerifyRecord proves the record of an index in an organisation's newest log, from
+// its stored bytes up to the log's current signed head. The error is for what
+// could not be read, store.ErrNotFound among it; what does not hold is in the
+// proofs.
+func (s *Server) VerifyRecord(ctx context.Context, org string, index int64) ([]ledger.Proof, error) {
+	st, err := s.store.Log(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	x := exhibit{owed: func(d evidence.Digest) bool { return false }}
+	if x.rec, err = s.store.RecordAt(ctx, org, st.ID, index); err != nil {
+		return nil, err
+	}
+	if x.items, err = s.store.ItemsAt(ctx, org, st.ID, index, index+1); err != nil {
+		return nil, err
+	}
+	entries, err := s.store.Entries(ctx, st.ID, index, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 1 && entries[0].Index == index {
+		x.entry = entries[0]
+	}
+	if x.key, err = s.keyOf(ctx, x.rec); err != nil {
+		return nil, err
+	}
+	if err := s.before(ctx, &x); err != nil {
+		return nil, err
+	}
+	x.blob = func(d evidence.Digest) (store.Blob, error) { return s.store.Blob(ctx, org, d) }
+	x.owed = func(d evidence.Digest) bool {
+		_, err := s.store.Want(ctx, org, x.rec.Agent, d)
+		return err == nil
+	}
+	return append(x.examine(), s.inclusion(ctx, st, x.entry, index)), nil
+}
+
+// keyOf finds the key that must have signed a record; the zero key when the
+// agent's row is missing or damaged.
+func (s *Server) keyOf(ctx context.Context, rec store.Record) (evidence.PublicKey, error) {
+	if rec.Type == evidence.EntryWorkflow {
+		return s.keys.Server.Public(), nil
+	}
+	agent, err := s.store.Agent(ctx, rec.Agent)
+	if errors.Is(err, store.ErrNotFound) {
+		return evidence.PublicKey{}, nil
+	}
+	if err != nil {
+		return evidence.PublicKey{}, err
+	}
+	return agentKey(agent), nil
+}
+
+// agentKey is the zero key when the row is damaged.
+func agentKey(a store.Agent) evidence.PublicKey {
+	key, err := evidence.ParsePublicKey(a.SPKI)
+	if err != nil {
+		return evidence.PublicKey{}
+	}
+	return key
+}
+
+// before finds which number and statement the record must follow, from the bytes
+// of the record before it.
+func (s *Server) before(ctx context.Context, x *exhibit) error {
+	x.seq = uint64(x.rec.Seq)
+	if x.rec.Type != evidence.EntryEvidence {
+		return nil
+	}
+	last, err := s.store.RecordBySeq(ctx, x.rec.Org, x.rec.Agent, x.rec.Seq-1)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if env, err := evidence.ParseEnvelope(last.Envelope); err == nil {
+		x.prev = env.StatementDigest()
+	}
+	return nil
+}
+
+// inclusion proves an entry under the log's current head from the stored tree.
+func (s *Server) inclusion(ctx context.Context, st ledger.State, e ledger.Entry, index int64) ledger.Proof {
+	trust, err := s.trustedLog(st.Origin)
+	if err != nil {
+		return failed(ledger.ProofInclusion, err)
+	}
+	head, err := trust.OpenCheckpoint(st.Checkpoint)
+	if err != nil {
+		return failed(ledger.ProofInclusion, err)
+	}
+	path, err := ledger.At(ctx, s.store.Reader, st.ID, head.Size).Inclusion(index)
+	if err != nil {
+		return failed(ledger.ProofInclusion, err)
+	}
+	if err := tlog.CheckRecord(path, head.Size, head.Root, index, evidence.LeafHash(e.Line)); err != nil {
+		return failed(ledger.ProofInclusion, fmt.Errorf("entry %d is not in the tree of %d entries that was signed: %w", index, head.Size, err))
+	}
+	return ledger.Proof{Name: ledger.ProofInclusion, OK: true, Why: fmt.Sprintf("entry %d of %d, root %s", index, head.Size, head.Root)}
+}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// drain is how long requests under way may take to end once the server is told
+// to stop.
+const drain = 20 * time.Second
+
+// Serve answers on l and runs the background loops until ctx ends; then it lets
+// requests under way finish. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	loops := make(chan error, 1)
+	go func() { loops <- s.Run(background) }()
+	served := make(chan error, 1)
+	go func() {
+		if s.cfg.TLS.Cert != "" {
+			served <- srv.ServeTLS(l, s.cfg.TLS.Cert, s.cfg.TLS.Key)
+			return
+		}
+		served <- srv.Serve(l)
+	}()
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		if err = srv.Shutdown(limit); err != nil {
+			err = fmt.Errorf("stopping: some requests did not end in %s: %w", drain, errors.Join(err, srv.Close()))
+		}
+		cancel()
+		<-served
+	}
+	stop()
+	return errors.Join(err, <-loops)
+}
