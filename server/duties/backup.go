@@ -89,7 +89,7 @@ func (b backupJob) judge() AssetFinding {
 		key = "backup_reported"
 	}
 	f := b.say(Fulfilled, key, "at", b.clock(newest), "points", j.Points)
-	f.Due = soonest(f.Due, newest.Add(limit))
+	f.Due = soonest(f.Due, b.upcoming(newest.Add(limit)))
 	return f
 }
 

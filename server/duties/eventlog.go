@@ -22,7 +22,7 @@ func judgeEventLog(h host) []AssetFinding {
 	if _, _, err := decode[evidence.EventLog](h); err != nil {
 		return h.unreadable(err)
 	}
-	start := h.watchedSince(h.local(h.newest().To).Add(-h.duration("window")))
+	start := h.watchedSince(h.local(h.newest().To).Add(-h.duration("window")), h.local(h.looks[0].From))
 	w := readWindow{host: h, upTo: start}
 	var found []AssetFinding
 	for _, s := range h.looks {
@@ -38,22 +38,6 @@ func judgeEventLog(h host) []AssetFinding {
 		"rules", w.rules, "findings", w.findings, "from", h.clock(start), "to", h.clock(w.upTo)))
 	ok.Cites = w.cites
 	return []AssetFinding{ok}
-}
-
-// watchedSince is the later of a window's start and the host's enrollment, with
-// an hour for its first look.
-func (h host) watchedSince(start time.Time) time.Time {
-	if first := h.agent.Enrolled.Add(time.Hour); first.After(start) {
-		return minTime(first, h.moment(h.looks[0]))
-	}
-	return start
-}
-
-func minTime(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // readWindow walks over looks in order and finds holes.

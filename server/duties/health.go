@@ -11,9 +11,13 @@ import (
 var healthCheck = check{
 	kind:   evidence.KindHealth,
 	params: []string{"fresh", "window", "hole", "disk"},
-	facts:  26 * time.Hour,
+	facts:  healthFacts,
 	judge:  judgeHealth,
 }
+
+// healthFacts is how far back samples are looked at: the longest window and a
+// little more.
+const healthFacts = 26 * time.Hour
 
 func judgeHealth(h host) []AssetFinding {
 	facts, gaps, err := decode[evidence.Health](h)
@@ -41,6 +45,9 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 	bad := func(v Verdict, key string, pairs ...any) {
 		found = append(found, h.find(v, "", say(key, append([]any{"host", h.agent.Name}, pairs...)...)))
 	}
+	if facts.Units.Unread {
+		bad(Unproven, "units_unread")
+	}
 	if len(facts.Units.Failed) > 0 {
 		bad(Breached, "units_failed", "units", listed(facts.Units.Failed))
 	}
@@ -58,8 +65,8 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 	}
 	for _, s := range facts.Watched {
 		switch s.State {
-		case "running":
-		case "stopped":
+		case evidence.ServiceRunning:
+		case evidence.ServiceStopped:
 			bad(Breached, "service_stopped", "name", s.Name)
 		default:
 			bad(Unproven, "service_unknown", "name", s.Name)
@@ -68,32 +75,39 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 	return found
 }
 
-// samples counts the samples of the window and finds its first hole.
+// samples counts the samples of the window and finds its last hole. What lies
+// between the newest sample and now is the look's freshness, not a hole.
 func (h host) samples() (n int, hole *AssetFinding) {
 	limit := h.duration("hole")
-	start := h.watchedSince(h.at.Add(-h.duration("window")))
-	upTo := start
-	looks, facts := usable[evidence.Health](h, start.Add(-time.Hour))
+	looks, facts := usable[evidence.Health](h, h.at.Add(-healthFacts))
+	var times []time.Time
+	var cites []Cite
 	for i, f := range facts {
 		for _, s := range f.Samples {
-			at := h.local(s.At.Time)
-			if at.Before(upTo) {
-				if at.After(start) {
-					n++
-				}
-				continue
-			}
-			if at.Sub(upTo) > limit && hole == nil {
-				f := h.find(Unproven, "", say("health_hole", "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(at)))
-				f.Cites = append(f.Cites, Cite{looks[i].Log, looks[i].Index})
-				hole = &f
-			}
-			upTo, n = at, n+1
+			times, cites = append(times, h.local(s.At.Time)), append(cites, Cite{looks[i].Log, looks[i].Index})
 		}
 	}
-	if n == 0 {
-		f := h.find(Unproven, "", say("health_no_samples", "host", h.agent.Name))
-		return 0, &f
+	if len(times) == 0 {
+		return 0, nil
+	}
+	start := h.watchedSince(h.at.Add(-h.duration("window")), times[0])
+	upTo := start
+	if times[0].Before(start) {
+		upTo = times[0]
+	}
+	for i, at := range times {
+		if at.Sub(upTo) > limit && at.After(start) {
+			f := h.find(Unproven, "", say("health_hole", "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(at)))
+			f.Cites = append(f.Cites, cites[i])
+			f.Due = soonest(f.Due, h.upcoming(at.Add(h.duration("window"))))
+			hole = &f
+		}
+		if at.After(upTo) {
+			upTo = at
+		}
+		if !at.Before(start) {
+			n++
+		}
 	}
 	return n, hole
 }

@@ -94,11 +94,29 @@ func (h host) find(v Verdict, thing string, why Message) AssetFinding {
 	f := AssetFinding{Asset: Asset{h.agent.ID, h.agent.Name, thing}, Finding: Finding{Verdict: v, Why: why}}
 	if len(h.looks) > 0 {
 		f.Cites = []Cite{{h.newest().Log, h.newest().Index}}
-		if lapses := h.moment(h.newest()).Add(h.duration("fresh")); lapses.After(h.at) {
-			f.Due = lapses
-		}
+		f.Due = h.upcoming(h.moment(h.newest()).Add(h.duration("fresh")))
 	}
 	return f
+}
+
+// upcoming is the first moment after a limit is passed, zero when that is over.
+func (h host) upcoming(limit time.Time) time.Time {
+	if limit.Before(h.at) {
+		return time.Time{}
+	}
+	return limit.Add(time.Millisecond)
+}
+
+// watchedSince is the start of a window, or, of a host that was enrolled within
+// it, the first moment that it could speak of; an hour is allowed for that.
+func (h host) watchedSince(start, first time.Time) time.Time {
+	if due := h.agent.Enrolled.Add(time.Hour); due.After(start) {
+		if first.Before(due) {
+			return first
+		}
+		return due
+	}
+	return start
 }
 
 // host judges one host: what keeps its facts from being used, else the check

@@ -3,6 +3,8 @@ package duties
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -104,4 +106,9 @@ func hours(d time.Duration) string {
 		return fmt.Sprintf("%d min", int(d.Minutes()))
 	}
 	return fmt.Sprintf("%d h", int(d.Hours()))
+}
+
+// MessageKeys lists the keys that the catalogue has words for.
+func (c *Catalogue) MessageKeys() []string {
+	return slices.Sorted(maps.Keys(c.words[English].Messages))
 }

@@ -147,11 +147,7 @@ func (s softwareHost) packages() int {
 // lapses is when the first of the facts that are in order no longer is.
 func (s softwareHost) lapses() time.Time {
 	var due time.Time
-	next := func(t time.Time) {
-		if t.After(s.at) {
-			due = soonest(due, t)
-		}
-	}
+	next := func(t time.Time) { due = soonest(due, s.upcoming(t)) }
 	for _, m := range s.facts.Managers {
 		if m.Refreshed != nil {
 			next(s.local(m.Refreshed.Time).Add(s.duration("metadata")))

@@ -1,0 +1,347 @@
+package duties_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
+)
+
+// now is when the questions of testdata are asked, unless a case says otherwise.
+var now = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+
+// A file of testdata holds cases: what agents sent in, verdict and message out.
+// "@-2h" in facts is a moment relative to the question's. README.md beside the
+// files explains every key.
+type caseFile struct {
+	Duty  string         `yaml:"duty"`
+	Kind  evidence.Kind  `yaml:"kind"`
+	Facts map[string]any `yaml:"facts"`
+	Cases []judgeCase    `yaml:"cases"`
+}
+
+type judgeCase struct {
+	Name    string                   `yaml:"name"`
+	Duty    string                   `yaml:"duty"`
+	At      string                   `yaml:"at"`
+	Zone    string                   `yaml:"zone"`
+	Agents  []agentCase              `yaml:"agents"`
+	Looks   []lookCase               `yaml:"looks"`
+	With    map[string]any           `yaml:"with"`
+	Reviews []string                 `yaml:"reviews"`
+	Params  map[string]duties.Params `yaml:"params"`
+	Want    string                   `yaml:"want"`
+	Parts   map[string]string        `yaml:"parts"`
+	Says    string                   `yaml:"says"`
+	Due     string                   `yaml:"due"`
+	Alarm   []string                 `yaml:"alarm"`
+	Cites   []int64                  `yaml:"cites"`
+}
+
+type agentCase struct {
+	Name     string `yaml:"name"`
+	Enrolled string `yaml:"enrolled"`
+	Skew     string `yaml:"skew"`
+	Forked   bool   `yaml:"forked"`
+}
+
+type lookCase struct {
+	Agent   string            `yaml:"agent"`
+	Ago     string            `yaml:"ago"`
+	Late    string            `yaml:"late"` // received this much after it was made
+	Outcome *evidence.Outcome `yaml:"outcome"`
+	Reason  string            `yaml:"reason"`
+	Gaps    []evidence.Gap    `yaml:"gaps"`
+	With    map[string]any    `yaml:"with"`
+	Span    string            `yaml:"span"`
+	Series  int               `yaml:"series"` // this many looks, a span apart, the last one at ago
+	Samples string            `yaml:"samples"`
+	Lost    bool              `yaml:"lost"`
+	Raw     string            `yaml:"raw"`
+	Schema  int               `yaml:"schema"`
+}
+
+// TestJudge runs all cases; each message of the catalogue must come from one.
+func TestJudge(t *testing.T) {
+	c := builtin(t)
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var f caseFile
+			dec := yaml.NewDecoder(strings.NewReader(string(b)))
+			dec.KnownFields(true)
+			if err := dec.Decode(&f); err != nil {
+				t.Fatal(err)
+			}
+			if len(f.Cases) == 0 {
+				t.Fatal("no cases")
+			}
+			for _, tc := range f.Cases {
+				t.Run(tc.Name, func(t *testing.T) { runCase(t, c, f, tc, seen) })
+			}
+		})
+	}
+	if t.Failed() {
+		return
+	}
+	for _, key := range c.MessageKeys() {
+		if !seen[key] {
+			t.Errorf("no case gives the message %s", key)
+		}
+	}
+}
+
+func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen map[string]bool) {
+	id := f.Duty
+	if tc.Duty != "" {
+		id = tc.Duty
+	}
+	d, ok := c.Duty(id)
+	if !ok {
+		t.Fatalf("no duty %s", id)
+	}
+	q := question(t, f, tc)
+	whole, parts := c.Judge(d, q)
+	if got := fmt.Sprintf("%s %s", whole.Verdict, whole.Why.Key); got != tc.Want {
+		t.Errorf("got %s, want %s: %s", got, tc.Want, whole.Why)
+	}
+	var alarm []string
+	for _, p := range parts {
+		if want, ok := tc.Parts[p.Part.Name]; ok && want != fmt.Sprintf("%s %s", p.Verdict, p.Why.Key) {
+			t.Errorf("part %s: %s %s, want %s", p.Part.Name, p.Verdict, p.Why, want)
+		}
+		renders(t, c, p.Why, seen)
+		for _, a := range p.Assets {
+			renders(t, c, a.Why, seen)
+			if a.Alarming() {
+				alarm = append(alarm, a.String())
+			}
+		}
+	}
+	if why, _ := c.Render(duties.English, whole.Why); tc.Says != "" && !strings.Contains(why, tc.Says) {
+		t.Errorf("says %q, want %q in it", why, tc.Says)
+	}
+	if tc.Due != "" && !whole.Due.Truncate(time.Second).Equal(q.At.Add(duration(t, tc.Due))) {
+		t.Errorf("due %s (in %s), want in %s", whole.Due, whole.Due.Sub(q.At), tc.Due)
+	}
+	if !whole.Due.IsZero() && !whole.Due.After(q.At) {
+		t.Errorf("due %s is not after the question's %s", whole.Due, q.At)
+	}
+	if tc.Alarm != nil && !slices.Equal(alarm, tc.Alarm) {
+		t.Errorf("alarm %q, want %q", alarm, tc.Alarm)
+	}
+	if tc.Cites != nil {
+		var got []int64
+		for _, cite := range whole.Cites {
+			got = append(got, cite.Index)
+		}
+		if !slices.Equal(got, tc.Cites) {
+			t.Errorf("cites %v, want %v", got, tc.Cites)
+		}
+	}
+	again, _ := c.Judge(d, q)
+	if fmt.Sprint(again) != fmt.Sprint(whole) {
+		t.Errorf("the same question had two answers: %v, %v", whole, again)
+	}
+}
+
+// renders checks that a message has words in both languages, and a value for
+// every argument.
+func renders(t *testing.T, c *duties.Catalogue, m duties.Message, seen map[string]bool) {
+	t.Helper()
+	seen[m.Key] = true
+	for _, lang := range []string{duties.English, duties.Italian} {
+		why, cure := c.Render(lang, m)
+		if why == "" || strings.Contains(why, `{"key"`) || regexp.MustCompile(`\{[a-z_]+\}`).MatchString(why+cure) {
+			t.Errorf("%s in %s: %q, %q", m, lang, why, cure)
+		}
+	}
+}
+
+func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
+	q := duties.Question{At: now, Zone: time.UTC, Params: tc.Params}
+	var err error
+	if tc.At != "" {
+		if q.At, err = time.Parse(time.RFC3339, tc.At); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tc.Zone != "" {
+		if q.Zone, err = time.LoadLocation(tc.Zone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tc.Agents == nil {
+		tc.Agents = []agentCase{{Name: "mx1"}}
+	}
+	for _, a := range tc.Agents {
+		enrolled := "-2400h"
+		if a.Enrolled != "" {
+			enrolled = a.Enrolled
+		}
+		q.Agents = append(q.Agents, duties.Agent{ID: "a_" + a.Name, Name: a.Name, Forked: a.Forked,
+			Enrolled: q.At.Add(duration(t, enrolled)), Skew: duration(t, a.Skew)})
+	}
+	if tc.Looks == nil {
+		tc.Looks = []lookCase{{Ago: "1h"}}
+	}
+	for _, l := range tc.Looks {
+		span := time.Hour
+		if l.Span != "" {
+			span = duration(t, l.Span)
+		}
+		for n := max(l.Series, 1) - 1; n >= 0; n-- {
+			q.Facts = append(q.Facts, look(t, f, tc, l, q, span, q.At.Add(-duration(t, l.Ago)-time.Duration(n)*span)))
+		}
+	}
+	slices.SortStableFunc(q.Facts, func(a, b duties.Seen) int { return a.Received.Compare(b.Received) })
+	for i := range q.Facts {
+		q.Facts[i].Index = int64(i)
+	}
+	for i, r := range tc.Reviews {
+		q.Reviews = append(q.Reviews, duties.Review{At: q.At.Add(duration(t, r)), Index: int64(1000 + i)})
+	}
+	return q
+}
+
+func look(t *testing.T, f caseFile, tc judgeCase, l lookCase, q duties.Question, span time.Duration, to time.Time) duties.Seen {
+	agent := q.Agents[0]
+	if i := slices.IndexFunc(q.Agents, func(a duties.Agent) bool { return a.Name == l.Agent }); l.Agent != "" && i >= 0 {
+		agent = q.Agents[i]
+	}
+	s := duties.Seen{Agent: agent.ID, Kind: f.Kind, Schema: 1, Received: to.Add(duration(t, l.Late)),
+		From: to.Add(-span - agent.Skew), To: to.Add(-agent.Skew), Outcome: evidence.Complete, Reason: l.Reason}
+	if l.Schema != 0 {
+		s.Schema = l.Schema
+	}
+	facts := merge(merge(f.Facts, tc.With), l.With)
+	if l.Samples != "" {
+		var samples []any
+		for at := s.From; at.Before(s.To); at = at.Add(duration(t, l.Samples)) {
+			samples = append(samples, map[string]any{"at": evidence.At(at), "cpu": 5, "load1": 0.1, "mem": 40, "swap": 0, "uptime": 1000})
+		}
+		facts["samples"] = samples
+	}
+	if len(l.Gaps) > 0 {
+		s.Outcome = evidence.Partial
+	}
+	if l.Outcome != nil {
+		s.Outcome = *l.Outcome
+	}
+	if l.Lost {
+		return s
+	}
+	if s.Outcome == evidence.Failed || s.Outcome == evidence.Unsupported {
+		facts = nil
+	}
+	if l.Raw != "" {
+		s.Blob = []byte(`{"salt":"` + strings.Repeat("0", 32) + `","gaps":[],"facts":` + l.Raw + `}`)
+		return s
+	}
+	s.Blob = blob(t, facts, l.Gaps, q.At)
+	if facts != nil {
+		if _, err := evidence.CheckFacts(f.Kind, 1, s.Blob); err != nil {
+			t.Fatalf("the case states facts that no agent may send: %v", err)
+		}
+	}
+	return s
+}
+
+func blob(t *testing.T, facts map[string]any, gaps []evidence.Gap, at time.Time) []byte {
+	t.Helper()
+	if gaps == nil {
+		gaps = []evidence.Gap{}
+	}
+	var moments any
+	if facts != nil {
+		moments = resolve(t, facts, at)
+	}
+	b, err := json.Marshal(map[string]any{"salt": strings.Repeat("0", 32), "gaps": gaps, "facts": moments})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// merge lays b over a: maps are merged, everything else is replaced.
+func merge(a, b map[string]any) map[string]any {
+	out := maps.Clone(a)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for k, v := range b {
+		inner, ok := v.(map[string]any)
+		have, has := out[k].(map[string]any)
+		switch {
+		case ok && has:
+			out[k] = merge(have, inner)
+		case v == nil:
+			delete(out, k)
+		default:
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// resolve turns "@-2h" into a moment.
+func resolve(t *testing.T, v any, at time.Time) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, inner := range v {
+			out[k] = resolve(t, inner, at)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, inner := range v {
+			out[i] = resolve(t, inner, at)
+		}
+		return out
+	case string:
+		if rel, ok := strings.CutPrefix(v, "@"); ok {
+			return evidence.At(at.Add(duration(t, rel)))
+		}
+	}
+	return v
+}
+
+// duration reads Go's durations, and days as in "-35d".
+func duration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	if s == "" {
+		return 0
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		d, err := time.ParseDuration(days + "h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return 24 * d
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
