@@ -53,7 +53,7 @@ func newBench(t *testing.T, tool string) *bench {
 	t.Parallel()
 	dir := t.TempDir()
 	b := &bench{t: t, dir: dir, tool: tool, now: time.Now}
-	own := []string{"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "BORG_BASE_DIR=" + filepath.Join(dir, "borg")}
+	own := []string{"TZ=Asia/Tokyo", "HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "BORG_BASE_DIR=" + filepath.Join(dir, "borg")}
 	b.run = func(ctx context.Context, c host.Command) (host.Result, error) {
 		c.Env = append(slices.Clone(own), c.Env...)
 		return host.Exec(ctx, c)
@@ -79,7 +79,7 @@ var emptyRestic = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	templates = append(templates, dir)
-	cmd := exec.Command("restic", "init")
+	cmd := exec.CommandContext(context.Background(), "restic", "init")
 	cmd.Env = append(os.Environ(), "RESTIC_REPOSITORY="+dir+"/repo", "RESTIC_PASSWORD="+password, "HOME="+dir)
 	return dir + "/repo", cmd.Run()
 })
@@ -136,7 +136,7 @@ func (b *bench) do(args ...string) string {
 
 func (b *bench) try(name string, args ...string) (int, string) {
 	b.t.Helper()
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(b.t.Context(), name, args...)
 	cmd.Env = append(os.Environ(), b.env...)
 	cmd.Dir = b.dir
 	out, err := cmd.CombinedOutput()

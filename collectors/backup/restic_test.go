@@ -19,6 +19,11 @@ func newRestic(t *testing.T) *bench {
 	return newBench(t, "restic")
 }
 
+// tokyo is a time as restic takes it, in the zone in which the benches run.
+func tokyo(t time.Time) string {
+	return t.In(time.FixedZone("JST", 9*3600)).Format("2006-01-02 15:04:05")
+}
+
 func TestResticGood(t *testing.T) {
 	b := newRestic(t)
 	b.do("backup", "src")
@@ -51,7 +56,7 @@ func TestResticGood(t *testing.T) {
 func TestResticTwoDaysOld(t *testing.T) {
 	b := newRestic(t)
 	old := time.Now().Add(-50 * time.Hour)
-	b.do("backup", "--time", old.Format("2006-01-02 15:04:05"), "src")
+	b.do("backup", "--time", tokyo(old), "src")
 	j := b.one()
 	want(t, j, "ok")
 	if d := j.NewestRestorable.Sub(old).Abs(); d > 2*time.Second {
@@ -205,7 +210,7 @@ func TestResticPoints(t *testing.T) {
 		b := newRestic(t)
 		b.do("backup", "--host", "web-old", "src")
 		want(t, b.one(), "failed", evidence.ReasonNoPoints, evidence.ReasonHostMismatch)
-		b.do("backup", "--time", time.Now().AddDate(0, 0, -3).Format("2006-01-02 15:04:05"), "src")
+		b.do("backup", "--time", tokyo(time.Now().AddDate(0, 0, -3)), "src")
 		j := b.one()
 		want(t, j, "ok")
 		if j.Points != 1 || time.Since(j.NewestRestorable.Time) < 48*time.Hour {
@@ -235,7 +240,7 @@ func TestResticLocked(t *testing.T) {
 	b := newRestic(t)
 	b.do("backup", "src")
 	b.write("big", strings.Repeat("0123456789abcdef", 1<<16))
-	cmd := exec.Command("restic", "backup", "--limit-upload", "1", "big")
+	cmd := exec.CommandContext(t.Context(), "restic", "backup", "--limit-upload", "1", "big")
 	cmd.Env = append(os.Environ(), b.env...)
 	if cmd.Dir = b.dir; cmd.Start() != nil {
 		t.Fatal("restic did not start")
@@ -263,7 +268,7 @@ func TestResticLocked(t *testing.T) {
 func TestResticRunResults(t *testing.T) {
 	t.Run("failed since the newest point", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "--time", time.Now().Add(-time.Hour).Format("2006-01-02 15:04:05"), "src")
+		b.do("backup", "--time", tokyo(time.Now().Add(-time.Hour)), "src")
 		b.report(1, "")
 		j := b.one()
 		want(t, j, "failed", "exit_1")
@@ -273,7 +278,7 @@ func TestResticRunResults(t *testing.T) {
 	})
 	t.Run("success without a point", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "--time", time.Now().Add(-50*time.Hour).Format("2006-01-02 15:04:05"), "src")
+		b.do("backup", "--time", tokyo(time.Now().Add(-50*time.Hour)), "src")
 		b.report(0, "")
 		want(t, b.one(), "failed", evidence.ReasonNoPointMade)
 	})
