@@ -24,6 +24,8 @@ const (
 	lookTimeout = time.Hour // an integrity check may take long
 	listTimeout = 5 * time.Minute
 	maxJobs     = 300
+	pathsShown  = 50    // of a job's sources, in detail; the facts have their number
+	pathBudget  = 1000  // over all jobs
 	dayBudget   = 20000 // days over all jobs, so that the facts stay below evidence.MaxBlob
 )
 
@@ -33,7 +35,7 @@ func Spec() host.Spec {
 		Kind: evidence.KindBackup, Title: "Backups: last run, restorable points, integrity",
 		OS:    []string{"linux", "windows", "darwin", "freebsd"},
 		Needs: host.NeedExec, Every: lookEvery, Timeout: lookTimeout,
-		New: New, Detect: detect,
+		New: New, Detect: detect, Formats: Formats(),
 	}
 }
 
@@ -178,6 +180,16 @@ func (l *look) bound() {
 	for i := range l.jobs {
 		d := l.jobs[i].Day
 		l.jobs[i].Day = d[max(0, len(d)-days):]
+	}
+	left := pathBudget
+	for i := range l.detail.Jobs {
+		paths := l.detail.Jobs[i].Paths
+		paths = slices.Clone(paths[:min(len(paths), left, pathsShown)])
+		for k := range paths {
+			paths[k] = clip(paths[k])
+		}
+		left -= len(paths)
+		l.detail.Jobs[i].Paths = paths
 	}
 }
 

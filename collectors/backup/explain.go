@@ -10,23 +10,16 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-// Format is one form of output, log or file that Parse reads, for support and
-// for tests: what a look would make of it at the moment at.
-type Format struct {
-	Name, Title string
-	Parse       func(data []byte, at time.Time) (host.Look, error)
-}
-
 // Formats lists what this kind can read.
-func Formats() []Format {
-	return []Format{
-		{"restic-snapshots", "restic snapshots --json", explainSnapshots},
-		{"restic-backup", "restic backup, with --json or without, standard error included", explainResticLog},
-		{"restic-check", "restic check, with --json or without, standard error included", explainCheck},
-		{"borg-list", "borg list --json, borgmatic list --json", explainBorg},
-		{"borg-info", "borg info --json, borgmatic info --json", explainBorg},
-		{"borg-create", "borg create --json --log-json, standard error included", explainBorgLog},
-		{"backup-report", "a report of attesto-agent report backup", explainReport},
+func Formats() []host.Format {
+	return []host.Format{
+		{Name: "restic-snapshots", Title: "restic snapshots --json", Parse: explainSnapshots},
+		{Name: "restic-backup", Title: "restic backup, with --json or without, standard error included", Parse: explainResticLog},
+		{Name: "restic-check", Title: "restic check, with --json or without, standard error included", Parse: explainCheck},
+		{Name: "borg-list", Title: "borg list --json, borgmatic list --json", Parse: explainBorg},
+		{Name: "borg-info", Title: "borg info --json, borgmatic info --json", Parse: explainBorg},
+		{Name: "borg-create", Title: "borg create --json --log-json, standard error included", Parse: explainBorgLog},
+		{Name: "backup-report", Title: "a report of attesto-agent report backup", Parse: explainReport},
 	}
 }
 

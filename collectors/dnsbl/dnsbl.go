@@ -47,6 +47,7 @@ func Spec() host.Spec {
 		Timeout: time.Minute,
 		New:     newCollector,
 		Detect:  detect,
+		Formats: formats(),
 	}
 }
 

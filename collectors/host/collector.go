@@ -61,6 +61,17 @@ type Spec struct {
 	// Detect looks (cheaply, without running anything) whether this host has
 	// something for the collector, and says why or what is missing.
 	Detect func(ctx context.Context, h *Host) Detection
+	// Formats are the outputs, logs and files that the kind can read when they
+	// were captured elsewhere, through the parsers that a look uses.
+	Formats []Format
+}
+
+// Format is one form of captured output. Parse says what a look would make of
+// data at the moment at.
+type Format struct {
+	Name  string                                        `json:"name"`  // "restic-snapshots"
+	Title string                                        `json:"title"` // where it comes from: "restic snapshots --json"
+	Parse func(data []byte, at time.Time) (Look, error) `json:"-"`
 }
 
 // Detection is a collector's word on whether it is of use on this host.

@@ -33,6 +33,8 @@ type Host struct {
 	Resolvers []string
 	// Addrs lists the addresses of this host's interfaces.
 	Addrs func() ([]netip.Addr, error)
+	// Usage answers DiskUsage in tests; nil: ask the file system.
+	Usage func(path string) (DiskUsage, error)
 	// MachineKey is a secret of this host that never leaves it; it keys pseudonyms.
 	MachineKey []byte
 }

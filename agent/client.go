@@ -1,0 +1,180 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// maxAnswer bounds what is read of the server's answer, in bytes.
+const maxAnswer = 8 << 20
+
+// client talks to the server. It retries what can pass (connection faults, 429,
+// 5xx) a few times and heeds Retry-After; longer outages are the pusher's business.
+type client struct {
+	base  *url.URL
+	token string
+	http  *retryablehttp.Client
+}
+
+// checkServer accepts https, and http for this very machine only.
+func checkServer(server string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(strings.TrimSpace(server), "/"))
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || u.RawQuery != "" {
+		return nil, fmt.Errorf("server %q: want a URL such as https://attesto.example.com", server)
+	}
+	if u.Scheme == "http" {
+		ip := net.ParseIP(u.Hostname())
+		if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return nil, fmt.Errorf("server %q: plain http is for this machine itself only; use https", server)
+		}
+	}
+	return u, nil
+}
+
+func newClient(cfg Config, server, token string, log *slog.Logger) (*client, error) {
+	base, err := checkServer(server)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 1
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.Proxy != "" {
+		proxy, err := url.Parse(cfg.Proxy)
+		if err != nil {
+			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		transport.Proxy = http.ProxyURL(proxy)
+	}
+	if cfg.CAFile != "" {
+		pem, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading ca_file: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s holds no PEM certificate", cfg.CAFile)
+		}
+		transport.TLSClientConfig.RootCAs = pool
+	}
+	rc := retryablehttp.NewClient()
+	rc.HTTPClient = &http.Client{Transport: transport, Timeout: time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	rc.Logger = quietLogger{log}
+	rc.RetryMax = 3
+	rc.RetryWaitMin = 500 * time.Millisecond
+	rc.RetryWaitMax = 20 * time.Second
+	rc.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	return &client{base, token, rc}, nil
+}
+
+// quietLogger passes retryablehttp's words on at debug level: a retry is no
+// news; the pusher reports an outage once.
+type quietLogger struct{ log *slog.Logger }
+
+func (q quietLogger) Error(msg string, kv ...any) { q.log.Debug(msg, kv...) }
+func (q quietLogger) Info(msg string, kv ...any)  { q.log.Debug(msg, kv...) }
+func (q quietLogger) Debug(msg string, kv ...any) { q.log.Debug(msg, kv...) }
+func (q quietLogger) Warn(msg string, kv ...any)  { q.log.Debug(msg, kv...) }
+
+// refusal is an answer that is not 2xx.
+type refusal struct {
+	status     int
+	retryAfter time.Duration // what the server asked for, 0 if nothing
+	said       *evidence.Error
+}
+
+func (r *refusal) Error() string {
+	if r.said != nil {
+		return fmt.Sprintf("server said %d: %v", r.status, r.said)
+	}
+	return fmt.Sprintf("server answered %d %s; is this the address of an Attesto server?", r.status, http.StatusText(r.status))
+}
+
+func (c *client) send(ctx context.Context, method, path, contentType string, body []byte, answer any) error {
+	target := c.base.JoinPath(path).String()
+	req, err := retryablehttp.NewRequestWithContext(ctx, method, target,
+		retryablehttp.ReaderFunc(func() (io.Reader, error) { return bytes.NewReader(body), nil }))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	res, err := c.http.Do(req)
+	if res == nil {
+		return fmt.Errorf("reaching %s: %w", c.base.Host, plainURL(err))
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end or given up
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.base.Host, err)
+	}
+	if len(b) > maxAnswer {
+		return fmt.Errorf("answer of %s is larger than %d bytes", c.base.Host, maxAnswer)
+	}
+	if res.StatusCode/100 != 2 {
+		r := &refusal{status: res.StatusCode, retryAfter: retryAfter(res)}
+		var ea evidence.ErrorAnswer
+		if evidence.DecodeAnswer(b, &ea) == nil {
+			r.said = ea.Error
+		}
+		return r
+	}
+	if answer == nil {
+		return nil
+	}
+	if err := evidence.DecodeAnswer(b, answer); err != nil {
+		return fmt.Errorf("answer of %s: %w", c.base.Host, err)
+	}
+	return nil
+}
+
+func (c *client) post(ctx context.Context, path string, ask, answer any) error {
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	return c.send(ctx, http.MethodPost, path, "application/json", body, answer)
+}
+
+func retryAfter(res *http.Response) time.Duration {
+	value := res.Header.Get("Retry-After")
+	if d, err := time.ParseDuration(value + "s"); err == nil && d > 0 {
+		return min(d, time.Hour)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(time.Until(at), 0), time.Hour)
+	}
+	return 0
+}
+
+// plainURL takes the request line off an error: what failed is named already.
+func plainURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}

@@ -1,0 +1,218 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/attesto/attesto/collectors"
+	"github.com/attesto/attesto/evidence"
+)
+
+// DefaultConfigFile is read when no other file is named; it may be absent.
+const DefaultConfigFile = "/etc/attesto/agent.yaml"
+
+// Config is the agent's config file; packaging/conf/attesto-agent.yaml is its
+// manual.
+type Config struct {
+	StateDir   string               `yaml:"state_dir"`
+	LogLevel   slog.Level           `yaml:"log_level"`
+	Spool      SpoolConfig          `yaml:"spool"`
+	Proxy      string               `yaml:"proxy"`
+	CAFile     string               `yaml:"ca_file"`
+	Collectors map[string]yaml.Node `yaml:"collectors"`
+}
+
+// SpoolConfig bounds what waits for the server, and how long what was receipted stays.
+type SpoolConfig struct {
+	MaxBytes int64         `yaml:"max_bytes"`
+	MaxAge   time.Duration `yaml:"max_age"`
+}
+
+// Schedule is the part of a collector's config that all kinds share.
+type Schedule struct {
+	Enabled bool          `yaml:"enabled"`
+	Every   time.Duration `yaml:"every"`
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+const maxConfig = 1 << 20
+
+// LoadConfig reads a config file. An absent file is an error only when it was
+// named by the user (required).
+func LoadConfig(path string, required bool) (Config, error) {
+	cfg := Config{StateDir: "/var/lib/attesto", Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}}
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) && !required {
+		return cfg, nil
+	}
+	if err != nil {
+		return cfg, fmt.Errorf("reading config: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil || len(b) > maxConfig {
+		return cfg, fmt.Errorf("reading config %s: larger than %d bytes, or: %v", path, maxConfig, err) //nolint:errorlint // shown to people only
+	}
+	if err := decodeStrict(b, &cfg); err != nil {
+		return cfg, fmt.Errorf("config %s: %w", path, err)
+	}
+	if err := cfg.check(); err != nil {
+		return cfg, fmt.Errorf("config %s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+func decodeStrict(b []byte, v any) error {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
+		return plainYAML(err)
+	}
+	return nil
+}
+
+// goType finds the Go type in the decoder's messages, which says nothing to people.
+var goType = regexp.MustCompile(` (in|into) type \S+| into [\w.]+$`)
+
+func plainYAML(err error) error {
+	text := strings.TrimPrefix(goType.ReplaceAllString(err.Error(), ""), "yaml: ")
+	text = strings.ReplaceAll(text, "not found", "is not a key of this section; see the comments in the packaged file")
+	return errors.New(strings.ReplaceAll(strings.TrimPrefix(text, "unmarshal errors:\n  "), "\n  ", "; "))
+}
+
+func (c Config) check() error {
+	if c.StateDir == "" {
+		return errors.New("state_dir is empty")
+	}
+	if c.Spool.MaxBytes < 1<<20 || c.Spool.MaxAge < time.Hour {
+		return fmt.Errorf("spool: max_bytes %d and max_age %v: want at least 1048576 and 1h", c.Spool.MaxBytes, c.Spool.MaxAge)
+	}
+	if c.Proxy != "" {
+		if u, err := url.Parse(c.Proxy); err != nil || u.Host == "" {
+			return errors.New("proxy: want a URL such as http://proxy.example:3128")
+		}
+	}
+	for name, node := range c.Collectors {
+		spec, known := collectors.Find(evidence.Kind(name))
+		if !known {
+			return fmt.Errorf("line %d: no collector %q; there are %s", node.Line, name, strings.Join(kindNames(), ", "))
+		}
+		if _, err := c.Schedule(spec.Kind); err != nil {
+			return err
+		}
+		if _, err := spec.New(c.decoder(spec.Kind), nil); err != nil {
+			return fmt.Errorf("collectors.%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func kindNames() []string {
+	var names []string
+	for _, s := range collectors.All() {
+		names = append(names, string(s.Kind))
+	}
+	return names
+}
+
+// Schedule is when and for how long a kind looks: the file's word, else the
+// collector's own default.
+func (c Config) Schedule(kind evidence.Kind) (Schedule, error) {
+	spec, _ := collectors.Find(kind)
+	s := Schedule{Enabled: true, Every: spec.Every, Timeout: spec.Timeout}
+	node, ok := c.Collectors[string(kind)]
+	if !ok {
+		return s, nil
+	}
+	common, _ := split(node)
+	if err := common.Decode(&s); err != nil {
+		return s, fmt.Errorf("collectors.%s: %w", kind, plainYAML(err))
+	}
+	if s.Every < time.Second || s.Timeout < time.Second {
+		return s, fmt.Errorf("line %d: collectors.%s: every %v and timeout %v: want at least 1s", node.Line, kind, s.Every, s.Timeout)
+	}
+	return s, nil
+}
+
+var commonKeys = []string{"enabled", "every", "timeout"}
+
+// split parts a collector's section into the keys that all kinds share and the
+// kind's own.
+func split(node yaml.Node) (common, own yaml.Node) {
+	common, own = yaml.Node{Kind: yaml.MappingNode}, yaml.Node{Kind: yaml.MappingNode}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		to := &own
+		if slices.Contains(commonKeys, node.Content[i].Value) {
+			to = &common
+		}
+		to.Content = append(to.Content, node.Content[i], node.Content[i+1])
+	}
+	return common, own
+}
+
+var unknownField = regexp.MustCompile(`^(?:line \d+: )?field (\S+) `)
+
+// decoder fills a kind's own config struct and refuses keys that it does not have.
+func (c Config) decoder(kind evidence.Kind) func(any) error {
+	node, ok := c.Collectors[string(kind)]
+	return func(v any) error {
+		if !ok || node.Kind != yaml.MappingNode {
+			return nil
+		}
+		_, own := split(node)
+		if len(own.Content) == 0 {
+			return nil
+		}
+		b, err := yaml.Marshal(&own)
+		if err != nil {
+			return err
+		}
+		err = decodeStrict(b, v)
+		if err == nil {
+			return nil
+		}
+		// The section was written anew, so its own line numbers mean nothing.
+		text := regexp.MustCompile(`line \d+: `).ReplaceAllString(err.Error(), "")
+		line := node.Line
+		if m := unknownField.FindStringSubmatch(text); m != nil {
+			line = lineOf(&node, m[1])
+		}
+		return fmt.Errorf("near line %d: %s", line, text)
+	}
+}
+
+func lineOf(node *yaml.Node, key string) int {
+	for i, n := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 0 && n.Value == key {
+			return n.Line
+		}
+		if line := lineOf(n, key); line != 0 {
+			return line
+		}
+	}
+	return 0
+}
+
+// ReportDir is the folder where the backup collector looks for reports that
+// hooks hand in: the config's word, "" for the collector's default.
+func (c Config) ReportDir() string {
+	var section struct {
+		Reports string `yaml:"reports"`
+	}
+	node, ok := c.Collectors[string(evidence.KindBackup)]
+	if !ok || node.Decode(&section) != nil {
+		return ""
+	}
+	return section.Reports
+}

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// JournalEntry is one record that left, or waits to leave, this host.
+type JournalEntry struct {
+	Seq    uint64          `json:"seq"`
+	Sealed time.Time       `json:"sealed"`
+	Kinds  []evidence.Kind `json:"kinds"`
+	Bytes  int             `json:"bytes"`  // of envelope and blobs
+	SHA256 evidence.Digest `json:"sha256"` // of the envelope; the log holds the same
+	Proven bool            `json:"proven"` // the log's receipt was verified
+	Index  int64           `json:"index"`  // in the log; -1 if not known
+}
+
+// Journal lists every record that is still kept here, oldest first.
+func Journal(cfg Config) ([]JournalEntry, error) {
+	s, err := journalSpool(cfg)
+	if err != nil {
+		return nil, err
+	}
+	out := []JournalEntry{}
+	for _, sub := range []string{sentDir, waitDir} {
+		seqs, err := s.list(sub)
+		if err != nil {
+			return nil, err
+		}
+		for _, seq := range seqs {
+			rec, env, err := s.read(sub, seq)
+			if errors.Is(err, os.ErrNotExist) {
+				continue // moved while we read: it shows in the other folder
+			}
+			if err != nil {
+				return nil, err
+			}
+			e := JournalEntry{Seq: seq, Sealed: rec.Sealed, Kinds: rec.Kinds, Bytes: len(rec.Envelope), SHA256: env.Digest(), Proven: sub == sentDir, Index: -1}
+			for _, b := range rec.Blobs {
+				e.Bytes += len(b)
+			}
+			var k kept
+			if readJSON(s.receiptPath(seq), &k) == nil {
+				if p, err := evidence.ParseProof([]byte(k.Proof)); err == nil {
+					e.Index = p.Index
+				}
+			}
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func journalSpool(cfg Config) (*Spool, error) {
+	id, err := state{cfg.StateDir}.identity()
+	if err != nil {
+		return nil, err
+	}
+	return readSpool(cfg.StateDir, cfg.Spool, id.First, osFiles{})
+}
+
+// Sent is the exact content of one record: the statement that was signed, and
+// each blob by its digest, as they went over the wire.
+type Sent struct {
+	Envelope  string            `json:"envelope"`
+	Statement string            `json:"statement"`
+	Blobs     map[string]string `json:"blobs"`
+}
+
+// JournalRecord shows one record as it was sent.
+func JournalRecord(cfg Config, seq uint64) (Sent, error) {
+	s, err := journalSpool(cfg)
+	if err != nil {
+		return Sent{}, err
+	}
+	for _, sub := range []string{sentDir, waitDir} {
+		rec, env, err := s.read(sub, seq)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Sent{}, err
+		}
+		out := Sent{Envelope: strings.TrimSpace(rec.Envelope), Statement: string(env.Payload()), Blobs: map[string]string{}}
+		for d, b := range rec.Blobs {
+			out.Blobs[d] = string(b)
+		}
+		return out, nil
+	}
+	return Sent{}, fmt.Errorf("record %d is not kept here (any more); attesto-agent journal lists those that are", seq)
+}

@@ -1,0 +1,230 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/attesto/attesto/collectors"
+	"github.com/attesto/attesto/evidence"
+)
+
+// Paint colours words on a terminal; Plain leaves them alone.
+type Paint func(colour, text string) string
+
+// The colours that printing uses.
+const (
+	Green  = "\x1b[32m"
+	Yellow = "\x1b[33m"
+	Red    = "\x1b[31m"
+	Bold   = "\x1b[1m"
+	reset  = "\x1b[0m"
+)
+
+// Colours paints with ANSI escapes.
+func Colours(colour, text string) string { return colour + text + reset }
+
+// Plain does not paint.
+func Plain(_, text string) string { return text }
+
+// maxRows bounds a table that is printed for people.
+const maxRows = 40
+
+// Print writes a result as a table for people.
+func (r Result) Print(w io.Writer, paint Paint) {
+	spec, _ := collectors.Find(r.Kind)
+	colour := map[evidence.Outcome]string{evidence.Complete: Green, evidence.Failed: Red}[r.Outcome]
+	if colour == "" {
+		colour = Yellow
+	}
+	fmt.Fprintf(w, "%s  %s  %s\n", paint(Bold, string(r.Kind)), paint(colour, r.Outcome.String()), spec.Title)
+	tw := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
+	printFacts(tw, r.Facts)
+	tw.Flush()
+	for i, g := range r.Gaps {
+		if i == maxRows {
+			fmt.Fprintf(w, "  … and %d more gaps\n", len(r.Gaps)-i)
+			break
+		}
+		fmt.Fprintf(w, "  %s %s: %s\n", paint(Yellow, "not seen"), clean(g.What), clean(g.Why))
+	}
+	fmt.Fprintln(w)
+}
+
+// clean keeps control characters of foreign text away from the terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
+
+func row(w io.Writer, cells ...string) {
+	for i := range cells {
+		cells[i] = clean(cells[i])
+	}
+	fmt.Fprintln(w, "  "+strings.Join(cells, "\t"))
+}
+
+func printFacts(w io.Writer, facts evidence.Facts) {
+	switch f := facts.(type) {
+	case evidence.DNSBL:
+		printDNSBL(w, f)
+	case evidence.Backup:
+		row(w, "JOB", "TOOL", "RESULT", "NEWEST POINT", "POINTS", "WHY")
+		for _, j := range f.Jobs {
+			row(w, j.Job, j.Tool, j.Result, when(j.NewestRestorable), fmt.Sprint(j.Points), strings.Join(j.Reasons, ", "))
+		}
+	case evidence.EventLog:
+		for _, s := range f.Sources {
+			row(w, "read", s.Source, fmt.Sprintf("%d lines", s.Lines), map[bool]string{true: "whole", false: "with gaps"}[s.Whole])
+		}
+		for _, h := range f.Hits {
+			row(w, h.Severity, h.Rule, fmt.Sprintf("%d times", h.Count), "last "+when(&h.Last))
+		}
+	case evidence.Software:
+		printSoftware(w, f)
+	case evidence.Health:
+		printHealth(w, f)
+	}
+}
+
+func when(t *evidence.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.Format(time.DateTime) + " UTC"
+}
+
+func printDNSBL(w io.Writer, f evidence.DNSBL) {
+	row(w, "ADDRESS", "LIST", "RESULT", "WHY")
+	quiet := 0
+	for i, a := range f.Answers {
+		if a.Result == evidence.NotListed || i >= maxRows {
+			quiet++
+			continue
+		}
+		row(w, a.Target, a.Zone, strings.ReplaceAll(a.Result, "_", " "), strings.TrimSpace(strings.Join(a.Codes, " ")+" "+a.Why+" "+a.Text))
+	}
+	if quiet > 0 {
+		row(w, fmt.Sprintf("(%d further look-ups: not listed)", quiet))
+	}
+}
+
+func printSoftware(w io.Writer, f evidence.Software) {
+	row(w, "system", f.OS.Name, "end of life "+orUnknown(f.OS.EOL))
+	row(w, "kernel", f.Kernel.Running, "newest installed "+orUnknown(f.Kernel.Installed))
+	for _, m := range f.Managers {
+		row(w, m.Name, fmt.Sprintf("%d packages", m.Packages), "lists refreshed "+when(m.Refreshed))
+	}
+	security := 0
+	for _, u := range f.Pending {
+		if u.Security {
+			security++
+		}
+	}
+	row(w, "pending", fmt.Sprintf("%d updates, %d for security", len(f.Pending), security))
+	row(w, "restart", "needed: "+f.Reboot.Needed, strings.Join(f.Reboot.Why, "; "))
+	for i, p := range f.Products {
+		if i == maxRows {
+			break
+		}
+		row(w, "product", p.Name+" "+p.Version, "end of life "+orUnknown(p.EOL))
+	}
+}
+
+func printHealth(w io.Writer, f evidence.Health) {
+	if n := len(f.Samples); n > 0 {
+		s := f.Samples[n-1]
+		row(w, "load", fmt.Sprintf("cpu %.0f %%, memory %.0f %% of %d MiB, swap %.0f %%", s.CPU, s.MemUsed, f.Memory>>20, s.SwapUsed))
+		row(w, "up", (time.Duration(s.UptimeS) * time.Second).String())
+	}
+	for _, d := range f.Disks {
+		row(w, "disk", d.Mount, fmt.Sprintf("%.0f %% of %.1f GiB", d.UsedPct, float64(d.Size)/(1<<30)))
+	}
+	switch {
+	case f.Units.Manager == "none":
+		row(w, "services", "no service manager here")
+	case len(f.Units.Failed) == 0:
+		row(w, "services", "none failed")
+	default:
+		row(w, "services", "failed: "+strings.Join(f.Units.Failed, ", "))
+	}
+	for _, s := range f.Watched {
+		row(w, "service", s.Name, s.State)
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// Print writes the status for people.
+func (s Status) Print(w io.Writer, paint Paint) {
+	tw := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
+	if s.Enrolled {
+		fmt.Fprintf(tw, "agent\t%s of %s\n", s.Agent, clean(s.OrgName))
+		fmt.Fprintf(tw, "server\t%s\n", s.Server)
+		fmt.Fprintf(tw, "key\t%s\n", s.KeyID)
+		fmt.Fprintf(tw, "running\t%v\n", s.Running)
+		fmt.Fprintf(tw, "records\t%d sealed, %d wait for the server\n", s.Spool.Last, s.Spool.Waiting)
+		fmt.Fprintf(tw, "log\t%d entries verified, root %s\n", s.Log.Size, s.Log.Root)
+		if s.Push.LastPush != nil {
+			fmt.Fprintf(tw, "last push\t%s\n", s.Push.LastPush.Format(time.RFC3339))
+		}
+		for _, spec := range collectors.All() {
+			if k, ok := s.Kinds[spec.Kind]; ok && k.LastLook != nil {
+				fmt.Fprintf(tw, "%s\t%s at %s, %d gaps\n", spec.Kind, k.LastOutcome, k.LastLook.Format(time.RFC3339), k.Gaps)
+			}
+		}
+	}
+	tw.Flush()
+	for _, p := range s.Problems {
+		fmt.Fprintln(w, paint(Red, "! ")+clean(p))
+	}
+	if len(s.Problems) == 0 {
+		fmt.Fprintln(w, paint(Green, "all is well"))
+	}
+}
+
+// Print writes the diagnosis for people.
+func (d Diagnosis) Print(w io.Writer, paint Paint) {
+	for _, f := range d.General {
+		printFinding(w, paint, f)
+	}
+	for _, k := range d.Kinds {
+		state := paint(Green, "on ")
+		if !k.On {
+			state = paint(Yellow, "off")
+		}
+		found := k.Found
+		if found == "" && !k.Useful {
+			found = "nothing found here"
+		}
+		fmt.Fprintf(w, "\n%s %s  %s, every %s\n", state, paint(Bold, string(k.Kind)), k.Title, k.Every)
+		if found != "" {
+			fmt.Fprintf(w, "    sees: %s\n", clean(found))
+		}
+		for _, m := range k.Missing {
+			fmt.Fprintf(w, "    %s %s\n      cure: %s\n", paint(Yellow, "missing:"), clean(m.What), clean(m.Cure))
+		}
+	}
+}
+
+func printFinding(w io.Writer, paint Paint, f Finding) {
+	mark := paint(Green, "ok ")
+	if !f.OK {
+		mark = paint(Red, "!! ")
+	}
+	fmt.Fprintf(w, "%s %s: %s\n", mark, f.What, clean(f.Says))
+	if f.Cure != "" {
+		fmt.Fprintf(w, "      cure: %s\n", clean(f.Cure))
+	}
+}

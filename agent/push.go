@@ -1,0 +1,357 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Waits between pushes when the server cannot be reached or refuses.
+const (
+	firstWait = 5 * time.Second
+	maxWait   = 15 * time.Minute
+	// skewLimit is the difference between the clocks beyond which status warns.
+	skewLimit = 5 * time.Minute
+)
+
+// pusher sends what waits in the spool, checks the log's receipts itself, and
+// only then lets go of a record.
+type pusher struct {
+	client  *client
+	spool   *Spool
+	st      state
+	log     evidence.TrustedLog
+	id      Identity
+	witness *evidence.FileKey
+	now     func() time.Time
+	slog    *slog.Logger
+
+	wake chan struct{}
+
+	mu    sync.Mutex
+	head  knownHead
+	alarm *Alarm
+	state PushState
+}
+
+// PushState is what status shows of the way to the server.
+type PushState struct {
+	LastPush  *time.Time `json:"lastPush,omitempty"`  // the last answer that was accepted
+	LastError string     `json:"lastError,omitempty"` // of the newest push, empty if it was accepted
+	Failing   *time.Time `json:"failing,omitempty"`   // since when pushes fail
+	DeltaMs   int64      `json:"serverDeltaMs"`       // server's clock minus ours
+	Version   string     `json:"serverVersion,omitempty"`
+}
+
+func newPusher(c *client, spool *Spool, st state, id Identity, now func() time.Time, log *slog.Logger) (*pusher, error) {
+	trusted, err := id.log()
+	if err != nil {
+		return nil, err
+	}
+	witness, err := evidence.LoadFileKey(st.path(witnessFile))
+	if err != nil {
+		return nil, err
+	}
+	head, err := st.head()
+	if err != nil {
+		return nil, err
+	}
+	alarm, err := st.alarm()
+	if err != nil {
+		return nil, err
+	}
+	return &pusher{client: c, spool: spool, st: st, log: trusted, id: id, witness: witness, now: now, slog: log,
+		wake: make(chan struct{}, 1), head: head, alarm: alarm}, nil
+}
+
+// nudge asks for a push soon.
+func (p *pusher) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pusher) knownHead() knownHead {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.head
+}
+
+func (p *pusher) delta() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(p.state.DeltaMs) * time.Millisecond
+}
+
+// run pushes whenever it is nudged, until ctx ends. After a failure it waits, longer
+// each time, with jitter, so that many agents do not come back at once.
+func (p *pusher) run(ctx context.Context) {
+	wait := firstWait
+	for {
+		err := p.drain(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			wait = firstWait
+			select {
+			case <-ctx.Done():
+				return
+			case <-p.wake:
+			}
+			continue
+		}
+		pause := wait/2 + rand.N(wait/2+1)
+		var r *refusal
+		if errors.As(err, &r) && r.retryAfter > pause {
+			pause = r.retryAfter
+		}
+		wait = min(wait*2, maxWait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// drain pushes until nothing waits.
+func (p *pusher) drain(ctx context.Context) error {
+	size := evidence.MaxBatch
+	for {
+		recs, envs, err := p.spool.batch(size, evidence.MaxBatchBody*9/10)
+		if err == nil && len(recs) == 0 {
+			return nil
+		}
+		if err == nil {
+			err = p.push(ctx, recs, envs)
+		}
+		var r *refusal
+		if errors.As(err, &r) && r.status == http.StatusRequestEntityTooLarge && len(recs) > 1 {
+			size = len(recs) / 2
+			continue
+		}
+		p.note(err)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// note keeps what status shows, and tells the log about a change only.
+func (p *pusher) note(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now().UTC()
+	if err == nil {
+		if p.state.Failing != nil {
+			p.slog.Info("the server takes records again", "after", now.Sub(*p.state.Failing).Round(time.Second))
+		}
+		p.state.LastPush, p.state.LastError, p.state.Failing = &now, "", nil
+		return
+	}
+	if p.state.LastError != err.Error() {
+		p.slog.Warn("pushing", "error", err, "waiting", p.spool.State().Waiting)
+	}
+	p.state.LastError = err.Error()
+	if p.state.Failing == nil {
+		p.state.Failing = &now
+	}
+}
+
+func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envelope) error {
+	known := p.knownHead()
+	ask := evidence.Push{Known: evidence.KnownHead{Size: known.Size}, Cosign: p.cosign(known)}
+	for _, rec := range recs {
+		ask.Records = append(ask.Records, evidence.PushRecord{Envelope: rec.Envelope, Blobs: rec.Blobs})
+	}
+	var answer evidence.PushAnswer
+	asked := p.now()
+	if err := p.client.post(ctx, evidence.PathRecords, ask, &answer); err != nil {
+		return err
+	}
+	p.noteClock(answer, asked)
+	if len(answer.Results) != len(recs) {
+		return fmt.Errorf("server answered %d records, %d were sent", len(answer.Results), len(recs))
+	}
+	done, err := p.verify(known, answer, envs)
+	if err != nil {
+		p.raise(Alarm{Code: "log", Message: "the log's answer does not verify: " + err.Error(),
+			Cure:  "nothing was forgotten here; show both signed heads in alarm.json to the provider and to your auditor",
+			Known: known.Checkpoint, Offered: answer.Checkpoint})
+		return fmt.Errorf("verifying the log's answer: %w", err)
+	}
+	for i, ok := range done {
+		if ok {
+			if err := p.spool.receipted(recs[i].Seq); err != nil {
+				return err
+			}
+			p.keepReceipt(recs[i].Seq, answer.Results[i])
+		}
+	}
+	return p.settle(ctx, recs, answer)
+}
+
+// cosign states that the known head was verified, unless there is an alarm about
+// the log: then this witness stays silent.
+func (p *pusher) cosign(known knownHead) string {
+	p.mu.Lock()
+	alarmed := p.alarm != nil && p.alarm.Code == "log"
+	p.mu.Unlock()
+	if known.Checkpoint == "" || alarmed {
+		return ""
+	}
+	line, err := evidence.Cosign(p.witness.Private(), evidence.WitnessName(p.id.Origin, p.id.Agent), []byte(known.Checkpoint), p.now())
+	if err != nil {
+		p.slog.Error("cosigning", "error", err)
+		return ""
+	}
+	return line
+}
+
+func (p *pusher) noteClock(answer evidence.PushAnswer, asked time.Time) {
+	now := p.now()
+	middle := asked.Add(now.Sub(asked) / 2)
+	delta := answer.Time.Sub(middle)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if delta.Abs() > skewLimit && (time.Duration(p.state.DeltaMs)*time.Millisecond).Abs() <= skewLimit {
+		p.slog.Warn("this host's clock differs from the server's", "by", delta.Round(time.Second))
+	}
+	p.state.DeltaMs, p.state.Version = delta.Milliseconds(), answer.Version
+}
+
+// verify checks the answer in this order: the checkpoint's signature and origin,
+// its consistency with the head known before, each receipt under that very
+// checkpoint. Then the new head is made durable. done tells which records the log
+// has proven to hold.
+func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, envs []evidence.Envelope) (done []bool, err error) {
+	done = make([]bool, len(envs))
+	accepted := 0
+	for _, r := range answer.Results {
+		if r.Status == evidence.StatusOK || r.Status == evidence.StatusDuplicate {
+			accepted++
+		}
+	}
+	if answer.Checkpoint == "" && accepted == 0 {
+		return done, nil
+	}
+	head, err := p.log.OpenCheckpoint([]byte(answer.Checkpoint))
+	if err != nil {
+		return nil, err
+	}
+	if err := evidence.CheckConsistency(known.Head, head, answer.Consistency); err != nil {
+		return nil, err
+	}
+	for i, r := range answer.Results {
+		if r.Status != evidence.StatusOK && r.Status != evidence.StatusDuplicate {
+			continue
+		}
+		entry, _, under, err := r.Receipt().Verify(envs[i], p.log)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", r.Seq, err)
+		}
+		if under != head || entry.Agent != p.id.Agent {
+			return nil, fmt.Errorf("record %d: proven under another head, or as another agent's", r.Seq)
+		}
+		done[i] = true
+	}
+	next := knownHead{head, answer.Checkpoint}
+	if err := writeJSON(p.st.path(headFile), next); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.head = next
+	p.mu.Unlock()
+	return done, nil
+}
+
+// kept is the receipt of a record, beside its file.
+type kept struct {
+	Entry string    `json:"entry"`
+	Proof string    `json:"proof"`
+	At    time.Time `json:"at"`
+}
+
+// keepReceipt stores a receipt for the journal; its loss would lose no evidence.
+func (p *pusher) keepReceipt(seq uint64, r evidence.PushResult) {
+	b, err := json.Marshal(kept{r.Entry, r.Proof, p.now().UTC()})
+	if err == nil {
+		err = writeFile(p.spool.receiptPath(seq), b)
+	}
+	if err != nil {
+		p.slog.Warn("keeping a receipt", "seq", seq, "error", err)
+	}
+}
+
+// settle deals with what the server refused or still misses.
+func (p *pusher) settle(ctx context.Context, recs []spooled, answer evidence.PushAnswer) error {
+	for i, r := range answer.Results {
+		for _, missing := range r.Missing {
+			blob, ok := recs[i].Blobs[missing.String()]
+			if !ok {
+				continue
+			}
+			if err := p.client.send(ctx, http.MethodPut, evidence.PathBlobs+missing.String(), "application/octet-stream", blob, nil); err != nil {
+				return fmt.Errorf("sending a missing blob: %w", err)
+			}
+		}
+		if r.Status != evidence.StatusRejected {
+			continue
+		}
+		return p.rejected(recs[i].Seq, r)
+	}
+	return nil
+}
+
+func (p *pusher) rejected(seq uint64, r evidence.PushResult) error {
+	said := r.Error
+	if said == nil {
+		said = &evidence.Error{Code: evidence.CodeInternal, Message: "rejected without a reason"}
+	}
+	switch said.Code {
+	case evidence.CodeGap:
+		if said.Expect > 0 && said.Expect < seq {
+			found, err := p.spool.again(said.Expect)
+			if err != nil {
+				return err
+			}
+			if found {
+				p.slog.Warn("the server misses records; sending them again", "from", said.Expect)
+				return nil
+			}
+		}
+		p.raise(Alarm{Code: "lost_records", Message: fmt.Sprintf("the server waits for record %d, which is no longer kept here", said.Expect),
+			Cure: "enroll this host anew; what the server holds up to there stays valid"})
+	case evidence.CodeFork:
+		p.raise(Alarm{Code: "fork", Message: "another record bears number " + fmt.Sprint(seq) + ": this host was cloned or restored, or its key was copied",
+			Cure: "if this is the clone, remove its state folder and enroll it; if not, revoke the agent on the board and enroll anew"})
+	default:
+		p.raise(Alarm{Code: "rejected", Message: fmt.Sprintf("the server refuses record %d: %v", seq, said), Cure: said.Cure})
+	}
+	return fmt.Errorf("record %d: %w", seq, said)
+}
+
+// raise keeps an alarm until a person clears it, and says it once.
+func (p *pusher) raise(a Alarm) {
+	a.At = evidence.At(p.now())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alarm != nil && p.alarm.Code == a.Code && p.alarm.Message == a.Message {
+		return
+	}
+	p.alarm = &a
+	p.slog.Error("ALARM: "+a.Message, "cure", a.Cure)
+	if err := writeJSON(p.st.path(alarmFile), a); err != nil {
+		p.slog.Error("keeping the alarm", "error", err)
+	}
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/attesto/attesto/agent"
+	"github.com/attesto/attesto/evidence"
+)
+
+func (p *program) versionCmd() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		fmt.Fprintf(p.out, "attesto-agent %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+		return nil
+	}}
+}
+
+// tokenFile is where a token may be dropped instead of passing it as an argument.
+const tokenFile = "/etc/attesto/enroll"
+
+func (p *program) enrollCmd() *cobra.Command {
+	var server, token string
+	cmd := &cobra.Command{
+		Use:   "enroll --server URL --token TOKEN",
+		Short: "Enroll this host with a one-time token from the board",
+		Long: `Enroll this host with a one-time token from the board (Agents, Add an agent).
+
+This host makes its own keys; nothing secret leaves it. Without --token the token
+is read from ` + tokenFile + ` (mode 0600), which is deleted afterwards.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			if server == "" {
+				return fmt.Errorf("%w: --server is needed: the address of the Attesto server, such as https://attesto.example.com", errUsage)
+			}
+			dropped := token == ""
+			if dropped {
+				if token, err = agent.TokenFromFile(tokenFile); errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("%w: --token is needed (or a token in %s)", errUsage, tokenFile)
+				} else if err != nil {
+					return err
+				}
+			}
+			r, err := agent.Enroll(cmd.Context(), cfg, server, token, version, p.logger(cfg))
+			if err != nil {
+				return err
+			}
+			if dropped {
+				if err := agent.DropToken(tokenFile); err != nil {
+					return err
+				}
+			}
+			if err := ownedByService(cfg.StateDir); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.out, "Enrolled in %s as %s.\nKey %s (the board shows the same).\nEntry %d of the log, proof verified.\n\nNext: start the agent (systemctl enable --now attesto-agent, or attesto-agent run).\n",
+				r.OrgName, r.Agent, r.KeyID, r.Index)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&server, "server", "", "address of the server, https://…")
+	cmd.Flags().StringVar(&token, "token", "", "one-time token, att1.…")
+	return cmd
+}
+
+func (p *program) collectCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "collect [KIND…]",
+		Short: "Look once and print what was seen; nothing is sent",
+		RunE: func(cmd *cobra.Command, kinds []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			results, err := agent.Collect(cmd.Context(), cfg, agent.NewHost(cfg), kinds)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errUsage, err)
+			}
+			return p.show(results, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line: kind, outcome, from, to, gaps, facts, detail")
+	return cmd
+}
+
+// show prints results and sets the exit code to the worst of them.
+func (p *program) show(results []agent.Result, asJSON bool) error {
+	for _, r := range results {
+		if !asJSON {
+			r.Print(p.out, p.paint())
+		} else {
+			b, err := r.JSON()
+			if err != nil {
+				return fmt.Errorf("encoding %s: %w", r.Kind, err)
+			}
+			fmt.Fprintln(p.out, string(b))
+		}
+		switch r.Outcome {
+		case evidence.Failed:
+			p.code = exitFailed
+		case evidence.Partial:
+			p.code = max(p.code, exitPartial)
+		}
+	}
+	return nil
+}
+
+func (p *program) statusCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how the agent stands: what waits, what fails, what the log proved",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			s, err := agent.ReadStatus(cfg, time.Now())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return p.json(s)
+			}
+			s.Print(p.out, p.paint())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func (p *program) json(v any) error {
+	enc := json.NewEncoder(p.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func (p *program) doctorCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say per collector what is on, what is missing, and the one thing that cures it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			d, err := agent.Doctor(cmd.Context(), cfg, agent.NewHost(cfg), p.logger(cfg))
+			if err != nil {
+				return err
+			}
+			if !d.Healthy() {
+				p.code = exitPartial
+			}
+			if asJSON {
+				return p.json(d)
+			}
+			d.Print(p.out, p.paint())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// maxCaptured bounds a file that explain reads, in bytes.
+const maxCaptured = 256 << 20
+
+func (p *program) explainCmd() *cobra.Command {
+	var format string
+	var list, asJSON bool
+	var at string
+	cmd := &cobra.Command{
+		Use:   "explain --as FORMAT FILE",
+		Short: "Say what the agent makes of an output, log or file captured elsewhere",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if list {
+				for _, f := range agent.ExplainFormats() {
+					fmt.Fprintf(p.out, "%-20s %-9s %s\n", f.Name, f.Kind, f.Title)
+				}
+				return nil
+			}
+			if format == "" || len(args) != 1 {
+				return fmt.Errorf("%w: explain --as FORMAT FILE, or explain --list", errUsage)
+			}
+			moment := time.Now()
+			if at != "" {
+				var err error
+				if moment, err = time.Parse(time.RFC3339, at); err != nil {
+					return fmt.Errorf("%w: --at %q: want 2006-01-02T15:04:05Z", errUsage, at)
+				}
+			}
+			data, err := readCaptured(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := agent.Explain(format, data, moment)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errUsage, err)
+			}
+			return p.show([]agent.Result{r}, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&format, "as", "", "form of the file; --list names them")
+	cmd.Flags().BoolVar(&list, "list", false, "list the forms")
+	cmd.Flags().BoolVar(&asJSON, "json", true, "print one JSON object a line")
+	cmd.Flags().StringVar(&at, "at", "", "judge as of this moment instead of now")
+	return cmd
+}
+
+func readCaptured(path string) ([]byte, error) {
+	f := os.Stdin
+	if path != "-" {
+		var err error
+		if f, err = os.Open(path); err != nil {
+			return nil, fmt.Errorf("reading what was captured: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // opened for reading
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxCaptured+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if len(b) > maxCaptured {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxCaptured)
+	}
+	return b, nil
+}
+
+func (p *program) journalCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "journal [SEQ]",
+		Short: "List what left this host; with a number, show exactly what it said",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				seq, err := strconv.ParseUint(args[0], 10, 64)
+				if err != nil {
+					return fmt.Errorf("%w: %q is not a record's number", errUsage, args[0])
+				}
+				sent, err := agent.JournalRecord(cfg, seq)
+				if err != nil {
+					return err
+				}
+				return p.json(sent)
+			}
+			entries, err := agent.Journal(cfg)
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if asJSON {
+					if err := p.json(e); err != nil {
+						return err
+					}
+					continue
+				}
+				state := "waits"
+				if e.Proven {
+					state = fmt.Sprintf("log entry %d", e.Index)
+				}
+				fmt.Fprintf(p.out, "%6d  %s  %8d bytes  %-14s  %s  %s\n", e.Seq, e.Sealed.Format(time.RFC3339), e.Bytes, state, e.SHA256, kinds(e.Kinds))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func kinds(list []evidence.Kind) string {
+	words := make([]string, len(list))
+	for i, k := range list {
+		words[i] = string(k)
+	}
+	return strings.Join(words, ",")
+}

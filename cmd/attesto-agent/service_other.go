@@ -1,0 +1,9 @@
+//go:build !windows
+
+package main
+
+import "context"
+
+// runService reports that no service manager of its own kind started us: systemd
+// speaks through signals and sd_notify.
+func runService(func(context.Context) error) (asService bool, err error) { return false, nil }
