@@ -35,7 +35,7 @@ func Spec() host.Spec {
 		Kind: evidence.KindBackup, Title: "Backups: last run, restorable points, integrity",
 		OS:    []string{"linux", "windows", "darwin", "freebsd"},
 		Needs: host.NeedExec, Every: lookEvery, Timeout: lookTimeout,
-		New: New, Detect: detect,
+		New: New, Detect: detect, Formats: Formats(),
 	}
 }
 
