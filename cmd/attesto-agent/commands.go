@@ -44,12 +44,12 @@ is read from ` + tokenFile + ` (mode 0600), which is deleted afterwards.`,
 				return err
 			}
 			if server == "" {
-				return fmt.Errorf("%w: --server is needed: the address of the Attesto server, such as https://attesto.example.com", errUsage)
+				return usagef("--server is needed: the address of the Attesto server, such as https://attesto.example.com")
 			}
 			dropped := token == ""
 			if dropped {
 				if token, err = agent.TokenFromFile(tokenFile); errors.Is(err, fs.ErrNotExist) {
-					return fmt.Errorf("%w: --token is needed (or a token in %s)", errUsage, tokenFile)
+					return usagef("--token is needed (or a token in %s)", tokenFile)
 				} else if err != nil {
 					return err
 				}
@@ -88,7 +88,7 @@ func (p *program) collectCmd() *cobra.Command {
 			}
 			results, err := agent.Collect(cmd.Context(), cfg, agent.NewHost(cfg), kinds)
 			if err != nil {
-				return fmt.Errorf("%w: %w", errUsage, err)
+				return usage(err)
 			}
 			return p.show(results, asJSON)
 		},
@@ -199,13 +199,13 @@ func (p *program) explainCmd() *cobra.Command {
 				return nil
 			}
 			if format == "" || len(args) != 1 {
-				return fmt.Errorf("%w: explain --as FORMAT FILE, or explain --list", errUsage)
+				return usagef("explain --as FORMAT FILE, or explain --list")
 			}
 			moment := time.Now()
 			if at != "" {
 				var err error
 				if moment, err = time.Parse(time.RFC3339, at); err != nil {
-					return fmt.Errorf("%w: --at %q: want 2006-01-02T15:04:05Z", errUsage, at)
+					return usagef("--at %q: want 2006-01-02T15:04:05Z", at)
 				}
 			}
 			data, err := readCaptured(args[0])
@@ -214,7 +214,7 @@ func (p *program) explainCmd() *cobra.Command {
 			}
 			r, err := agent.Explain(format, data, moment)
 			if err != nil {
-				return fmt.Errorf("%w: %w", errUsage, err)
+				return usage(err)
 			}
 			return p.show([]agent.Result{r}, asJSON)
 		},
@@ -259,7 +259,7 @@ func (p *program) journalCmd() *cobra.Command {
 			if len(args) == 1 {
 				seq, err := strconv.ParseUint(args[0], 10, 64)
 				if err != nil {
-					return fmt.Errorf("%w: %q is not a record's number", errUsage, args[0])
+					return usagef("%q is not a record's number", args[0])
 				}
 				sent, err := agent.JournalRecord(cfg, seq)
 				if err != nil {

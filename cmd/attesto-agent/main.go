@@ -38,8 +38,16 @@ type program struct {
 	code        int
 }
 
-// errUsage marks a wrong call.
-var errUsage = errors.New("usage")
+// errUsage marks a wrong call or a faulty config; usage wraps an error as such.
+var errUsage = errors.New("wrong call")
+
+type usageError struct{ error }
+
+func (u usageError) Unwrap() []error { return []error{errUsage, u.error} }
+
+func usage(err error) error { return usageError{err} }
+
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
 func run(args []string, out, errOut io.Writer) int {
 	p := &program{out: out, errOut: errOut}
@@ -68,7 +76,7 @@ Exit status: 0 complete, 1 error, 2 wrong call, 3 something could not be seen,
 	root.PersistentFlags().StringVar(&p.configFile, "config", agent.DefaultConfigFile, "config file")
 	root.PersistentFlags().BoolVar(&p.debug, "debug", false, "say more in the log")
 	root.Flags().BoolVar(&p.checkConfig, "check-config", false, "read the config file, name its faults, and end")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(p.enrollCmd(), p.runCmd(), p.collectCmd(), p.statusCmd(), p.doctorCmd(), p.reportCmd(),
 		p.explainCmd(), p.journalCmd(), p.versionCmd())
 	root.SetArgs(args)
@@ -100,7 +108,7 @@ func isCobraUsage(err error) bool {
 func (p *program) config() (agent.Config, error) {
 	cfg, err := agent.LoadConfig(p.configFile, p.configFile != agent.DefaultConfigFile)
 	if err != nil {
-		return cfg, fmt.Errorf("%w: %w", errUsage, err)
+		return cfg, usage(err)
 	}
 	return cfg, nil
 }

@@ -61,7 +61,7 @@ restored. Say --restorable with the time of the newest state that can be.`,
 				}
 				parsed, err := time.Parse(time.RFC3339, t.text)
 				if err != nil {
-					return fmt.Errorf("%w: --%s %q: want 2006-01-02T15:04:05Z", errUsage, t.flag, t.text)
+					return usagef("--%s %q: want 2006-01-02T15:04:05Z", t.flag, t.text)
 				}
 				*t.at = &parsed
 			}
