@@ -1,13 +1,17 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -119,10 +123,22 @@ func parsePush(b []byte, agent store.Agent) (*push, *evidence.Error) {
 			Cure: "run attesto-server check on the server"}
 	}
 	p := &push{agent: agent, known: body.Known.Size, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
-	for i, raw := range body.Records {
-		p.records[i] = open(raw, agent, key)
-	}
+	openAll(body.Records, p.records, agent, key)
 	return p, nil
+}
+
+// openAll verifies records on all processors.
+func openAll(raw []json.RawMessage, to []pushed, agent store.Agent, key evidence.PublicKey) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(len(raw), runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(raw)); i = next.Add(1) - 1 {
+				to[i] = open(raw[i], agent, key)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func malformed(format string, args ...any) *evidence.Error {
@@ -138,7 +154,7 @@ func open(raw []byte, agent store.Agent, key evidence.PublicKey) pushed {
 		return p
 	}
 	var rec evidence.PushRecord
-	if err := evidence.DecodeWire(raw, &rec); err != nil {
+	if err := decodeRecord(raw, &rec); err != nil {
 		return refuse(malformed("record: %v", err))
 	}
 	env, err := evidence.ParseEnvelope([]byte(rec.Envelope))
@@ -169,6 +185,14 @@ func open(raw []byte, agent store.Agent, key evidence.PublicKey) pushed {
 			Cure:    "give each agent its own state folder; do not copy one from another host"})
 	}
 	return p
+}
+
+// decodeRecord reads a record of a push that DecodeWire has checked as a whole:
+// keys are unique and text is sound, only unknown keys are left to refuse.
+func decodeRecord(raw []byte, to *evidence.PushRecord) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	return dec.Decode(to)
 }
 
 // cosigned checks a witness's line for the head that it knows; nil when there is

@@ -18,6 +18,7 @@ type Tree struct {
 	id    string
 	size  int64
 	tiles map[tileKey][]byte
+	nodes map[int64]tlog.Hash // by stored hash index
 }
 
 type tileKey struct {
@@ -27,7 +28,7 @@ type tileKey struct {
 
 // At is the tree of a log at a committed size. The context holds for all reads.
 func At(ctx context.Context, r Reader, id string, size int64) *Tree {
-	return &Tree{ctx, r, id, size, map[tileKey][]byte{}}
+	return &Tree{ctx, r, id, size, map[tileKey][]byte{}, map[int64]tlog.Hash{}}
 }
 
 // Inclusion proves that the entry of that index is in the tree.
@@ -73,6 +74,10 @@ func (t *Tree) Receipt(index int64, line, checkpoint []byte) (evidence.Receipt, 
 func (t *Tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
+		if h, ok := t.nodes[index]; ok {
+			hashes[i] = h
+			continue
+		}
 		tile := tlog.TileForIndex(tileHeight, index)
 		data, err := t.tile(tile.L, tile.N)
 		if err != nil {
@@ -84,6 +89,7 @@ func (t *Tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		if hashes[i], err = tlog.HashFromTile(tile, data[:tile.W*tlog.HashSize], index); err != nil {
 			return nil, err
 		}
+		t.nodes[index] = hashes[i]
 	}
 	return hashes, nil
 }

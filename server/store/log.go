@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,39 +109,41 @@ func (t *Tx) AppendLog(ctx context.Context, next ledger.State, entries []ledger.
 	return err
 }
 
-// maxRows bounds the rows of one INSERT, well below the engines' limits on
-// parameters (65,535 in PostgreSQL, 32,766 in SQLite).
-const maxRows = 256
-
 // insertMany runs INSERT … VALUES with many rows at once; suffix may say what to
-// do on a conflict.
+// do on a conflict. Rows go in groups of few sizes, so that few statements are
+// prepared.
 func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any, suffix ...string) error {
-	for len(rows) > 0 {
-		part := rows[:min(len(rows), maxRows)]
-		rows = rows[len(part):]
-		var b strings.Builder
-		b.WriteString(insert)
-		args := make([]any, 0, len(part)*len(part[0]))
-		for i, row := range part {
-			for j, v := range row {
-				sep := ", "
-				if j == 0 {
-					sep = "("
-					if i > 0 {
-						sep = ", ("
-					}
-				}
-				args = append(args, v)
-				fmt.Fprintf(&b, "%s$%d", sep, len(args))
+	for _, n := range []int{64, 16, 4, 1} {
+		for len(rows) >= n {
+			args := make([]any, 0, n*len(rows[0]))
+			for _, row := range rows[:n] {
+				args = append(args, row...)
 			}
-			b.WriteByte(')')
-		}
-		b.WriteString(strings.Join(suffix, ""))
-		if _, err := t.exec(ctx, strings.TrimSuffix(insert, " VALUES "), b.String(), args...); err != nil {
-			return err
+			query := insert + values(n, len(rows[0])) + strings.Join(suffix, "")
+			if _, err := t.exec(ctx, strings.TrimSuffix(insert, " VALUES "), query, args...); err != nil {
+				return err
+			}
+			rows = rows[n:]
 		}
 	}
 	return nil
+}
+
+// values is the text of n rows of placeholders.
+func values(n, columns int) string {
+	b := make([]byte, 0, n*columns*6)
+	for i := range n * columns {
+		switch {
+		case i == 0:
+			b = append(b, '(')
+		case i%columns == 0:
+			b = append(b, "), ("...)
+		default:
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
+	}
+	return string(append(b, ')'))
 }
 
 // LogHashes reads leaf hashes (level 0) or the roots of full tiles.

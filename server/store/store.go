@@ -29,6 +29,7 @@ type Store struct {
 	Reader
 	w        *sql.DB
 	r        *sql.DB
+	lite     *writer // nil on PostgreSQL
 	postgres bool
 	log      *slog.Logger
 }
@@ -67,6 +68,11 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*Store, error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening store %s: %w", redact(dsn), err), s.Close())
 	}
+	if !s.postgres {
+		if s.lite, err = newWriter(ctx, s.w); err != nil {
+			return nil, errors.Join(fmt.Errorf("opening store %s: %w", redact(dsn), err), s.Close())
+		}
+	}
 	return s, nil
 }
 
@@ -89,7 +95,7 @@ func (s *Store) openSQLite(path string) error {
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
 	var err error
-	if s.w, err = sql.Open("sqlite", dsn()+"&_txlock=immediate"); err != nil {
+	if s.w, err = sql.Open("sqlite", dsn()+"&_txlock=immediate"); err != nil { // for migrations; writer says it itself
 		return err
 	}
 	s.w.SetMaxOpenConns(1)
@@ -118,7 +124,11 @@ func (s *Store) Close() error {
 	if s.postgres {
 		return s.w.Close()
 	}
-	return errors.Join(s.r.Close(), s.w.Close())
+	var err error
+	if s.lite != nil {
+		err = s.lite.close()
+	}
+	return errors.Join(err, s.r.Close(), s.w.Close())
 }
 
 // Ping says whether the database answers.
@@ -155,6 +165,9 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 }
 
 func (s *Store) once(ctx context.Context, fn func(context.Context, *Tx) error) (err error) {
+	if s.lite != nil {
+		return s.lite.tx(ctx, fn)
+	}
 	tx, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)

@@ -219,6 +219,7 @@ CREATE TABLE verdict (
     since   BIGINT NOT NULL,
     at      BIGINT NOT NULL,
     why     TEXT   NOT NULL DEFAULT '', -- JSON
+    assets  TEXT   NOT NULL DEFAULT '', -- JSON: what a check found per asset, weakest first
     cites   TEXT   NOT NULL DEFAULT '', -- JSON
     due     BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (org_id, duty, part)
@@ -242,11 +243,13 @@ CREATE TABLE alert (
     org_id   TEXT   NOT NULL,
     duty     TEXT   NOT NULL,
     part     TEXT   NOT NULL,
-    asset    TEXT   NOT NULL DEFAULT '',
+    asset    TEXT   NOT NULL DEFAULT '', -- agent id, or agent id/thing
+    name     TEXT   NOT NULL DEFAULT '', -- of the asset, for people
     state    TEXT   NOT NULL CHECK (state IN ('firing', 'resolved')),
     party    TEXT   NOT NULL,
     verdict  TEXT   NOT NULL,
-    why      TEXT   NOT NULL DEFAULT '',
+    why      TEXT   NOT NULL DEFAULT '', -- JSON: why it was raised
+    ended    TEXT   NOT NULL DEFAULT '', -- JSON: what was found when it was resolved
     opened   BIGINT NOT NULL,
     acked    BIGINT NOT NULL DEFAULT 0,
     acked_by TEXT   NOT NULL DEFAULT '',
@@ -278,7 +281,7 @@ CREATE TABLE channel (
     kind    TEXT   NOT NULL CHECK (kind IN ('email', 'webhook')),
     target  TEXT   NOT NULL,
     secret  BYTEA,
-    party   TEXT   NOT NULL DEFAULT '',
+    party   TEXT   NOT NULL DEFAULT '', -- whose duties it hears of: '' the organisation's own, or 'both'
     created BIGINT NOT NULL
 );
 CREATE INDEX channel_org ON channel (org_id);
@@ -288,6 +291,7 @@ CREATE TABLE review (
     duty    TEXT   NOT NULL,
     at      BIGINT NOT NULL,
     user_id TEXT   NOT NULL,
+    log_id  TEXT   NOT NULL DEFAULT '',
     idx     BIGINT NOT NULL, -- of the log entry
     PRIMARY KEY (org_id, duty, at)
 );
