@@ -5,6 +5,7 @@ package collectors
 import (
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/dnsbl"
+	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
@@ -14,6 +15,7 @@ func All() []host.Spec {
 	return []host.Spec{
 		dnsbl.Spec(),
 		backup.Spec(),
+		health.Spec(),
 	}
 }
 
