@@ -122,6 +122,7 @@ func (b backupJob) retention() *AssetFinding {
 	args := []any{"have", have, "days", days, "at", b.clock(oldest)}
 	if have < days {
 		f := b.say(Unproven, "retention_building", args...)
+		f.Building = true
 		if b.removed(oldest) {
 			f = b.say(Breached, "retention_short", args...)
 		}

@@ -169,6 +169,8 @@ type AssetFinding struct {
 	Finding
 	// Stopped says that good evidence used to come and no longer does.
 	Stopped bool
+	// Building says that all is well and only time is missing.
+	Building bool
 }
 
 // Alarming reports whether somebody must be told: a breach, or evidence that

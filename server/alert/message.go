@@ -1,0 +1,111 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+// Message is what a channel carries.
+type Message struct {
+	ID       string // of the delivery, the same over all attempts
+	Event    string // Firing or Resolved
+	At       time.Time
+	Lang     string
+	Org      string // id of the organisation that is told
+	OrgName  string
+	Owner    string // name of the organisation whose duty it is
+	Alert    Alert
+	Title    string // of the duty
+	Why      string
+	Cure     string
+	Opened   time.Time
+	Link     string
+	Subject  string
+	Body     string // plain text
+	LogSize  int64  // newest head of the log of the organisation that is told
+	LogRoot  string
+	Attempts int
+}
+
+// Writer writes messages in the language of who is told.
+type Writer struct {
+	Catalogue *duties.Catalogue
+	// Link is the address of a duty's page on an organisation's board; empty when
+	// the server's public address is not configured.
+	Link func(org, duty string) string
+}
+
+// words are the fixed texts of a mail.
+type words struct {
+	verdicts                                          map[string]string
+	resolved, host, since, until, why, cure, see, log string
+	footer                                            string
+}
+
+var languages = map[string]words{
+	duties.English: {
+		verdicts: map[string]string{"breached": "Breached", "unproven": "No longer proven"},
+		resolved: "Resolved", host: "Where", since: "Since", until: "Until", why: "What", cure: "What to do", see: "See", log: "Log of %s: %d entries, root %s",
+		footer: "Keep this mail: the line above fixes what the log held when it was sent.",
+	},
+	duties.Italian: {
+		verdicts: map[string]string{"breached": "Violato", "unproven": "Non più provato"},
+		resolved: "Risolto", host: "Dove", since: "Dal", until: "Al", why: "Che cosa", cure: "Che cosa fare", see: "Vedi", log: "Log di %s: %d voci, radice %s",
+		footer: "Conservare questo messaggio: la riga sopra fissa che cosa conteneva il log all'invio.",
+	},
+}
+
+// Write makes the message of a delivery. size and root are the newest head of
+// the log of the organisation that is told.
+func (w Writer) Write(d Delivery, size int64, root string) (Message, error) {
+	duty, ok := w.Catalogue.Duty(d.Alert.Duty)
+	if !ok {
+		return Message{}, Refusal{fmt.Errorf("duty %s is not in the catalogue", d.Alert.Duty)}
+	}
+	lang := d.To.Lang
+	text, ok := languages[lang]
+	if !ok {
+		lang, text = duties.English, languages[duties.English]
+	}
+	m := Message{ID: d.ID, Event: d.Event, At: d.Alert.Opened, Lang: lang, Org: d.To.ID, OrgName: d.To.Name, Owner: d.Owner, Alert: d.Alert,
+		Title: duty.Title.In(lang), Opened: d.Alert.Opened, LogSize: size, LogRoot: root, Attempts: d.Attempts}
+	if w.Link != nil {
+		m.Link = w.Link(d.To.ID, duty.ID)
+	}
+	state := text.verdicts[d.Alert.Verdict.String()]
+	m.Why, m.Cure = w.Catalogue.Render(lang, d.Alert.Why)
+	if d.Event == Resolved {
+		m.At, state = d.Alert.Resolved, text.resolved
+		m.Why, m.Cure = w.Catalogue.Render(lang, d.Alert.Ended)
+	}
+	m.Subject = fmt.Sprintf("%s: %s %s (%s, %s)", state, duty.ID, m.Title, d.Owner, d.Alert.Name)
+	m.Body = text.body(m, state, d.To.Zone)
+	return m, nil
+}
+
+func (t words) body(m Message, state string, zone *time.Location) string {
+	if zone == nil {
+		zone = time.UTC
+	}
+	clock := func(at time.Time) string { return at.In(zone).Format("2006-01-02 15:04 MST") }
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s %s\n\n", state, m.Alert.Duty, m.Title)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-12s %s\n", name+":", value)
+		}
+	}
+	line(t.host, m.Owner+", "+m.Alert.Name)
+	line(t.since, clock(m.Opened))
+	if m.Event == Resolved {
+		line(t.until, clock(m.At))
+	}
+	line(t.why, m.Why)
+	line(t.cure, m.Cure)
+	line(t.see, m.Link)
+	fmt.Fprintf(&b, "\n-- \n"+t.log+"\n%s\n", m.OrgName, m.LogSize, m.LogRoot, t.footer)
+	return b.String()
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/server/alert"
+)
+
+// ClaimDeliveries takes deliveries that are due until the lease ends, oldest
+// first. An alert's resolution waits until its firing is settled on the same
+// channel.
+func (t *Tx) ClaimDeliveries(ctx context.Context, now time.Time, lease time.Duration, n int) ([]alert.Delivery, error) {
+	ids, err := all(ctx, t.Reader, "claiming deliveries", `UPDATE outbox SET lease = $2, attempts = attempts + 1
+		WHERE state = 'waiting' AND due <= $1 AND lease <= $1 AND id IN (
+			SELECT o.id FROM outbox o JOIN channel c ON c.id = o.channel_id
+			WHERE o.state = 'waiting' AND o.due <= $1 AND o.lease <= $1 AND NOT (o.event = 'resolved' AND EXISTS (
+				SELECT 1 FROM outbox f WHERE f.alert_id = o.alert_id AND f.channel_id = o.channel_id AND f.event = 'firing' AND f.state = 'waiting'))
+			ORDER BY o.due, o.id LIMIT $3)
+		RETURNING id`, []any{Micros(now), Micros(now.Add(lease)), int64(n)}, scanText)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return all(ctx, t.Reader, "reading deliveries", `SELECT o.id, o.event, o.attempts, o.created,
+		c.id, c.org_id, c.kind, c.target, c.secret, c.party, c.created, r.name, r.lang, r.zone, w.name, a.`+strings.ReplaceAll(alertColumns, ", ", ", a.")+`
+		FROM outbox o JOIN channel c ON c.id = o.channel_id JOIN org r ON r.id = c.org_id JOIN alert a ON a.id = o.alert_id JOIN org w ON w.id = a.org_id
+		WHERE o.id IN `+values(1, len(ids))+` ORDER BY o.due, o.id`, args, scanDelivery)
+}
+
+func scanText(row func(...any) error) (string, error) {
+	var s string
+	err := row(&s)
+	return s, err
+}
+
+func scanDelivery(row func(...any) error) (alert.Delivery, error) {
+	var d alert.Delivery
+	var created, channelCreated, opened, acked, resolved int64
+	var zone, verdict, why, ended string
+	a, c := &d.Alert, &d.Channel
+	err := row(&d.ID, &d.Event, &d.Attempts, &created,
+		&c.ID, &c.Org, &c.Kind, &c.Target, &c.Secret, &c.Party, &channelCreated, &d.To.Name, &d.To.Lang, &zone, &d.Owner,
+		&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &verdict, &why, &ended, &opened, &acked, &a.AckedBy, &resolved)
+	if err != nil {
+		return d, err
+	}
+	d.Created, c.Created, d.To.ID, d.To.Zone = Time(created), Time(channelCreated), c.Org, location(zone)
+	return d, fillAlert(a, verdict, why, ended, opened, acked, resolved)
+}
+
+// location finds a zone; UTC for one that this host does not know.
+func location(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+// Location is the organisation's zone.
+func (o Org) Location() *time.Location { return location(o.Zone) }
+
+// SettleDelivery records how an attempt went. It reports false when somebody
+// else has settled it.
+func (t *Tx) SettleDelivery(ctx context.Context, a alert.Attempt) (bool, error) {
+	state, text, done := "waiting", "", int64(0)
+	if a.Err != nil {
+		text = a.Err.Error()
+	}
+	switch {
+	case a.Err == nil:
+		state, done = "delivered", Micros(a.At)
+	case a.Refused:
+		state, done = "refused", Micros(a.At)
+	}
+	n, err := t.exec(ctx, "settling delivery "+a.Delivery.ID, `UPDATE outbox SET state = $2, error = $3, done = $4, due = CASE WHEN $5 > 0 THEN $5 ELSE due END, lease = 0
+		WHERE id = $1 AND state = 'waiting'`, a.Delivery.ID, state, text, done, Micros(a.Next))
+	return n == 1, err
+}
+
+// DeliveryState is one delivery of an alert, as people see it.
+type DeliveryState struct {
+	ID       string
+	Org      string // who is told
+	Alert    string
+	Event    string
+	Kind     string // of the channel; empty when it was removed
+	Target   string
+	State    string // waiting, delivered or refused
+	Attempts int
+	Error    string
+	Created  time.Time
+	Done     time.Time
+}
+
+// Deliveries lists the deliveries of an alert, oldest first.
+func (r Reader) Deliveries(ctx context.Context, alertID string) ([]DeliveryState, error) {
+	return all(ctx, r, "reading deliveries", `SELECT o.id, o.org_id, o.alert_id, o.event, COALESCE(c.kind, ''), COALESCE(c.target, ''), o.state, o.attempts, o.error, o.created, o.done
+		FROM outbox o LEFT JOIN channel c ON c.id = o.channel_id WHERE o.alert_id = $1 ORDER BY o.created, o.id`, []any{alertID},
+		func(row func(...any) error) (DeliveryState, error) {
+			var d DeliveryState
+			var created, done int64
+			err := row(&d.ID, &d.Org, &d.Alert, &d.Event, &d.Kind, &d.Target, &d.State, &d.Attempts, &d.Error, &created, &done)
+			d.Created, d.Done = Time(created), Time(done)
+			return d, err
+		})
+}

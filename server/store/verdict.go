@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+// Verdict is how a duty, or a part of it, stands on an organisation's board.
+type Verdict struct {
+	Org     string
+	Duty    string
+	Part    string // empty for the duty itself
+	Verdict duties.Verdict
+	Since   time.Time // it has had this verdict
+	At      time.Time // it was last judged
+	Why     duties.Message
+	Assets  []AssetVerdict // of a part that is a check, weakest first
+	Cites   []duties.Cite
+	Due     time.Time // of the duty itself: when it must be judged again for time alone
+}
+
+// AssetVerdict is what a check found of one asset.
+type AssetVerdict struct {
+	duties.Asset
+	Verdict duties.Verdict `json:"verdict"`
+	Why     duties.Message `json:"why"`
+}
+
+// VerdictChange is one turn of a verdict.
+type VerdictChange struct {
+	Org, Duty, Part string
+	At              time.Time
+	Was             *duties.Verdict // nil for the first one
+	Verdict         duties.Verdict
+	Why             duties.Message
+	Cites           []duties.Cite
+}
+
+const verdictColumns = `org_id, duty, part, verdict, since, at, why, assets, cites, due`
+
+func scanVerdict(row func(...any) error) (Verdict, error) {
+	var v Verdict
+	var verdict, why, assets, cites string
+	var since, at, due int64
+	err := row(&v.Org, &v.Duty, &v.Part, &verdict, &since, &at, &why, &assets, &cites, &due)
+	if err != nil {
+		return v, err
+	}
+	v.Since, v.At, v.Due = Time(since), Time(at), Time(due)
+	if v.Verdict, err = duties.ParseVerdict(verdict); err != nil {
+		return v, err
+	}
+	return v, unpack(map[string]any{why: &v.Why, assets: &v.Assets, cites: &v.Cites})
+}
+
+// unpack reads columns of JSON; an empty one leaves its value alone.
+func unpack(columns map[string]any) error {
+	for text, to := range columns {
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), to); err != nil {
+			return fmt.Errorf("reading a column of JSON: %w", err)
+		}
+	}
+	return nil
+}
+
+func pack(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("writing a column of JSON: %w", err)
+	}
+	return string(b), nil
+}
+
+// packed is a verdict's row without its organisation.
+func (v Verdict) packed() ([]any, error) {
+	why, err := pack(v.Why)
+	if err != nil {
+		return nil, err
+	}
+	assets := ""
+	if len(v.Assets) > 0 {
+		if assets, err = pack(v.Assets); err != nil {
+			return nil, err
+		}
+	}
+	cites, err := pack(v.Cites)
+	if err != nil {
+		return nil, err
+	}
+	return []any{v.Duty, v.Part, v.Verdict.String(), Micros(v.At), Micros(v.At), why, assets, cites, Micros(v.Due)}, nil
+}
+
+// onConflict keeps since as long as the verdict stays, and a judgement of a later
+// moment over one of an earlier.
+const onConflict = ` ON CONFLICT (org_id, duty, part) DO UPDATE SET verdict = excluded.verdict,
+	since = CASE WHEN verdict.verdict = excluded.verdict THEN verdict.since ELSE excluded.since END,
+	at = excluded.at, why = excluded.why, assets = excluded.assets, cites = excluded.cites, due = excluded.due
+	WHERE verdict.at <= excluded.at`
+
+// LockVerdict keeps other servers from judging the same duty until the
+// transaction ends, and returns when it was last judged, zero for never.
+func (t *Tx) LockVerdict(ctx context.Context, org, duty string) (time.Time, error) {
+	list, err := all(ctx, t.Reader, "locking verdict "+duty, `UPDATE verdict SET due = due WHERE org_id = $1 AND duty = $2 AND part = '' RETURNING at`,
+		[]any{org, duty}, func(row func(...any) error) (int64, error) {
+			var at int64
+			err := row(&at)
+			return at, err
+		})
+	if err != nil || len(list) == 0 {
+		return time.Time{}, err
+	}
+	return Time(list[0]), nil
+}
+
+// PutVerdict writes a verdict on its organisation's own board, and notes the
+// change if there is one.
+func (t *Tx) PutVerdict(ctx context.Context, v Verdict) error {
+	row, err := v.packed()
+	if err != nil {
+		return err
+	}
+	args := append([]any{v.Org}, row...)
+	if _, err := t.exec(ctx, "noting a verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites)
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($5 AS BIGINT), COALESCE(MAX(v.verdict), ''), CAST($4 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT)
+		FROM verdict v WHERE v.org_id = $1 AND v.duty = $2 AND v.part = $3 HAVING COALESCE(MAX(v.verdict), '') <> $4
+		ON CONFLICT DO NOTHING`, v.Org, v.Duty, v.Part, row[2], row[3], row[5], row[7]); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "writing a verdict", `INSERT INTO verdict (`+verdictColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`+onConflict, args...)
+	return err
+}
+
+// ShareVerdict writes a verdict of the provider on the boards of all customers
+// that have the service, and notes the changes. It is not due there: the
+// provider's own row is.
+func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error {
+	v.Due = time.Time{}
+	row, err := v.packed()
+	if err != nil {
+		return err
+	}
+	having := "%," + service + ",%"
+	if _, err := t.exec(ctx, "noting a shared verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites)
+		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($4 AS BIGINT), COALESCE(v.verdict, ''), CAST($3 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT)
+		FROM org o LEFT JOIN verdict v ON v.org_id = o.id AND v.duty = $1 AND v.part = $2
+		WHERE o.kind = 'customer' AND ',' || o.services || ',' LIKE $7 AND COALESCE(v.verdict, '') <> $3
+		ON CONFLICT DO NOTHING`, row[0], row[1], row[2], row[3], row[5], row[7], having); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "sharing a verdict", `INSERT INTO verdict (`+verdictColumns+`)
+		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS BIGINT)
+		FROM org o WHERE o.kind = 'customer' AND ',' || o.services || ',' LIKE $10`+onConflict, append(row, having)...)
+	return err
+}
+
+// DropVerdicts removes the duties of a service from a board that no longer has it.
+func (t *Tx) DropVerdicts(ctx context.Context, org, service string) error {
+	_, err := t.exec(ctx, "removing verdicts", `DELETE FROM verdict WHERE org_id = $1 AND duty LIKE $2`, org, dutiesOf(service))
+	return err
+}
+
+func dutiesOf(service string) string {
+	return map[string]string{"sc": "SC-%", "wh": "WH-%", "pe": "PE-%", "bk": "BK-%"}[service]
+}
+
+// Verdicts lists an organisation's board: duties and parts, by id.
+func (r Reader) Verdicts(ctx context.Context, org string) ([]Verdict, error) {
+	return all(ctx, r, "reading a board", `SELECT `+verdictColumns+` FROM verdict WHERE org_id = $1 ORDER BY duty, part`, []any{org}, scanVerdict)
+}
+
+// VerdictsOf lists one duty of a board and its parts, the duty itself first.
+func (r Reader) VerdictsOf(ctx context.Context, org, duty string) ([]Verdict, error) {
+	return all(ctx, r, "reading verdict "+duty, `SELECT `+verdictColumns+` FROM verdict WHERE org_id = $1 AND duty = $2 ORDER BY part`, []any{org, duty}, scanVerdict)
+}
+
+// Board names a duty of an organisation.
+type Board struct{ Org, Duty string }
+
+// DueVerdicts lists the duties that must be judged again for time alone.
+func (r Reader) DueVerdicts(ctx context.Context, now time.Time) ([]Board, error) {
+	return all(ctx, r, "reading due verdicts", `SELECT org_id, duty FROM verdict WHERE due > 0 AND due <= $1 ORDER BY due`,
+		[]any{Micros(now)}, func(row func(...any) error) (Board, error) {
+			var b Board
+			err := row(&b.Org, &b.Duty)
+			return b, err
+		})
+}
+
+// JudgedDuties counts the duties that have a verdict, by organisation and service.
+func (r Reader) JudgedDuties(ctx context.Context) (map[string]map[string]int, error) {
+	counts := map[string]map[string]int{}
+	err := each(ctx, r, "counting verdicts", `SELECT org_id, LOWER(SUBSTR(duty, 1, 2)), COUNT(*) FROM verdict WHERE part = '' GROUP BY 1, 2`, nil,
+		func(row func(...any) error) error {
+			var org, service string
+			var n int
+			if err := row(&org, &service, &n); err != nil {
+				return err
+			}
+			if counts[org] == nil {
+				counts[org] = map[string]int{}
+			}
+			counts[org][service] = n
+			return nil
+		})
+	return counts, err
+}
+
+// VerdictChanges lists the turns of a duty and its parts since a moment, newest
+// first.
+func (r Reader) VerdictChanges(ctx context.Context, org, duty string, since time.Time, limit int) ([]VerdictChange, error) {
+	return all(ctx, r, "reading changes of verdict "+duty, `SELECT org_id, duty, part, at, was, verdict, why, cites FROM verdict_change
+		WHERE org_id = $1 AND duty = $2 AND at >= $3 ORDER BY at DESC, part LIMIT $4`, []any{org, duty, Micros(since), int64(limit)},
+		func(row func(...any) error) (VerdictChange, error) {
+			var c VerdictChange
+			var was, verdict, why, cites string
+			var at int64
+			if err := row(&c.Org, &c.Duty, &c.Part, &at, &was, &verdict, &why, &cites); err != nil {
+				return c, err
+			}
+			c.At = Time(at)
+			var err error
+			if was != "" {
+				before, err := duties.ParseVerdict(was)
+				if err != nil {
+					return c, err
+				}
+				c.Was = &before
+			}
+			if c.Verdict, err = duties.ParseVerdict(verdict); err != nil {
+				return c, err
+			}
+			return c, unpack(map[string]any{why: &c.Why, cites: &c.Cites})
+		})
+}
