@@ -1,0 +1,68 @@
+package server_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/attesto/attesto/server"
+)
+
+// The packaged file must be readable, and so must its examples.
+func TestPackagedConfig(t *testing.T) {
+	const path = "../packaging/conf/attesto-server.yaml"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile(`(?m)^# ( *[a-z_]+:(?: [^ ]+| Attesto <.*)?)$`)
+	// Two examples of one key are one too many.
+	all := strings.Replace(example.ReplaceAllString(string(text), "$1"), "store: postgres", "# store: postgres", 1)
+	for name, content := range map[string]string{"as it is": string(text), "with its examples": all} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "server.yaml")
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, err := server.ReadConfig(file)
+			if err == nil {
+				err = c.Complete()
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, content)
+			}
+			if name == "with its examples" && (c.SMTP.Host == "" || c.TLS.Cert == "" || c.Limits.PushBurst != 100) {
+				t.Errorf("the examples were not read: %+v", c)
+			}
+		})
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"listn: 127.0.0.1:1\n", "listn"},
+		{"listen: 8480\n", "HOST:PORT"},
+		{"name: Not A Host\n", "host name"},
+		{"public_url: proof.example.com\n", "public_url"},
+		{"tls: {cert: x}\n", "both or none"},
+		{"smtp: {host: mail}\n", "smtp.from"},
+		{"smtp: {tls: maybe}\n", "starttls"},
+		{"limits: {push_burst: 0}\n", "above 0"},
+		{"data: \"\"\n", "data"},
+		{"listen: [\n", "configuration"},
+	} {
+		file := filepath.Join(t.TempDir(), "server.yaml")
+		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := server.ReadConfig(file)
+		if err == nil {
+			err = c.Complete()
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.text, err, tt.want)
+		}
+	}
+}
