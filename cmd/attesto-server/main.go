@@ -60,8 +60,21 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return coded.code
 	default:
 		say(errOut, "attesto-server: %v\n", err)
+		if wrongCall(err) {
+			return exitMisused
+		}
 		return exitFailed
 	}
+}
+
+// wrongCall recognises cobra's own complaints, which have no type.
+func wrongCall(err error) bool {
+	for _, start := range []string{"unknown command", "accepts ", "requires at least", "required flag"} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
 }
 
 // codedError is an error with an exit code of its own.
