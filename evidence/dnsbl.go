@@ -71,17 +71,15 @@ func DNSBLFamily(target string) string {
 // Kind returns KindDNSBL.
 func (DNSBL) Kind() Kind { return KindDNSBL }
 
-// Validate checks that results and controls are of the known words, that codes
-// are addresses, that every pair of a target and a list of its family has
-// exactly one answer and nothing else has one, and that no "not listed" stands
-// under a list whose controls did not pass.
+// Validate checks that results, controls, tiers and families are of the known
+// words, that codes are addresses, that every pair of a target and a list of its
+// family has exactly one answer and nothing else has one, and that no "not
+// listed" stands under a list whose controls did not pass.
 func (d DNSBL) Validate() error {
 	lists := map[[2]string]DNSBLList{}
 	for _, l := range d.Lists {
-		switch l.Controls {
-		case ControlsPassed, ControlsFailed, ControlsNoAnswer:
-		default:
-			return fmt.Errorf("list %s: controls %q", l.Zone, l.Controls)
+		if err := l.validate(); err != nil {
+			return err
 		}
 		key := [2]string{l.Zone, l.Family}
 		if _, twice := lists[key]; twice {
@@ -90,7 +88,12 @@ func (d DNSBL) Validate() error {
 		lists[key] = l
 	}
 	missing := map[[2]string]bool{}
+	seen := map[string]bool{}
 	for _, t := range d.Targets {
+		if seen[t.Target] {
+			return fmt.Errorf("target %q stated twice", t.Target)
+		}
+		seen[t.Target] = true
 		for _, l := range d.Lists {
 			if l.Family == DNSBLFamily(t.Target) {
 				missing[[2]string{t.Target, l.Zone}] = true
@@ -109,6 +112,21 @@ func (d DNSBL) Validate() error {
 	}
 	for pair := range missing {
 		return fmt.Errorf("no answer stated for %q on %q", pair[0], pair[1])
+	}
+	return nil
+}
+
+func (l DNSBLList) validate() error {
+	switch l.Controls {
+	case ControlsPassed, ControlsFailed, ControlsNoAnswer:
+	default:
+		return fmt.Errorf("list %s: controls %q", l.Zone, l.Controls)
+	}
+	if l.Tier != "a" && l.Tier != "b" && l.Tier != "c" {
+		return fmt.Errorf("list %s: tier %q", l.Zone, l.Tier)
+	}
+	if l.Family != "ip4" && l.Family != "ip6" && l.Family != "domain" {
+		return fmt.Errorf("list %s: family %q", l.Zone, l.Family)
 	}
 	return nil
 }

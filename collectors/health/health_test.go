@@ -28,7 +28,7 @@ type machine struct {
 	used  map[string]int64 // percent used, by mount
 	hangs map[string]chan struct{}
 	asked map[string]int
-	// systemctl answers by its first word, the exit code being 0; it stands for
+	// systemctl answers by its verb, the exit code being 0; it stands for
 	// states that a real systemd would take minutes to reach. TestRealSystemd runs
 	// a real one.
 	systemctl map[string]string
@@ -41,7 +41,7 @@ func newMachine(t *testing.T) *machine {
 	m := &machine{Host: &host.Host{Root: t.TempDir(), Now: time.Now}, t: t, used: map[string]int64{"/": 40, "/srv": 50},
 		hangs: map[string]chan struct{}{}, asked: map[string]int{}, systemctl: map[string]string{"list-units": "[]"}}
 	m.Run = func(_ context.Context, c host.Command) (host.Result, error) {
-		out, ok := m.systemctl[c.Args[0]]
+		out, ok := m.systemctl[c.Args[1]] // behind --no-pager
 		if !ok || c.Name != "systemctl" {
 			return host.Result{Exit: 1, Stderr: "Failed to connect to bus: Host is down\nmore\n"}, nil
 		}

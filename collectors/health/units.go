@@ -63,7 +63,7 @@ func unknown(names []string) []evidence.Service {
 }
 
 func (c *collector) systemctl(ctx context.Context, args ...string) ([]byte, error) {
-	res, err := c.host.Run(ctx, host.Command{Name: "systemctl", Args: append(args, "--no-pager"), Limit: 4 << 20})
+	res, err := c.host.Run(ctx, host.Command{Name: "systemctl", Args: append([]string{"--no-pager"}, args...), Limit: 4 << 20})
 	switch {
 	case errors.Is(err, host.ErrNoProgram):
 		return nil, errors.New("systemctl is not in PATH")
