@@ -16,15 +16,16 @@ import (
 // Config is the server's configuration file. packaging/conf/attesto-server.yaml
 // explains every key.
 type Config struct {
-	Name      string `yaml:"name"`       // first part of every log's origin; fixed at the first start
-	Listen    string `yaml:"listen"`     // host:port
-	PublicURL string `yaml:"public_url"` // how people and agents reach the server
-	Store     string `yaml:"store"`      // sqlite:PATH or postgres://…
-	Data      string `yaml:"data"`       // folder with keys/
-	TLS       TLS    `yaml:"tls"`
-	SMTP      SMTP   `yaml:"smtp"`
-	Log       Log    `yaml:"log"`
-	Limits    Limits `yaml:"limits"`
+	Name      string   `yaml:"name"`       // first part of every log's origin; fixed at the first start
+	Listen    string   `yaml:"listen"`     // host:port
+	PublicURL string   `yaml:"public_url"` // how people and agents reach the server
+	Store     string   `yaml:"store"`      // sqlite:PATH or postgres://…
+	Data      string   `yaml:"data"`       // folder with keys/
+	TLS       TLS      `yaml:"tls"`
+	SMTP      SMTP     `yaml:"smtp"`
+	Webhooks  Webhooks `yaml:"webhooks"`
+	Log       Log      `yaml:"log"`
+	Limits    Limits   `yaml:"limits"`
 }
 
 // TLS names the server's certificate; empty for plain HTTP on loopback or behind
@@ -42,6 +43,11 @@ type SMTP struct {
 	PasswordFile string `yaml:"password_file"`
 	From         string `yaml:"from"`
 	TLS          string `yaml:"tls"` // starttls, tls or none
+}
+
+// Webhooks says where alerts may be posted to.
+type Webhooks struct {
+	AllowPrivate bool `yaml:"allow_private"` // also to addresses that are not public
 }
 
 // Log says what the server tells about itself.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
 )
@@ -44,6 +46,10 @@ type Server struct {
 	hooks   []func(org string, kinds []evidence.Kind)
 	loops   []func(context.Context) error
 	pages   http.Handler
+
+	catalogue *duties.Catalogue
+	judge     *Judge
+	alerts    *alert.Loop
 }
 
 // maxReading bounds the pushes whose bodies are held in memory at once.
@@ -69,6 +75,9 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 		s.now = time.Now
 	}
 	s.commits = newCommitters(s)
+	if err := s.startJudging(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

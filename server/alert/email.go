@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"os"
+	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -19,14 +21,13 @@ const (
 
 // Mailer sends messages through an SMTP relay (RFC 5321).
 type Mailer struct {
-	Host     string
-	Port     int
-	User     string
-	Password string
-	From     string
-	TLS      string // TLSStart, TLSFull or TLSNone
-	Domain   string // right side of Message-IDs: the server's name
-	options  []gomail.Option
+	Host         string
+	Port         int
+	User         string
+	PasswordFile string // read at each mail, so that it can be changed
+	From         string
+	TLS          string // TLSStart, TLSFull or TLSNone
+	Domain       string // right side of Message-IDs: the server's name
 }
 
 // smtpTimeout bounds each step of a conversation with the relay.
@@ -94,9 +95,14 @@ func (m Mailer) client() (*gomail.Client, error) {
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	}
 	if m.User != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.User), gomail.WithPassword(m.Password))
+		password, err := os.ReadFile(m.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading smtp.password_file: %w", err)
+		}
+		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.User),
+			gomail.WithPassword(strings.TrimSpace(string(password))))
 	}
-	return gomail.NewClient(m.Host, append(options, m.options...)...)
+	return gomail.NewClient(m.Host, options...)
 }
 
 // CheckEmail says why an address cannot be a channel's target, or nil.

@@ -160,14 +160,11 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 	return err
 }
 
-// DropVerdicts removes the duties of a service from a board that no longer has it.
-func (t *Tx) DropVerdicts(ctx context.Context, org, service string) error {
-	_, err := t.exec(ctx, "removing verdicts", `DELETE FROM verdict WHERE org_id = $1 AND duty LIKE $2`, org, dutiesOf(service))
+// DropVerdicts removes the duties whose ids begin with a group, such as "PE-C",
+// from a board that no longer has them.
+func (t *Tx) DropVerdicts(ctx context.Context, org, group string) error {
+	_, err := t.exec(ctx, "removing verdicts", `DELETE FROM verdict WHERE org_id = $1 AND SUBSTR(duty, 1, 4) = $2`, org, group)
 	return err
-}
-
-func dutiesOf(service string) string {
-	return map[string]string{"sc": "SC-%", "wh": "WH-%", "pe": "PE-%", "bk": "BK-%"}[service]
 }
 
 // Verdicts lists an organisation's board: duties and parts, by id.
@@ -193,20 +190,21 @@ func (r Reader) DueVerdicts(ctx context.Context, now time.Time) ([]Board, error)
 		})
 }
 
-// JudgedDuties counts the duties that have a verdict, by organisation and service.
+// JudgedDuties counts the duties that have a verdict, by organisation and group:
+// service and party, as ids begin.
 func (r Reader) JudgedDuties(ctx context.Context) (map[string]map[string]int, error) {
 	counts := map[string]map[string]int{}
-	err := each(ctx, r, "counting verdicts", `SELECT org_id, LOWER(SUBSTR(duty, 1, 2)), COUNT(*) FROM verdict WHERE part = '' GROUP BY 1, 2`, nil,
+	err := each(ctx, r, "counting verdicts", `SELECT org_id, SUBSTR(duty, 1, 4), COUNT(*) FROM verdict WHERE part = '' GROUP BY 1, 2`, nil,
 		func(row func(...any) error) error {
-			var org, service string
+			var org, group string
 			var n int
-			if err := row(&org, &service, &n); err != nil {
+			if err := row(&org, &group, &n); err != nil {
 				return err
 			}
 			if counts[org] == nil {
 				counts[org] = map[string]int{}
 			}
-			counts[org][service] = n
+			counts[org][group] = n
 			return nil
 		})
 	return counts, err

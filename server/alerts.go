@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+// startJudging makes the evaluation loop and the outbox' loop. They run with Run.
+func (s *Server) startJudging() error {
+	catalogue, err := duties.Builtin()
+	if err != nil {
+		return err
+	}
+	s.catalogue = catalogue
+	notifiers := map[string]alert.Notifier{alert.Webhook: alert.NewHooks(s.cfg.Webhooks.AllowPrivate, s.log)}
+	if c := s.cfg.SMTP; c.Host != "" {
+		notifiers[alert.Email] = alert.Mailer{Host: c.Host, Port: c.Port, User: c.User, PasswordFile: c.PasswordFile, From: c.From, TLS: c.TLS, Domain: s.id.name}
+	}
+	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink},
+		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
+	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
+	s.OnAccepted(s.judge.Arrived)
+	s.loops = append(s.loops, s.judge.Run, s.alerts.Run)
+	return nil
+}
+
+// Catalogue is the list of duties in force.
+func (s *Server) Catalogue() *duties.Catalogue { return s.catalogue }
+
+// Judge is the evaluation loop.
+func (s *Server) Judge() *Judge { return s.judge }
+
+// Alerts is the outbox' loop.
+func (s *Server) Alerts() *alert.Loop { return s.alerts }
+
+func (s *Server) dutyLink(org, duty string) string {
+	if s.cfg.PublicURL == "" {
+		return ""
+	}
+	return s.cfg.PublicURL + "/orgs/" + org + "/duties/" + duty
+}
+
+// head is the newest size and root of an organisation's log.
+func (s *Server) head(ctx context.Context, org string) (int64, string, error) {
+	st, err := s.store.Log(ctx, org)
+	return st.Size, base64.StdEncoding.EncodeToString(st.Root[:]), err
+}
+
+// outbox is the alerts' queue over the store; each attempt becomes an entry in the
+// log of who is told.
+type outbox struct{ s *Server }
+
+func (o outbox) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) (list []alert.Delivery, err error) {
+	err = o.s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		list, err = tx.ClaimDeliveries(ctx, now, lease, n)
+		return err
+	})
+	return list, err
+}
+
+func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
+	return o.s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		open, err := tx.SettleDelivery(ctx, a)
+		if err != nil {
+			return err
+		}
+		if !open {
+			o.s.log.WarnContext(ctx, "a delivery was made that somebody else had settled", "delivery", a.Delivery.ID)
+		}
+		_, err = o.s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: a.Delivery.To.ID, Event: a.Event(), At: evidence.At(a.At), Duty: a.Delivery.Alert.Duty}, a.Detail())
+		return err
+	})
+}
+
+// eventReview is the log's word for a review.
+const eventReview = "review.confirmed"
+
+// reviewDetail says what was looked at when a review was confirmed.
+type reviewDetail struct {
+	Duty  string       `json:"duty"`
+	Board string       `json:"board"` // the organisation whose board was looked at
+	Parts []reviewPart `json:"parts"`
+}
+
+type reviewPart struct {
+	Part    string         `json:"part"`
+	Verdict duties.Verdict `json:"verdict"`
+	Why     duties.Message `json:"why"`
+	Cites   []duties.Cite  `json:"cites"`
+}
+
+// ConfirmReview records that a user looked at the results of a duty, with what
+// there was to see, in the log of the organisation whose duty it is: the
+// provider's for its own, on whatever board it was looked at. The duty is judged
+// again at once. Whether the user may say so is the caller's to decide.
+func (s *Server) ConfirmReview(ctx context.Context, board, duty, user string) error {
+	d, ok := s.catalogue.Duty(duty)
+	if !ok {
+		return fmt.Errorf("duty %s: %w", duty, store.ErrNotFound)
+	}
+	owner := board
+	if d.Party == duties.Provider {
+		provider, err := s.store.ProviderOrg(ctx)
+		if err != nil {
+			return err
+		}
+		owner = provider.ID
+	}
+	seen, err := s.store.VerdictsOf(ctx, owner, duty)
+	if err != nil {
+		return err
+	}
+	detail := reviewDetail{Duty: duty, Board: board, Parts: []reviewPart{}}
+	for _, v := range seen {
+		if v.Part != "" {
+			detail.Parts = append(detail.Parts, reviewPart{v.Part, v.Verdict, v.Why, v.Cites})
+		}
+	}
+	at := evidence.At(s.now())
+	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		index, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: owner, Event: eventReview, At: at, By: user, Duty: duty}, detail)
+		if err != nil {
+			return err
+		}
+		st, err := tx.Log(ctx, owner)
+		if err != nil {
+			return err
+		}
+		return tx.AddReview(ctx, store.Review{Org: owner, Duty: duty, At: at.Time, User: user, Log: st.ID, Index: index})
+	})
+	if err != nil {
+		return fmt.Errorf("confirming the review of %s: %w", duty, err)
+	}
+	return s.judge.Again(ctx, owner, d)
+}
+
+// Again judges one duty now.
+func (j *Judge) Again(ctx context.Context, org string, d duties.Duty) error {
+	j.turn.Lock()
+	defer j.turn.Unlock()
+	b := j.batch()
+	defer b.finish()
+	return b.duty(ctx, org, d)
+}
