@@ -139,7 +139,10 @@ func (s *Server) RevokeAgent(ctx context.Context, id, reason, by string) (index 
 		if err != nil {
 			return err
 		}
-		return tx.SetAgentState(ctx, id, store.AgentRevoked)
+		if err := tx.SetAgentState(ctx, id, store.AgentRevoked); err != nil {
+			return err
+		}
+		return tx.DueNow(ctx, agent.Org)
 	})
 	return index, err
 }

@@ -78,7 +78,7 @@ func (t *Tx) SettleDelivery(ctx context.Context, a alert.Attempt) (bool, error) 
 	case a.Refused:
 		state, done = "refused", Micros(a.At)
 	}
-	n, err := t.exec(ctx, "settling delivery "+a.Delivery.ID, `UPDATE outbox SET state = $2, error = $3, done = $4, due = CASE WHEN $5 > 0 THEN $5 ELSE due END, lease = 0
+	n, err := t.exec(ctx, "settling delivery "+a.Delivery.ID, `UPDATE outbox SET state = $2, error = $3, done = $4, due = CASE WHEN CAST($5 AS BIGINT) > 0 THEN CAST($5 AS BIGINT) ELSE due END, lease = 0
 		WHERE id = $1 AND state = 'waiting'`, a.Delivery.ID, state, text, done, Micros(a.Next))
 	return n == 1, err
 }

@@ -160,6 +160,13 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 	return err
 }
 
+// DueNow has all duties of an organisation judged again with the next sweep, as
+// when an agent comes or goes.
+func (t *Tx) DueNow(ctx context.Context, org string) error {
+	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET due = 1 WHERE org_id = $1 AND part = ''`, org)
+	return err
+}
+
 // DropVerdicts removes the duties whose ids begin with a group, such as "PE-C",
 // from a board that no longer has them.
 func (t *Tx) DropVerdicts(ctx context.Context, org, group string) error {
