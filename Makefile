@@ -63,6 +63,10 @@ packages: build ## deb and rpm of agent and server into dist/
 	  VERSION="$$(packaging/scripts/package-version.sh '$(VERSION)')" GOARCH="$$(go env GOARCH)" \
 	  $(GOTOOL) nfpm package --config packaging/nfpm/$$p.yaml --packager $$form --target dist/; done; done
 
+.PHONY: vendor
+vendor: ## fetch the pinned style sheet and script of the pages by npm
+	packaging/scripts/vendor.sh htmx.org@2.0.11 @tabler/core@1.6.1
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist artifacts

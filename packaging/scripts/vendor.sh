@@ -1,0 +1,17 @@
+#!/bin/sh
+# Fetches the pages' style sheet and script by npm, at exactly the named versions.
+set -eu
+target="$(cd "$(dirname "$0")/../.." && pwd)/server/web/static/vendor"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+for package in "$@"; do
+	file=$(npm pack --silent "$package" | tail -n 1)
+	mkdir -p unpacked
+	tar -xzf "$file" -C unpacked
+	for want in package/dist/css/tabler.min.css package/dist/htmx.min.js; do
+		[ ! -f "unpacked/$want" ] || cp "unpacked/$want" "$target/"
+	done
+	case $package in htmx.org@*) cp unpacked/package/LICENSE "$target/htmx.LICENSE" ;; esac
+	rm -rf unpacked
+done

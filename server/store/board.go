@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Cell is what a board shows of a duty (Part is empty) or of one of its parts. Why,
+// Assets and Cites are JSON as they were judged.
+type Cell struct {
+	Org, Duty, Part    string
+	Verdict            string
+	Since, At          time.Time
+	Why, Assets, Cites string
+}
+
+func scanCell(row func(...any) error) (Cell, error) {
+	var c Cell
+	var since, at int64
+	err := row(&c.Org, &c.Duty, &c.Part, &c.Verdict, &since, &at, &c.Why, &c.Assets, &c.Cites)
+	c.Since, c.At = Time(since), Time(at)
+	return c, err
+}
+
+const cellColumns = `org_id, duty, part, verdict, since, at, why, assets, cites`
+
+// Board reads the duties of one organisation, without their parts.
+func (r Reader) Board(ctx context.Context, org string) ([]Cell, error) {
+	return all(ctx, r, "reading a board", `SELECT `+cellColumns+` FROM verdict WHERE org_id = $1 AND part = '' ORDER BY duty`, []any{org}, scanCell)
+}
+
+// Cells reads one duty with its parts.
+func (r Reader) Cells(ctx context.Context, org, duty string) ([]Cell, error) {
+	return all(ctx, r, "reading a duty", `SELECT `+cellColumns+` FROM verdict WHERE org_id = $1 AND duty = $2 ORDER BY part`, []any{org, duty}, scanCell)
+}
+
+// Tally counts the duties of an organisation by verdict.
+type Tally struct {
+	Org, Verdict string
+	Duties       int
+}
+
+// Tallies counts the duties of all organisations by verdict.
+func (r Reader) Tallies(ctx context.Context) ([]Tally, error) {
+	return all(ctx, r, "counting verdicts", `SELECT org_id, verdict, COUNT(*) FROM verdict WHERE part = '' GROUP BY org_id, verdict`, nil,
+		func(row func(...any) error) (Tally, error) {
+			var t Tally
+			err := row(&t.Org, &t.Verdict, &t.Duties)
+			return t, err
+		})
+}
+
+// Turn is one change of a duty's or a part's verdict.
+type Turn struct {
+	Part, Was, Verdict string
+	At                 time.Time
+	Why                string // JSON
+}
+
+// Turns lists the newest changes of a duty and its parts.
+func (r Reader) Turns(ctx context.Context, org, duty string, limit int) ([]Turn, error) {
+	return all(ctx, r, "reading changes", `SELECT part, was, verdict, at, why FROM verdict_change
+		WHERE org_id = $1 AND duty = $2 ORDER BY at DESC, part LIMIT $3`, []any{org, duty, limit},
+		func(row func(...any) error) (Turn, error) {
+			var t Turn
+			var at int64
+			err := row(&t.Part, &t.Was, &t.Verdict, &at, &t.Why)
+			t.At = Time(at)
+			return t, err
+		})
+}
+
+// Newest is an agent's newest look of a kind.
+type Newest struct {
+	Agent    string
+	Kind     evidence.Kind
+	Index    int64
+	Received time.Time
+	Outcome  string
+	Reason   string
+}
+
+// NewestLooks lists the newest look of each kind of each agent of an organisation.
+func (r Reader) NewestLooks(ctx context.Context, org string) ([]Newest, error) {
+	return all(ctx, r, "reading newest looks", `SELECT i.agent_id, i.kind, i.idx, i.received, i.outcome, i.reason FROM item i
+		JOIN (SELECT agent_id, kind, MAX(received) AS received FROM item WHERE org_id = $1 GROUP BY agent_id, kind) n
+		ON n.agent_id = i.agent_id AND n.kind = i.kind AND n.received = i.received
+		WHERE i.org_id = $1 ORDER BY i.agent_id, i.kind, i.idx`, []any{org},
+		func(row func(...any) error) (Newest, error) {
+			var n Newest
+			var at int64
+			err := row(&n.Agent, &n.Kind, &n.Index, &at, &n.Outcome, &n.Reason)
+			n.Received = Time(at)
+			return n, err
+		})
+}
+
+// BoardAlert is an alert as pages list it.
+type BoardAlert struct {
+	ID, Org, Duty, Part, Asset, Name string
+	State, Party, Verdict            string
+	Why                              string // JSON
+	Opened, Resolved                 time.Time
+}
+
+// BoardAlerts lists the newest alerts of an organisation, or of all when org is
+// empty; those that fire come first.
+func (r Reader) BoardAlerts(ctx context.Context, org string, limit int) ([]BoardAlert, error) {
+	return all(ctx, r, "listing alerts", `SELECT id, org_id, duty, part, asset, name, state, party, verdict, why, opened, resolved FROM alert
+		WHERE $1 = '' OR org_id = $1 ORDER BY state, opened DESC LIMIT $2`, []any{org, limit},
+		func(row func(...any) error) (BoardAlert, error) {
+			var a BoardAlert
+			var opened, resolved int64
+			err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &resolved)
+			a.Opened, a.Resolved = Time(opened), Time(resolved)
+			return a, err
+		})
+}

@@ -1,0 +1,199 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+// viewer is who asks, and what that lets them see. The zero viewer is a stranger.
+type viewer struct {
+	user  store.User
+	roles map[string]string // role by organisation
+	staff string            // role in the provider's organisation, "" for others
+	via   *store.APIToken   // the token that was used instead of signing in
+}
+
+func (v viewer) known() bool { return v.user.ID != "" || v.via != nil }
+
+// id names who acts, in evidence.
+func (v viewer) id() string {
+	if v.via != nil {
+		return v.via.ID
+	}
+	return v.user.ID
+}
+
+func (v viewer) sees(org string) bool { return v.roles[org] != "" || v.staff != "" }
+
+func (v viewer) manages(org string) bool {
+	return v.roles[org] == store.RoleAdmin || v.staff == store.RoleAdmin || v.staff == store.RoleOperator
+}
+
+// actsFor reports whether the viewer may confirm a review of the organisation's
+// duty: each party for its own duties only.
+func (v viewer) actsFor(org string, party string) bool {
+	if party == duties.Provider {
+		return v.staff == store.RoleAdmin || v.staff == store.RoleOperator
+	}
+	return v.roles[org] == store.RoleAdmin
+}
+
+type contextKey int
+
+const (
+	viewerKey contextKey = iota
+	orgKey
+)
+
+func viewerOf(ctx context.Context) viewer {
+	v, _ := ctx.Value(viewerKey).(viewer)
+	return v
+}
+
+// orgOf is the organisation that the path names.
+func orgOf(ctx context.Context) store.Org {
+	o, _ := ctx.Value(orgKey).(store.Org)
+	return o
+}
+
+// problem is an answer that is not what was asked for. Key names its words in
+// every language.
+type problem struct {
+	status int
+	key    string
+	cause  error // for the log, never shown
+}
+
+func (p *problem) Error() string { return p.key }
+func (p *problem) Unwrap() error { return p.cause }
+
+func notFound() error  { return &problem{status: http.StatusNotFound, key: "not_found"} }
+func forbidden() error { return &problem{status: http.StatusForbidden, key: "forbidden"} }
+
+var errSignIn = errors.New("not signed in")
+
+// guard lets through who the route's grant admits. Of an organisation that the
+// viewer may not see, nothing is said, not even that it exists.
+func (w *Web) guard(rt route) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		v, err := w.who(r, rt.api)
+		if err == nil {
+			r = r.WithContext(context.WithValue(r.Context(), viewerKey, v))
+			r, err = w.admit(r, v, rt.grant)
+		}
+		if err == nil {
+			err = rt.handle(w, rw, r)
+		}
+		if err != nil {
+			w.fail(rw, r, rt.api, err)
+		}
+	})
+}
+
+func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
+	if g == anyone {
+		return r, nil
+	}
+	if !v.known() {
+		return r, errSignIn
+	}
+	if v.via != nil && r.Method != http.MethodGet && !slices.Contains(strings.Split(v.via.Scopes, ","), "write") {
+		return r, forbidden()
+	}
+	if g == signedIn {
+		return r, nil
+	}
+	if g == provider {
+		if v.staff == "" {
+			return r, notFound()
+		}
+		return r, nil
+	}
+	org, err := w.Store.Org(r.Context(), r.PathValue("org"))
+	if errors.Is(err, store.ErrNotFound) {
+		return r, notFound()
+	}
+	if err != nil {
+		return r, err
+	}
+	switch {
+	case v.sees(org.ID):
+	case g == seeRecord && org.Kind == store.Provider:
+	default:
+		return r, notFound()
+	}
+	switch g {
+	case manageOrg:
+		if !v.manages(org.ID) {
+			return r, forbidden()
+		}
+	case reviewOrg:
+		d, ok := w.Catalogue.Duty(r.PathValue("duty"))
+		if !ok {
+			return r, notFound()
+		}
+		if !v.actsFor(org.ID, d.Party) {
+			return r, forbidden()
+		}
+	}
+	return r.WithContext(context.WithValue(r.Context(), orgKey, org)), nil
+}
+
+// who finds out who asks: by session on pages, by bearer token on the API, where
+// a session counts too (same-origin only).
+func (w *Web) who(r *http.Request, api bool) (viewer, error) {
+	if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && api {
+		return w.bearer(r.Context(), text)
+	}
+	id := w.sessions.GetString(r.Context(), sessionUser)
+	if id == "" {
+		return viewer{}, nil
+	}
+	u, err := w.Store.User(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && !u.Disabled.IsZero()) {
+		return viewer{}, nil
+	}
+	if err != nil {
+		return viewer{}, err
+	}
+	members, err := w.Store.MembersOf(r.Context(), u.ID)
+	if err != nil {
+		return viewer{}, err
+	}
+	v := viewer{user: u, roles: map[string]string{}}
+	for _, m := range members {
+		v.roles[m.Org] = m.Role
+	}
+	return w.withStaff(r.Context(), v)
+}
+
+func (w *Web) withStaff(ctx context.Context, v viewer) (viewer, error) {
+	p, err := w.Store.ProviderOrg(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return v, nil
+	}
+	v.staff = v.roles[p.ID]
+	return v, err
+}
+
+func (w *Web) bearer(ctx context.Context, text string) (viewer, error) {
+	t, err := w.Store.APITokenByHash(ctx, evidence.Sum([]byte(text)))
+	if errors.Is(err, store.ErrNotFound) || (err == nil && !t.Expires.IsZero() && w.Now().After(t.Expires)) {
+		return viewer{}, &problem{status: http.StatusUnauthorized, key: "bad_token"}
+	}
+	if err != nil {
+		return viewer{}, err
+	}
+	role := store.RoleViewer
+	if strings.Contains(t.Scopes, "write") {
+		role = store.RoleAdmin
+	}
+	return w.withStaff(ctx, viewer{roles: map[string]string{t.Org: role}, via: &t})
+}

@@ -1,0 +1,197 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+type dutyBody struct {
+	cell
+	At        time.Time
+	Other     string // the title in the other language
+	Parts     []partBody
+	Turns     []turnBody
+	Cites     []citeBody
+	MayReview bool
+	Reviewed  bool // the duty asks for a review
+	Log       logFoot
+}
+
+type partBody struct {
+	duties.Part
+	Name      string
+	Verdict   string
+	Since     time.Time
+	Why, Cure string
+	Assets    []assetBody
+}
+
+type assetBody struct {
+	Name, Verdict, Why, Cure string
+}
+
+type turnBody struct {
+	Part, Was, Verdict string
+	At                 time.Time
+	Why                string
+}
+
+// citeBody names a record that a finding rests on, by its place in a log.
+type citeBody struct {
+	Org, OrgName string
+	Index        int64
+}
+
+const (
+	maxTurns  = 50
+	maxCites  = 40
+	maxAssets = 100
+)
+
+func (w *Web) duty(rw http.ResponseWriter, r *http.Request) error {
+	body, err := w.dutyOf(r)
+	if err != nil {
+		return err
+	}
+	return w.render(rw, r, http.StatusOK, "duty", body.ID, body)
+}
+
+func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
+	org := orgOf(r.Context())
+	d, ok := w.Catalogue.Duty(r.PathValue("duty"))
+	if !ok || org.Kind != store.Customer {
+		return dutyBody{}, notFound()
+	}
+	stored, err := w.Store.Cells(r.Context(), org.ID, d.ID)
+	if err != nil {
+		return dutyBody{}, err
+	}
+	lang := w.views.lang(r)
+	other := duties.Italian
+	if lang == duties.Italian {
+		other = duties.English
+	}
+	body := dutyBody{cell: cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String()},
+		Other: d.Title.In(other), MayReview: viewerOf(r.Context()).actsFor(org.ID, d.Party)}
+	byPart := map[string]store.Cell{}
+	var cites []duties.Cite
+	for _, c := range stored {
+		byPart[c.Part] = c
+		var more []duties.Cite
+		if c.Cites != "" && json.Unmarshal([]byte(c.Cites), &more) == nil {
+			cites = append(cites, more...)
+		}
+	}
+	if c, ok := byPart[""]; ok {
+		body.Verdict, body.Since, body.At = c.Verdict, c.Since, c.At
+		body.Why, body.Cure = w.words(lang, c.Why)
+	}
+	for _, p := range d.Parts {
+		body.Reviewed = body.Reviewed || p.Proof == duties.ProofReview
+		body.Parts = append(body.Parts, w.partOf(lang, p, byPart[p.Name]))
+	}
+	if body.Turns, err = w.turns(r, lang, org.ID, d); err != nil {
+		return body, err
+	}
+	if body.Cites, err = w.cited(r, cites); err != nil {
+		return body, err
+	}
+	body.Log, err = w.logFoot(r, org.ID)
+	return body, err
+}
+
+func (w *Web) partOf(lang string, p duties.Part, c store.Cell) partBody {
+	b := partBody{Part: p, Name: p.Title.In(lang), Verdict: duties.Unproven.String()}
+	if c.Verdict != "" {
+		b.Verdict, b.Since = c.Verdict, c.Since
+		b.Why, b.Cure = w.words(lang, c.Why)
+	}
+	var assets []duties.AssetFinding
+	if c.Assets != "" && json.Unmarshal([]byte(c.Assets), &assets) == nil {
+		for i, a := range assets {
+			if i == maxAssets {
+				break
+			}
+			why, cure := w.Catalogue.Render(lang, a.Why)
+			b.Assets = append(b.Assets, assetBody{a.String(), a.Verdict.String(), why, cure})
+		}
+	}
+	return b
+}
+
+func (w *Web) turns(r *http.Request, lang, org string, d duties.Duty) ([]turnBody, error) {
+	stored, err := w.Store.Turns(r.Context(), org, d.ID, maxTurns)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for _, p := range d.Parts {
+		names[p.Name] = p.Title.In(lang)
+	}
+	var out []turnBody
+	for _, t := range stored {
+		why, _ := w.words(lang, t.Why)
+		out = append(out, turnBody{names[t.Part], t.Was, t.Verdict, t.At, why})
+	}
+	return out, nil
+}
+
+// cited finds the organisation of each cited log, and drops doubles.
+func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
+	if len(cites) == 0 {
+		return nil, nil
+	}
+	logs, err := w.Store.Logs(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	orgs, err := w.Store.Orgs(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	names, owner := map[string]string{}, map[string]string{}
+	for _, o := range orgs {
+		names[o.ID] = o.Name
+	}
+	for _, l := range logs {
+		owner[l.ID] = l.Org
+	}
+	seen := map[duties.Cite]bool{}
+	var out []citeBody
+	for _, c := range cites {
+		if seen[c] || owner[c.Log] == "" || len(out) == maxCites {
+			continue
+		}
+		seen[c] = true
+		out = append(out, citeBody{owner[c.Log], names[owner[c.Log]], c.Index})
+	}
+	return out, nil
+}
+
+// review records that the reader looked at what the duty rests on.
+func (w *Web) review(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.confirm(r); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, fmt.Sprintf("/orgs/%s/duties/%s", orgOf(r.Context()).ID, r.PathValue("duty")), http.StatusSeeOther)
+	return nil
+}
+
+func (w *Web) confirm(r *http.Request) error {
+	org := orgOf(r.Context())
+	d, ok := w.Catalogue.Duty(r.PathValue("duty"))
+	if !ok || org.Kind != store.Customer {
+		return notFound()
+	}
+	for _, p := range d.Parts {
+		if p.Proof == duties.ProofReview {
+			return w.Confirm(r.Context(), org.ID, d.ID, viewerOf(r.Context()).id())
+		}
+	}
+	return &problem{status: http.StatusConflict, key: "no_review"}
+}

@@ -1,0 +1,81 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// argon2id with 19 MiB, two passes, one lane (OWASP Password Storage Cheat Sheet).
+const (
+	argonMemory  = 19 << 10 // KiB
+	argonTime    = 2
+	argonThreads = 1
+	argonKey     = 32
+	argonSalt    = 16
+
+	minPassword = 12  // characters
+	maxPassword = 256 // bytes: longer ones only cost time
+)
+
+// HashPassword hashes a password in PHC form.
+func HashPassword(password string) (string, error) {
+	if len(password) > maxPassword {
+		return "", fmt.Errorf("the password is longer than %d bytes", maxPassword)
+	}
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // never fails
+	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey)
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+}
+
+// CheckNewPassword refuses a password that is too short or says nothing.
+func CheckNewPassword(password, email string) error {
+	switch {
+	case utf8.RuneCountInString(password) < minPassword:
+		return fmt.Errorf("the password is shorter than %d characters", minPassword)
+	case len(password) > maxPassword:
+		return fmt.Errorf("the password is longer than %d bytes", maxPassword)
+	case strings.Contains(strings.ToLower(password), strings.ToLower(strings.Split(email, "@")[0])) && email != "":
+		return errors.New("the password contains the user's name")
+	}
+	distinct := map[rune]bool{}
+	for _, r := range password {
+		distinct[r] = true
+	}
+	if len(distinct) < 5 {
+		return errors.New("the password repeats a few characters")
+	}
+	return nil
+}
+
+// passwordHolds compares a password with a hash, in constant time.
+func passwordHolds(password, hash string) bool {
+	parts := strings.Split(hash, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" || len(password) > maxPassword {
+		return false
+	}
+	var version, memory, passes uint32
+	var threads uint8
+	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
+		return false
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &memory, &passes, &threads); err != nil || memory > 1<<20 || passes > 16 || threads == 0 {
+		return false
+	}
+	salt, errS := base64.RawStdEncoding.DecodeString(parts[4])
+	want, errK := base64.RawStdEncoding.DecodeString(parts[5])
+	if errS != nil || errK != nil || len(want) == 0 || len(want) > 64 {
+		return false
+	}
+	got := argon2.IDKey([]byte(password), salt, passes, memory, threads, uint32(len(want)))
+	return subtle.ConstantTimeCompare(got, want) == 1
+}

@@ -1,0 +1,177 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
+)
+
+type recordBody struct {
+	Index              int64
+	Type               evidence.EntryType
+	Agent, AgentName   string
+	Seq                int64
+	Observed, Received time.Time // observed: the end of the newest window, by the host's clock
+	KeyID              string
+	Envelope, Stmt     evidence.Digest
+	Statement          string // indented, for reading
+	Entry              string
+	Proofs             []ledger.Proof
+	Sound              bool
+	Items              []itemBody
+	Hidden             bool // the facts are the provider's own
+	Log                logFoot
+	LogKey             string
+	Delta              time.Duration // server's clock minus the host's, as the host stated it
+}
+
+type itemBody struct {
+	Kind            evidence.Kind
+	Outcome, Reason string
+	From, To        time.Time
+	Gaps            []evidence.Gap
+	Facts           any    // one of evidence's kinds, for the table; nil for none
+	Raw, Detail     string // indented JSON
+	Absent          string // "missing" or "erased", when the facts cannot be shown
+}
+
+// maxRaw bounds JSON that a page shows; the rest is in the download.
+const maxRaw = 64 << 10
+
+func (w *Web) record(rw http.ResponseWriter, r *http.Request) error {
+	body, err := w.recordOf(r)
+	if err != nil {
+		return err
+	}
+	return w.render(rw, r, http.StatusOK, "record", "record_title", body)
+}
+
+func (w *Web) stored(r *http.Request) (store.StoredRecord, error) {
+	index, err := strconv.ParseInt(r.PathValue("index"), 10, 64)
+	if err != nil || index < 0 {
+		return store.StoredRecord{}, notFound()
+	}
+	rec, err := w.Store.Record(r.Context(), orgOf(r.Context()).ID, index)
+	if errors.Is(err, store.ErrNotFound) {
+		return rec, notFound()
+	}
+	return rec, err
+}
+
+func (w *Web) recordOf(r *http.Request) (recordBody, error) {
+	org := orgOf(r.Context())
+	rec, err := w.stored(r)
+	if err != nil {
+		return recordBody{}, err
+	}
+	body := recordBody{Index: rec.Index, Type: rec.Type, Agent: rec.Agent, Seq: rec.Seq, Received: rec.Received,
+		Stmt: rec.Stmt, Envelope: evidence.Sum(rec.Envelope), Entry: string(rec.Line),
+		Hidden: !viewerOf(r.Context()).sees(org.ID)}
+	if body.Proofs, err = w.Verify(r.Context(), org.ID, rec.Index); err != nil {
+		return body, err
+	}
+	body.Sound = true
+	for _, p := range body.Proofs {
+		body.Sound = body.Sound && p.OK
+	}
+	if env, err := evidence.ParseEnvelope(rec.Envelope); err == nil {
+		body.KeyID, body.Statement = string(env.KeyID()), indent(env.Payload())
+		if stated, err := evidence.ParseRecord(env.Payload()); err == nil {
+			body.Delta = time.Duration(stated.Clock.ServerDeltaMs) * time.Millisecond
+		}
+	}
+	if a, err := w.Store.Agent(r.Context(), rec.Agent); err == nil {
+		body.AgentName = a.Name
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return body, err
+	}
+	for _, it := range rec.Items {
+		if it.To.After(body.Observed) {
+			body.Observed = it.To
+		}
+		body.Items = append(body.Items, itemOf(it, rec.Blobs, body.Hidden))
+	}
+	if body.Log, err = w.logFoot(r, org.ID); err != nil {
+		return body, err
+	}
+	body.LogKey, err = w.LogKey(body.Log.Origin)
+	return body, err
+}
+
+func itemOf(it store.Item, blobs map[evidence.Digest]store.Blob, hidden bool) itemBody {
+	b := itemBody{Kind: it.Kind, Outcome: it.Outcome.String(), Reason: it.Reason, From: it.From, To: it.To}
+	if hidden {
+		return b
+	}
+	facts, ok := blobs[it.Facts]
+	switch {
+	case !ok:
+		b.Absent = "missing"
+	case facts.Data == nil:
+		b.Absent = "erased"
+	default:
+		raw, gaps, err := evidence.ParseFactsBlob(facts.Data)
+		b.Gaps, b.Raw = gaps, indent(facts.Data)
+		if err == nil && raw != nil {
+			b.Facts = factsOf(it.Kind, facts.Data)
+		}
+	}
+	if detail, ok := blobs[it.Detail]; ok && detail.Data != nil {
+		b.Detail = indent(detail.Data)
+	}
+	return b
+}
+
+// factsOf reads facts for the kind's own table; nil when they do not hold.
+func factsOf(kind evidence.Kind, blob []byte) any {
+	var f any
+	var err error
+	switch kind {
+	case evidence.KindDNSBL:
+		f, _, err = evidence.DecodeFacts[evidence.DNSBL](blob)
+	case evidence.KindBackup:
+		f, _, err = evidence.DecodeFacts[evidence.Backup](blob)
+	case evidence.KindEventLog:
+		f, _, err = evidence.DecodeFacts[evidence.EventLog](blob)
+	case evidence.KindSoftware:
+		f, _, err = evidence.DecodeFacts[evidence.Software](blob)
+	case evidence.KindHealth:
+		f, _, err = evidence.DecodeFacts[evidence.Health](blob)
+	}
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+func indent(b []byte) string {
+	var out bytes.Buffer
+	if json.Indent(&out, b, "", "  ") != nil {
+		return string(b)
+	}
+	if out.Len() > maxRaw {
+		out.Truncate(maxRaw)
+		out.WriteString("\n…")
+	}
+	return out.String()
+}
+
+// envelope hands out the exact bytes that were signed; they hold digests only.
+func (w *Web) envelope(rw http.ResponseWriter, r *http.Request) error {
+	rec, err := w.stored(r)
+	if err != nil {
+		return err
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	rw.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="envelope-%d.json"`, rec.Index))
+	_, _ = rw.Write(rec.Envelope) // a reader that is gone changes nothing
+	return nil
+}

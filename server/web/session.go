@@ -1,0 +1,175 @@
+package web
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/attesto/attesto/server/store"
+)
+
+const (
+	sessionUser = "user"
+	sessionLang = "lang"
+	langCookie  = "lang"
+)
+
+func newSessions(st *store.Store, publicURL string) *scs.SessionManager {
+	m := scs.New()
+	m.Store = store.Sessions{Store: st}
+	m.Lifetime = 12 * time.Hour
+	m.IdleTimeout = 2 * time.Hour
+	m.Cookie.Name = "attesto"
+	m.Cookie.HttpOnly = true
+	m.Cookie.SameSite = http.SameSiteLaxMode
+	m.Cookie.Secure = strings.HasPrefix(publicURL, "https://")
+	return m
+}
+
+// limits slows guessing: so many failures per address, and per address and
+// account, within a window. An account itself is never locked, so nobody can
+// lock another out.
+type limits struct {
+	now  func() time.Time
+	mu   sync.Mutex
+	seen map[string]*window
+}
+
+type window struct {
+	start time.Time
+	count int
+}
+
+const (
+	limitWindow     = 5 * time.Minute
+	perAddress      = 30
+	perAddressUser  = 5
+	limitsRemembers = 100_000
+)
+
+func newLimits(now func() time.Time) *limits { return &limits{now: now, seen: map[string]*window{}} }
+
+// blocked reports whether another try must wait.
+func (l *limits) blocked(addr, email string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count(addr) >= perAddress || l.count(addr+" "+email) >= perAddressUser
+}
+
+func (l *limits) count(key string) int {
+	w := l.seen[key]
+	if w == nil || l.now().Sub(w.start) > limitWindow {
+		return 0
+	}
+	return w.count
+}
+
+// failed counts a failure.
+func (l *limits) failed(addr, email string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.seen) > limitsRemembers {
+		for key, w := range l.seen {
+			if l.now().Sub(w.start) > limitWindow {
+				delete(l.seen, key)
+			}
+		}
+	}
+	for _, key := range []string{addr, addr + " " + email} {
+		w := l.seen[key]
+		if w == nil || l.now().Sub(w.start) > limitWindow {
+			w = &window{start: l.now()}
+			l.seen[key] = w
+		}
+		w.count++
+	}
+}
+
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func (w *Web) signinPage(rw http.ResponseWriter, r *http.Request) error {
+	if viewerOf(r.Context()).known() {
+		http.Redirect(rw, r, "/", http.StatusSeeOther)
+		return nil
+	}
+	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: local(r.FormValue("next"))})
+}
+
+type signinBody struct {
+	Next, Email, Fault string
+}
+
+// signin checks a password. Unknown users, wrong passwords and disabled accounts
+// take the same time and get the same answer.
+func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
+	email, password := strings.ToLower(strings.TrimSpace(r.PostFormValue("email"))), r.PostFormValue("password")
+	body := signinBody{Next: local(r.PostFormValue("next")), Email: email}
+	addr := address(r)
+	if w.limits.blocked(addr, email) {
+		body.Fault = "signin_slow"
+		rw.Header().Set("Retry-After", "300")
+		return w.render(rw, r, http.StatusTooManyRequests, "signin", "signin_title", body)
+	}
+	u, err := w.Store.UserByEmail(r.Context(), email)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	hash := u.Hash
+	if err != nil || !u.Disabled.IsZero() {
+		hash = w.dummy
+	}
+	if !passwordHolds(password, hash) {
+		w.limits.failed(addr, email)
+		w.Log.WarnContext(r.Context(), "sign-in refused", "from", addr)
+		body.Fault = "signin_wrong"
+		return w.render(rw, r, http.StatusUnauthorized, "signin", "signin_title", body)
+	}
+	if err := w.sessions.RenewToken(r.Context()); err != nil {
+		return err
+	}
+	w.sessions.Put(r.Context(), sessionUser, u.ID)
+	http.Redirect(rw, r, body.Next, http.StatusSeeOther)
+	return nil
+}
+
+// local keeps a redirect on this server.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n") {
+		return "/"
+	}
+	return next
+}
+
+func (w *Web) signout(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.sessions.Destroy(r.Context()); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, "/signin", http.StatusSeeOther)
+	return nil
+}
+
+// language keeps the reader's choice in a cookie of its own: it holds before
+// signing in, too.
+func (w *Web) language(rw http.ResponseWriter, r *http.Request) error {
+	lang := r.PostFormValue("lang")
+	if !supported(lang) {
+		return &problem{status: http.StatusBadRequest, key: "bad_request"}
+	}
+	http.SetCookie(rw, &http.Cookie{Name: langCookie, Value: lang, Path: "/", MaxAge: 365 * 24 * 3600,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: w.sessions.Cookie.Secure})
+	http.Redirect(rw, r, local(r.PostFormValue("next")), http.StatusSeeOther)
+	return nil
+}

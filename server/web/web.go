@@ -1,0 +1,151 @@
+// Package web shows the verdicts and the proofs to people, as pages, and to scripts, as
+// JSON. Every route, and who may use it, stands in this file.
+package web
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
+)
+
+// Deps is what the pages stand on.
+type Deps struct {
+	Store     *store.Store
+	Catalogue *duties.Catalogue
+	Log       *slog.Logger
+	Now       func() time.Time
+	// PublicURL is how people and agents reach the server; with https, cookies are
+	// sent over TLS only.
+	PublicURL string
+	// Verify proves a stored record from its bytes.
+	Verify func(ctx context.Context, org string, index int64) ([]ledger.Proof, error)
+	// AddToken makes a one-time enrollment token for an organisation.
+	AddToken func(ctx context.Context, org string, services []string, note string) (token string, expires time.Time, err error)
+	// Confirm records, in the organisation's log, that a user looked at what a
+	// duty rests on.
+	Confirm func(ctx context.Context, org, duty, user string) error
+	// LogKey is the key of a log in text form (c2sp.org/signed-note).
+	LogKey func(origin string) (string, error)
+}
+
+// Web serves the pages.
+type Web struct {
+	Deps
+	sessions *scs.SessionManager
+	limits   *limits
+	views    *views
+	dummy    string // a hash that no password has, so that unknown users take as long
+}
+
+//go:embed static
+var staticFiles embed.FS
+
+// grant says who may use a route.
+type grant int
+
+const (
+	anyone    grant = iota // signed in or not
+	signedIn               // every user
+	seeOrg                 // members of the organisation in the path, and the provider's staff
+	manageOrg              // its admins, and the provider's admins and operators
+	reviewOrg              // who acts for the party of the duty in the path
+	seeRecord              // seeOrg; for records of the provider also every customer's member, without the raw facts
+	provider               // the provider's own members
+)
+
+// route is one way in. API routes answer in JSON and take bearer tokens.
+type route struct {
+	pattern string
+	grant   grant
+	api     bool
+	handle  func(*Web, http.ResponseWriter, *http.Request) error
+}
+
+// routes is every way in. A test walks all of them as every role.
+var routes = []route{
+	{"GET /{$}", signedIn, false, (*Web).home},
+	{"GET /signin", anyone, false, (*Web).signinPage},
+	{"POST /signin", anyone, false, (*Web).signin},
+	{"POST /signout", signedIn, false, (*Web).signout},
+	{"POST /language", anyone, false, (*Web).language},
+	{"GET /orgs/{org}/board", seeOrg, false, (*Web).board},
+	{"GET /orgs/{org}/duties/{duty}", seeOrg, false, (*Web).duty},
+	{"POST /orgs/{org}/duties/{duty}/review", reviewOrg, false, (*Web).review},
+	{"GET /orgs/{org}/records/{index}", seeRecord, false, (*Web).record},
+	{"GET /orgs/{org}/records/{index}/envelope", seeRecord, false, (*Web).envelope},
+	{"GET /orgs/{org}/agents", seeOrg, false, (*Web).agents},
+	{"POST /orgs/{org}/agents/token", manageOrg, false, (*Web).addToken},
+	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
+
+	{"GET /api/v1/orgs", signedIn, true, (*Web).apiOrgs},
+	{"GET /api/v1/orgs/{org}/duties", seeOrg, true, (*Web).apiDuties},
+	{"GET /api/v1/orgs/{org}/duties/{duty}", seeOrg, true, (*Web).apiDuty},
+	{"POST /api/v1/orgs/{org}/duties/{duty}/review", reviewOrg, true, (*Web).apiReview},
+	{"GET /api/v1/orgs/{org}/records/{index}", seeRecord, true, (*Web).apiRecord},
+	{"GET /api/v1/orgs/{org}/agents", seeOrg, true, (*Web).apiAgents},
+	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
+}
+
+// maxForm bounds a request's body, in bytes.
+const maxForm = 64 << 10
+
+// New makes the pages' handler.
+func New(d Deps) (http.Handler, error) {
+	w := &Web{Deps: d, limits: newLimits(d.Now)}
+	var err error
+	if w.views, err = newViews(); err != nil {
+		return nil, err
+	}
+	if w.dummy, err = HashPassword(evidence.NewID("")); err != nil {
+		return nil, err
+	}
+	w.sessions = newSessions(d.Store, d.PublicURL)
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.Handle(r.pattern, w.guard(r))
+	}
+	static, err := fs.Sub(staticFiles, "static")
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
+	mux.HandleFunc("/api/", func(rw http.ResponseWriter, r *http.Request) {
+		w.fail(rw, r, true, notFound())
+	})
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, false, notFound()) })
+	cross := http.NewCrossOriginProtection()
+	return secure(w.sessions.LoadAndSave(cross.Handler(http.MaxBytesHandler(mux, maxForm)))), nil
+}
+
+// secure sets the headers that hold for every answer. Scripts and styles come
+// from this server only; nothing is inline.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
+			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cached lets browsers keep static files for a day; pages name them with a digest.
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=86400")
+		next.ServeHTTP(w, r)
+	})
+}
