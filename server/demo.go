@@ -88,7 +88,7 @@ func (d Demo) Run(ctx context.Context, show func(DemoSummary) error) (err error)
 		return err
 	}
 	for _, side := range r.sides {
-		r.tell("Enrolling this host in %s", side.org.Name)
+		r.tell("Enrolling this host in the organisation %s", side.org.Name)
 		if side.agent, err = r.startAgent(ctx, agent, side); err != nil {
 			return err
 		}
@@ -183,8 +183,15 @@ func (r *demoRun) parties(ctx context.Context) error {
 		}
 		side := &demoSide{org: org, email: o.Kind + "@demo.example", items: map[evidence.Kind]store.Item{}}
 		r.sides = append(r.sides, side)
+		side.password, err = r.server.AddUser(ctx, UserRequest{Email: side.email, Name: o.Name, Org: org.ID, Role: store.RoleAdmin})
+		if err != nil {
+			return err
+		}
+		if side.apiToken, err = r.server.AddAPIToken(ctx, org.ID, "demo", true, 24*time.Hour); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.server.judge.Sweep(ctx) // a board stands from the first moment
 }
 
 // wait returns once every kind of both agents is in the log and judged.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -25,7 +28,7 @@ func (r *demoRun) table(ctx context.Context, s DemoSummary) error {
 	if r.Keep != "" || !r.Once {
 		fmt.Fprintf(&b, "Data       %s\n", r.dir)
 	}
-	customer := r.sides[len(r.sides)-1]
+	customer := r.customer()
 	fmt.Fprintf(&b, "\nFound on this host (agent of %s)\n", customer.org.Name)
 	for _, kind := range demoKinds {
 		it := customer.items[kind]
@@ -42,7 +45,11 @@ func (r *demoRun) table(ctx context.Context, s DemoSummary) error {
 			fmt.Fprintf(&b, "  %21s gap: %s: %s\n", "", clip(g.What, 80), clip(g.Why, 220))
 		}
 	}
-	r.dutyLines(&b, s)
+	verdicts, _, err := r.board(ctx)
+	if err != nil {
+		return err
+	}
+	r.dutyLines(&b, verdicts)
 	if _, err := fmt.Fprintln(r.Out, b.String()); err != nil {
 		return fmt.Errorf("printing the table: %w", err)
 	}
@@ -174,18 +181,72 @@ func healthLine(f evidence.Health) string {
 	return said
 }
 
-// dutyLines prints the duties that are judged.
-func (r *demoRun) dutyLines(b *strings.Builder, s DemoSummary) {
-	if len(s.Duties) == 0 {
-		return
+// judged are the duties that this version can judge as a whole.
+func (r *demoRun) judged() []duties.Duty {
+	var list []duties.Duty
+	for _, d := range r.server.catalogue.Duties() {
+		open := slices.ContainsFunc(d.Parts, func(p duties.Part) bool { return !p.Judged })
+		facts := slices.ContainsFunc(d.Parts, func(p duties.Part) bool { return p.Proof == duties.ProofCheck })
+		if facts && !open {
+			list = append(list, d)
+		}
 	}
-	fmt.Fprintf(b, "\nJudged for %s\n", r.sides[len(r.sides)-1].org.Name)
+	return list
+}
+
+// board reads the customer's board; ready says that all that has come is judged.
+func (r *demoRun) board(ctx context.Context) (verdicts map[string]store.Verdict, ready bool, err error) {
+	list, err := r.store.Verdicts(ctx, r.customer().org.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	verdicts = map[string]store.Verdict{}
+	for _, v := range list {
+		if v.Part == "" {
+			verdicts[v.Duty] = v
+		}
+	}
+	for _, d := range r.judged() {
+		v, ok := verdicts[d.ID]
+		if !ok || v.At.Before(r.newest(d)) {
+			return verdicts, false, nil
+		}
+	}
+	return verdicts, true, nil
+}
+
+// newest is when the newest evidence came that a duty is judged on.
+func (r *demoRun) newest(d duties.Duty) time.Time {
+	var newest time.Time
+	for _, side := range r.sides {
+		for _, p := range d.Parts {
+			for _, kind := range p.Kinds {
+				if it, ok := side.items[kind]; ok && side.org.Kind == d.Party && it.Received.After(newest) {
+					newest = it.Received
+				}
+			}
+		}
+	}
+	return newest
+}
+
+// customer is the side whose board is shown.
+func (r *demoRun) customer() *demoSide { return r.sides[len(r.sides)-1] }
+
+// dutyLines prints the duties that are judged, each with its why.
+func (r *demoRun) dutyLines(b *strings.Builder, verdicts map[string]store.Verdict) {
+	fmt.Fprintf(b, "\nJudged for %s; all %d duties are on the board\n", r.customer().org.Name, len(verdicts))
+	for _, d := range r.judged() {
+		v := verdicts[d.ID]
+		why, _ := r.server.catalogue.Render(duties.English, v.Why)
+		fmt.Fprintf(b, "  %-6s %-10s %s\n  %17s %s\n", d.ID, v.Verdict, d.Title.EN, "", clip(why, 160))
+	}
 }
 
 // summary gathers the demo's last line; ready says that all that has come is
 // judged.
 func (r *demoRun) summary(ctx context.Context) (s DemoSummary, ready bool, err error) {
-	customer := r.sides[len(r.sides)-1]
+	customer := r.customer()
 	s = DemoSummary{URL: r.url, Org: customer.org.ID, Token: customer.apiToken, Data: r.dir,
 		Kinds: map[evidence.Kind]evidence.Outcome{}, Duties: map[string]string{}}
 	for kind, it := range customer.items {
@@ -198,5 +259,9 @@ func (r *demoRun) summary(ctx context.Context) (s DemoSummary, ready bool, err e
 	for _, a := range agents {
 		s.Records += a.Seq
 	}
-	return s, true, nil
+	verdicts, ready, err := r.board(ctx)
+	for id, v := range verdicts {
+		s.Duties[id] = v.Verdict.String()
+	}
+	return s, ready, err
 }

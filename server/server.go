@@ -78,7 +78,7 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 	if err := s.startJudging(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.startPages()
 }
 
 // OnAccepted has fn called after records or late blobs of these kinds were
@@ -106,9 +106,7 @@ func (s *Server) Handler() http.Handler {
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.handleReady)
-	if s.pages != nil {
-		mux.Handle("/", s.pages)
-	}
+	mux.Handle("/", s.pages)
 	return mux
 }
 
@@ -142,7 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// TrustedLog is the trust that an auditor of this server has in a log.
+// trustedLog is the trust that an auditor of this server has in a log.
 func (s *Server) trustedLog(origin string) (evidence.TrustedLog, error) {
 	return s.id.keyset.Log(origin)
 }

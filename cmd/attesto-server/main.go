@@ -126,7 +126,8 @@ Exit status: 0 fine, 1 failed (check: the store is not sound), 2 wrong call.`,
 // commands is the one list of commands.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.serveCommand(), a.orgCommand(), a.tokenCommand(), a.agentCommand(), a.logCommand(), a.checkCommand(), a.migrateCommand(), a.demoCommand(),
+		a.serveCommand(), a.orgCommand(), a.userCommand(), a.tokenCommand(), a.apiTokenCommand(), a.agentCommand(), a.logCommand(), a.checkCommand(), a.migrateCommand(), a.demoCommand(),
+		a.catalogueCommand(), a.channelCommand(),
 	}
 }
 

@@ -1,0 +1,41 @@
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"time"
+
+	"github.com/attesto/attesto/server/web"
+)
+
+// pageTokenLife is how long an enrollment token holds that was made on a page.
+const pageTokenLife = time.Hour
+
+// startPages makes the handler for people and scripts.
+func (s *Server) startPages() error {
+	pages, err := web.New(web.Deps{
+		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
+		Verify: s.VerifyRecord, AddToken: s.pageToken, Confirm: s.ConfirmReview, LogKey: s.LogKey,
+	})
+	s.pages = pages
+	return err
+}
+
+func (s *Server) pageToken(ctx context.Context, org string, services []string, note string) (string, time.Time, error) {
+	t, err := s.AddToken(ctx, TokenRequest{Org: org, Services: services, Uses: 1, TTL: pageTokenLife, Note: note})
+	return t.String(), s.now().Add(pageTokenLife), err
+}
+
+// LogKey is the key of a log as other tools take it (c2sp.org/signed-note).
+func (s *Server) LogKey(origin string) (string, error) {
+	trust, err := s.trustedLog(origin)
+	if err != nil {
+		return "", err
+	}
+	key, ok := s.keys.Log.Private().Public().(ed25519.PublicKey)
+	if !ok {
+		return "", errors.New("log key is not an Ed25519 key")
+	}
+	return trust.VKey(key)
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/web"
+)
+
+// UserRequest says who may sign in, and as what.
+type UserRequest struct {
+	Email    string
+	Name     string
+	Org      string
+	Role     string // store.RoleAdmin, RoleOperator, RoleViewer or RoleAuditor
+	Password string // "" to have one made
+	Lang     string // that of the organisation when empty
+}
+
+// AddUser makes a user, or gives one that is there another role. It returns the
+// password that it made, "" when it made none.
+func (s *Server) AddUser(ctx context.Context, q UserRequest) (password string, err error) {
+	addr, err := mail.ParseAddress(q.Email)
+	if err != nil || addr.Address != q.Email {
+		return "", fmt.Errorf("address %q: want one such as name@example.com", clip(q.Email, 80))
+	}
+	org, err := s.store.Org(ctx, q.Org)
+	if err != nil {
+		return "", err
+	}
+	roles := []string{store.RoleAdmin, store.RoleViewer, store.RoleAuditor}
+	if org.Kind == store.Provider {
+		roles = append(roles, store.RoleOperator)
+	}
+	if !slices.Contains(roles, q.Role) {
+		return "", fmt.Errorf("role %q: a %s's user has one of %s", q.Role, org.Kind, strings.Join(roles, ", "))
+	}
+	known, err := s.store.UserByEmail(ctx, q.Email)
+	switch {
+	case err == nil && q.Password != "":
+		return "", fmt.Errorf("%s can sign in already and has a password: leave it out to give them the role", q.Email)
+	case err == nil:
+		return "", s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			return tx.SetMember(ctx, store.Member{Org: org.ID, User: known.ID, Role: q.Role})
+		})
+	case !errors.Is(err, store.ErrNotFound):
+		return "", err
+	}
+	if q.Password == "" {
+		password = strings.ToLower(rand.Text()[:20])
+		q.Password = password
+	} else if err := web.CheckNewPassword(q.Password, q.Email); err != nil {
+		return "", err
+	}
+	hash, err := web.HashPassword(q.Password)
+	if err != nil {
+		return "", err
+	}
+	if q.Lang == "" {
+		q.Lang = org.Lang
+	}
+	u := store.User{ID: evidence.NewID("u_"), Email: q.Email, Name: q.Name, Hash: hash, Lang: q.Lang, Created: s.now()}
+	return password, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.AddUser(ctx, u); err != nil {
+			return err
+		}
+		return tx.SetMember(ctx, store.Member{Org: org.ID, User: u.ID, Role: q.Role})
+	})
+}
+
+// AddAPIToken makes a token for scripts; its text is shown once. write lets it
+// change things as well, life 0 has it never expire.
+func (s *Server) AddAPIToken(ctx context.Context, org, name string, write bool, life time.Duration) (string, error) {
+	if _, err := s.store.Org(ctx, org); err != nil {
+		return "", err
+	}
+	text := "attapi_" + strings.ToLower(rand.Text())
+	t := store.APIToken{ID: evidence.NewID("t_"), Org: org, Name: clip(name, 100), Hash: evidence.Sum([]byte(text)), Scopes: "read", Created: s.now()}
+	if write {
+		t.Scopes = "read,write"
+	}
+	if life > 0 {
+		t.Expires = t.Created.Add(life)
+	}
+	return text, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.AddAPIToken(ctx, t) })
+}
