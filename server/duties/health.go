@@ -10,7 +10,7 @@ import (
 // healthCheck judges whether a host was watched without holes and is in order.
 var healthCheck = check{
 	kind:   evidence.KindHealth,
-	params: []string{"fresh", "window", "hole", "disk"},
+	params: []string{"fresh", "window", "hole", "disk", "read_only"},
 	facts:  healthFacts,
 	judge:  judgeHealth,
 }
@@ -58,6 +58,9 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 		}
 		if d.InodesPct >= limit {
 			bad(Breached, "disk_inodes", "disk", d.Mount, "used", fmt.Sprintf("%.0f", d.InodesPct), "limit", limit)
+		}
+		if d.ReadOnly && !h.flag("read_only") {
+			bad(Breached, "disk_read_only", "disk", d.Mount)
 		}
 		if d.Unreadable {
 			bad(Unproven, "disk_silent", "disk", d.Mount)

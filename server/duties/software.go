@@ -89,19 +89,21 @@ func (s softwareHost) managers() []AssetFinding {
 	return found
 }
 
-// updates judges what waits. A manager whose lists do not tell security updates
-// from others proves something only when nothing waits at all.
+// updates judges what waits. Of an update whose source does not tell whether it is
+// one for security, nothing is known once it has waited too long.
 func (s softwareHost) updates() []AssetFinding {
 	limit := s.duration("pending")
 	var late, ageless, unsorted []string
 	for _, u := range s.facts.Pending {
+		maybe := u.Unsorted || !s.sorts(u.Manager)
 		switch {
-		case !u.Security && !s.sorts(u.Manager):
-			unsorted = append(unsorted, u.Name)
+		case !u.Security && !maybe:
+		case u.Since != nil && s.at.Sub(s.local(u.Since.Time)) <= limit:
 		case !u.Security:
+			unsorted = append(unsorted, u.Name)
 		case u.Since == nil:
 			ageless = append(ageless, u.Name)
-		case s.at.Sub(s.local(u.Since.Time)) > limit:
+		default:
 			late = append(late, fmt.Sprintf("%s %s", u.Name, u.Candidate))
 		}
 	}
@@ -154,7 +156,7 @@ func (s softwareHost) lapses() time.Time {
 		}
 	}
 	for _, u := range s.facts.Pending {
-		if u.Security && u.Since != nil {
+		if u.Since != nil && (u.Security || u.Unsorted || !s.sorts(u.Manager)) {
 			next(s.local(u.Since.Time).Add(s.duration("pending")))
 		}
 	}
