@@ -18,7 +18,7 @@ const batch = 64
 
 // BenchmarkIngest measures the whole way of a record through the HTTP handler:
 // parsed, signature verified, chained, logged, stored with its blobs, committed
-// durably, receipted with inclusion proof. Its yardsticks run beside it.
+// durably, receipted with inclusion proof, judged. Its yardsticks run beside it.
 func BenchmarkIngest(b *testing.B) {
 	for _, pushers := range []int{1, 4} {
 		name := map[int]string{1: "whole path, one agent", 4: "whole path, four agents"}[pushers]
@@ -49,6 +49,9 @@ func benchIngest(b *testing.B, dsn string, pushers int) {
 			bodies[p] = append(bodies[p], body)
 		}
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	judging := make(chan error, 1)
+	go func() { judging <- w.srv.Run(ctx) }()
 	b.ResetTimer()
 	var wg sync.WaitGroup
 	for p := range pushers {
@@ -69,7 +72,15 @@ func benchIngest(b *testing.B, dsn string, pushers int) {
 		})
 	}
 	wg.Wait()
+	if err := w.srv.Judge().Flush(ctx); err != nil {
+		b.Fatal(err)
+	}
 	report(b)
+	b.StopTimer()
+	stop()
+	if err := <-judging; err != nil {
+		b.Fatal(err)
+	}
 }
 
 func report(b *testing.B) {

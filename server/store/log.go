@@ -111,9 +111,9 @@ func (t *Tx) AppendLog(ctx context.Context, next ledger.State, entries []ledger.
 
 // insertMany runs INSERT … VALUES with many rows at once; suffix may say what to
 // do on a conflict. Rows go in groups of few sizes, so that few statements are
-// prepared.
+// prepared; the groups are small because SQLite looks up each parameter by name.
 func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any, suffix ...string) error {
-	for _, n := range []int{64, 16, 4, 1} {
+	for _, n := range []int{16, 4, 1} {
 		for len(rows) >= n {
 			args := make([]any, 0, n*len(rows[0]))
 			for _, row := range rows[:n] {

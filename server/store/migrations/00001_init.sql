@@ -203,11 +203,9 @@ CREATE TABLE item (
     reason   TEXT   NOT NULL,
     facts    BYTEA  NOT NULL,
     detail   BYTEA, -- NULL for none
-    PRIMARY KEY (org_id, agent_id, kind, log_id, idx)
+    PRIMARY KEY (org_id, agent_id, kind, received, log_id, idx)
 );
-CREATE INDEX item_kind ON item (org_id, kind, received);
 CREATE INDEX item_idx ON item (org_id, log_id, idx);
-CREATE INDEX item_agent ON item (org_id, agent_id, kind, received);
 
 -- part is '' for the duty itself; org_id is the customer whose board it is; due is when it must be judged again
 -- for time alone, 0 for never.
