@@ -44,7 +44,15 @@ func (w *world) check(t *testing.T) []string {
 }
 
 // attack changes the database behind the server's back.
-func attack(t *testing.T, dsn, statement string) {
+func attack(t *testing.T, dsn, change string) {
+	t.Helper()
+	if n := statement(t, dsn, change); n == 0 {
+		t.Fatalf("%s: changed nothing", change)
+	}
+}
+
+// statement runs SQL beside the server and returns how many rows it changed.
+func statement(t *testing.T, dsn, text string) int64 {
 	t.Helper()
 	driver, source := "pgx", dsn
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
@@ -55,13 +63,15 @@ func attack(t *testing.T, dsn, statement string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	res, err := db.ExecContext(context.Background(), statement)
+	res, err := db.ExecContext(context.Background(), text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	n, err := res.RowsAffected()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		t.Fatalf("%s: changed %d rows (%v)", statement, n, err)
-	}
+	return n
 }
 
 // flipped is SQL for a column with its n-th byte changed, in either dialect.
@@ -147,20 +157,9 @@ var savedTables = []string{"record", "entry", "tile", "checkpoint", "blob", "ite
 func save(t *testing.T, dsn string) func() {
 	t.Helper()
 	run := func(format string) {
-		driver, source := "pgx", dsn
-		if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-			driver, source = "sqlite", path+"?_pragma=busy_timeout(10000)"
-		}
-		db, err := sql.Open(driver, source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = db.Close() }()
 		for _, table := range savedTables {
-			for _, statement := range strings.Split(fmt.Sprintf(format, table), ";") {
-				if _, err := db.ExecContext(context.Background(), statement); err != nil {
-					t.Fatalf("%s: %v", statement, err)
-				}
+			for _, text := range strings.Split(fmt.Sprintf(format, table), ";") {
+				statement(t, dsn, text)
 			}
 		}
 	}

@@ -355,3 +355,22 @@ func outcomes(list []evidence.PushResult) string {
 	}
 	return fmt.Sprint(all)
 }
+
+// hangUp pushes a record and goes away without waiting for the answer.
+func (w *world) hangUp(h *host, s sealed) {
+	w.t.Helper()
+	b, err := json.Marshal(evidence.Push{Records: []evidence.PushRecord{s.wire()}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	req := httptest.NewRequestWithContext(ctx, "POST", evidence.PathRecords, bytes.NewReader(b))
+	req.Header.Set("Authorization", "Bearer "+h.push)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.handler.ServeHTTP(httptest.NewRecorder(), req)
+	}()
+	cancel()
+	<-done
+}
