@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -35,25 +36,52 @@ type asker struct {
 }
 
 const (
-	paceBurst = 32 // datagrams between two pauses
-	pace      = time.Millisecond
-	udpSize   = 1232 // DNS flag day 2020: fits any path without fragments
+	headerSize = 12 // of a DNS message (RFC 1035 section 4.1.1)
+	paceBurst  = 32 // datagrams between two pauses
+	pace       = time.Millisecond
+	udpSize    = 1232 // DNS flag day 2020: fits any path without fragments
+	// readBuffer holds the answers to many questions at once.
+	readBuffer = 1 << 20
+	// restart is how long a name server that starts anew is given.
+	restart = 500 * time.Millisecond
 )
 
-var errNoReply = errors.New("no reply from the name server")
+var (
+	errNoReply = errors.New("no reply from the name server")
+	errNobody  = errors.New("no name server listens there")
+)
 
+// ask puts all questions and returns their answers in the same order. A resolver
+// whose port is closed is tried again after a moment: it may be starting anew.
 func (a asker) ask(ctx context.Context, questions []question) []answer {
 	answers := make([]answer, len(questions))
-	for i := range answers {
-		answers[i].err = errNoReply
+	for range a.tries {
+		failAll(answers, errNoReply)
+		if len(questions) == 0 || !a.round(ctx, questions, answers) {
+			break
+		}
+		failAll(answers, errNobody)
+		select {
+		case <-ctx.Done():
+			return answers
+		case <-time.After(restart):
+		}
 	}
-	if len(questions) == 0 {
-		return answers
-	}
+	a.askTCP(ctx, questions, answers)
+	return answers
+}
+
+// round asks over one socket, and again what got no reply in time. It reports
+// whether nobody listens at all.
+func (a asker) round(ctx context.Context, questions []question, answers []answer) (nobody bool) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "udp", a.resolver)
 	if err != nil {
-		return failAll(answers, fmt.Errorf("asking the name server: %w", err))
+		failAll(answers, fmt.Errorf("asking the name server: %w", err))
+		return false
+	}
+	if udp, ok := conn.(*net.UDPConn); ok {
+		_ = udp.SetReadBuffer(readBuffer) // a wish: the system may give less
 	}
 	r := newRound(questions, answers)
 	var reader sync.WaitGroup
@@ -66,15 +94,13 @@ func (a asker) ask(ctx context.Context, questions []question) []answer {
 	}
 	_ = conn.Close() // ends the reader
 	reader.Wait()
-	a.askTCP(ctx, questions, answers)
-	return answers
+	return r.nobody
 }
 
-func failAll(answers []answer, err error) []answer {
+func failAll(answers []answer, err error) {
 	for i := range answers {
-		answers[i].err = err
+		answers[i] = answer{err: err}
 	}
-	return answers
 }
 
 // round is the state of the questions on one socket.
@@ -86,7 +112,8 @@ type round struct {
 	ids       []uint16
 	sent      []time.Time
 	open      int
-	done      chan struct{}
+	nobody    bool          // the port is closed, and nothing has answered
+	done      chan struct{} // closed when nothing more is to be waited for
 }
 
 func newRound(questions []question, answers []answer) *round {
@@ -117,10 +144,14 @@ func (r *round) send(ctx context.Context, conn net.Conn) {
 		m := newQuery(q)
 		m.Id = r.ids[i]
 		packed, err := m.Pack()
-		if err == nil {
-			_, err = conn.Write(packed)
-		}
 		if err != nil {
+			r.fail(i, fmt.Errorf("the name to ask for cannot be asked: %w", err))
+			continue
+		}
+		if _, err := conn.Write(packed); err != nil {
+			if errors.Is(err, syscall.ECONNREFUSED) && r.closedPort() {
+				return
+			}
 			continue // it counts as no reply, and goes out again with the next try
 		}
 		if burst++; burst%paceBurst == 0 {
@@ -144,19 +175,40 @@ func (r *round) read(conn net.Conn) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := conn.Read(buf)
-		if errors.Is(err, net.ErrClosed) {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return
-		}
-		if err != nil || n < 12 {
-			// A refused port comes back as an error of one read; the next
-			// datagram can still be an answer.
-			if err != nil {
-				time.Sleep(pace)
+		case err != nil:
+			if r.closedPort() {
+				return
 			}
-			continue
+		case n >= headerSize:
+			r.take(buf[:n])
 		}
-		r.take(buf[:n])
 	}
+}
+
+// closedPort notes that a read failed, as it does when the port is closed. While
+// nothing has answered, that ends the round; later it may be one lost datagram.
+func (r *round) closedPort() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open == 0 || r.open != len(r.questions) {
+		return false
+	}
+	if !r.nobody {
+		r.nobody = true
+		close(r.done)
+	}
+	return true
+}
+
+// fail settles a question without a reply.
+func (r *round) fail(i int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[i].err = err
+	r.settle()
 }
 
 func (r *round) take(msg []byte) {
@@ -171,7 +223,12 @@ func (r *round) take(msg []byte) {
 		return // not an answer to our question: it may be forged, the true one can still come
 	}
 	r.answers[i] = answer{reply: reply, took: time.Since(r.sent[i])}
-	if r.open--; r.open == 0 {
+	r.settle()
+}
+
+// settle counts a question that is done with.
+func (r *round) settle() {
+	if r.open--; r.open == 0 && !r.nobody {
 		close(r.done)
 	}
 }

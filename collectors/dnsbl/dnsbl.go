@@ -6,7 +6,7 @@ package dnsbl
 import (
 	"context"
 	"fmt"
-	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -25,9 +25,13 @@ type Config struct {
 	// Domains are looked up on lists of domains.
 	Domains []string `yaml:"domains"`
 	// DefaultLists keeps the built-in lists; Lists are added to them, and
-	// replace a built-in one of the same zone.
-	DefaultLists bool   `yaml:"default_lists"`
-	Lists        []List `yaml:"lists"`
+	// replace a built-in one of the same zone. Skip leaves lists out.
+	DefaultLists bool     `yaml:"default_lists"`
+	Lists        []List   `yaml:"lists"`
+	Skip         []string `yaml:"skip"`
+	// SpamhausKey is a data query key: with it, the keyed zones take the place of
+	// the public ones, which are for non-commercial use only.
+	SpamhausKey Key `yaml:"spamhaus_key"`
 	// Resolvers are asked instead of those in /etc/resolv.conf: address or address:port.
 	Resolvers []string `yaml:"resolvers"`
 	// Deadline bounds a whole look; QueryTimeout one try of a query; Tries counts them.
@@ -35,6 +39,10 @@ type Config struct {
 	QueryTimeout time.Duration `yaml:"query_timeout"`
 	Tries        int           `yaml:"tries"`
 }
+
+// maxAnswers bounds the pairs of target and list in facts, which must fit into a
+// blob; at some 300 bytes each, half of it is left.
+const maxAnswers = evidence.MaxBlob / 600
 
 // Spec describes the collector.
 func Spec() host.Spec {
@@ -47,7 +55,7 @@ func Spec() host.Spec {
 		Timeout: time.Minute,
 		New:     newCollector,
 		Detect:  detect,
-		Formats: formats(),
+		Formats: Formats(),
 	}
 }
 
@@ -87,6 +95,11 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Deadline)
 	defer cancel()
 	targets, gaps := c.targets()
+	if more := len(targets) - maxAnswers/max(1, len(c.lists)); more > 0 {
+		targets = targets[:len(targets)-more]
+		gaps = append(gaps, evidence.Gap{What: fmt.Sprintf("%d more addresses or domains", more),
+			Why: fmt.Sprintf("more than %d answers do not fit into one record; spread them over several agents", maxAnswers)})
+	}
 	resolvers, err := c.resolvers()
 	if err != nil {
 		gaps = append(gaps, evidence.Gap{What: "name servers", Why: err.Error()})
@@ -108,7 +121,8 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	return host.Look{Facts: facts, Gaps: append(gaps, listGaps(facts)...)}, nil
 }
 
-// listGaps names each list that could not be used, once.
+// listGaps names what could not be used: a list that cannot be believed once, and
+// one that was silent on some targets once with the first of them.
 func listGaps(f evidence.DNSBL) []evidence.Gap {
 	var gaps []evidence.Gap
 	for _, l := range f.Lists {
@@ -116,39 +130,49 @@ func listGaps(f evidence.DNSBL) []evidence.Gap {
 			gaps = append(gaps, evidence.Gap{What: "list " + l.Zone + " (" + l.Family + ")", Why: l.Why})
 			continue
 		}
+		var silent []evidence.DNSBLAnswer
 		for _, a := range f.Answers {
 			if a.Zone == l.Zone && a.Result == evidence.NoAnswer && evidence.DNSBLFamily(a.Target) == l.Family {
-				gaps = append(gaps, evidence.Gap{What: "list " + l.Zone + " for " + a.Target, Why: a.Why})
+				silent = append(silent, a)
 			}
+		}
+		if len(silent) > 0 {
+			what := "list " + l.Zone + " for " + silent[0].Target
+			if more := len(silent) - 1; more > 0 {
+				what += fmt.Sprintf(" and %d more", more)
+			}
+			gaps = append(gaps, evidence.Gap{What: what, Why: silent[0].Why})
 		}
 	}
 	return gaps
 }
 
 func withPort(resolver string) (string, error) {
-	hostPart, port := strings.Trim(resolver, "[]"), "53"
-	if h, p, err := net.SplitHostPort(resolver); err == nil {
-		hostPart, port = h, p
+	if full, err := netip.ParseAddrPort(resolver); err == nil && full.Port() > 0 {
+		return full.String(), nil
 	}
-	if net.ParseIP(hostPart) == nil {
+	addr, err := netip.ParseAddr(strings.Trim(resolver, "[]"))
+	if err != nil {
 		return "", fmt.Errorf("dnsbl: resolver %q: want an IP address, with :port if it is not 53", resolver)
 	}
-	return net.JoinHostPort(hostPart, port), nil
+	return netip.AddrPortFrom(addr, 53).String(), nil
 }
 
 func detect(_ context.Context, h *host.Host) host.Detection {
 	c := collector{cfg: Config{Discover: true}, host: h}
-	targets, _ := c.targets()
-	if len(targets) == 0 {
-		return host.Detection{Missing: []host.Missing{{
-			What: "a public outgoing address: this host has private ones only",
-			Cure: "set collectors.dnsbl.addresses to the address that the outside sees",
-		}}}
+	targets, gaps := c.targets()
+	var d host.Detection
+	for _, g := range gaps {
+		d.Missing = append(d.Missing, host.Missing{What: g.What + ": " + g.Why,
+			Cure: "set collectors.dnsbl.addresses to the address that the outside sees"})
 	}
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t.Target
+	if d.Useful = len(targets) > 0; d.Useful {
+		var list []string
+		for _, t := range targets {
+			list = append(list, t.Target)
+		}
+		slices.Sort(list)
+		d.Found = "outgoing addresses " + strings.Join(list, ", ")
 	}
-	slices.Sort(names)
-	return host.Detection{Useful: true, Found: "outgoing addresses " + strings.Join(names, ", ")}
+	return d
 }

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,6 +234,7 @@ func a(m *dns.Msg, addr string) dns.RR {
 }
 
 func TestMisbehavingResolvers(t *testing.T) {
+	var mu sync.Mutex
 	drops := map[string]bool{}
 	tests := []struct {
 		name      string
@@ -253,8 +256,12 @@ func TestMisbehavingResolvers(t *testing.T) {
 			_ = w.WriteMsg(r)
 		}, evidence.NoAnswer, "does not list its own test entry"},
 		{"loses the first of each", func(w dns.ResponseWriter, m *dns.Msg) {
-			if q := m.Question[0].Name; !drops[q] {
-				drops[q] = true
+			q := m.Question[0].Name
+			mu.Lock()
+			first := !drops[q]
+			drops[q] = true
+			mu.Unlock()
+			if first {
 				return
 			}
 			_ = w.WriteMsg(sane(m))
@@ -380,5 +387,261 @@ func TestManyAtOnce(t *testing.T) {
 		resolver, strings.Join(addrs, ","), strings.Join(lists, ",")))
 	if len(f.Answers) != 300 || len(gaps) != 0 {
 		t.Fatalf("%d answers, gaps %v", len(f.Answers), gaps)
+	}
+}
+
+// A list that has no test entry can prove a listing, never that there is none.
+func TestListWithoutTestEntry(t *testing.T) {
+	resolver := rbldnsd(t, map[string]string{
+		"good.example:ip4set":   ":127.0.0.2:x\n192.0.2.25\n",
+		"world.example:ip4trie": ":127.0.0.2:x\n0.0.0.0/0\n",
+	})
+	f, gaps := look(t, fmt.Sprintf(`{discover: false, default_lists: false, resolvers: ['%s'], query_timeout: 300ms, addresses: [192.0.2.25, 192.0.2.26],
+  lists: [{zone: good.example, positive: none}, {zone: world.example, positive: none}]}`, resolver))
+	for _, tt := range [][3]string{
+		{"192.0.2.25", "good.example", evidence.Listed}, {"192.0.2.26", "good.example", evidence.NoAnswer},
+		{"192.0.2.25", "world.example", evidence.NoAnswer}, {"192.0.2.26", "world.example", evidence.NoAnswer},
+	} {
+		if got := result(f, tt[0], tt[1]); got.Result != tt[2] {
+			t.Errorf("%v: %+v", tt, got)
+		}
+	}
+	if len(gaps) != 2 {
+		t.Errorf("gaps %v", gaps)
+	}
+}
+
+// A closed port is found out at once, not after all time-outs.
+func TestNobodyListens(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := pc.LocalAddr().String()
+	_ = pc.Close()
+	start := time.Now()
+	f, gaps := look(t, fmt.Sprintf("{resolvers: ['%s'], addresses: [192.0.2.1, '2001:db8::1'], domains: [mail.example]}", closed))
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if len(f.Answers) == 0 || len(gaps) == 0 {
+		t.Fatalf("%+v, gaps %v", f, gaps)
+	}
+	for _, a := range f.Answers {
+		if a.Result != evidence.NoAnswer || !strings.Contains(a.Why, "no name server listens") {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// A name server that comes up again within the look is heard.
+func TestNameServerRestarts(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := pc.LocalAddr().String()
+	_ = pc.Close()
+	up := make(chan *dns.Server, 1)
+	time.AfterFunc(200*time.Millisecond, func() {
+		pc, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			up <- nil
+			return
+		}
+		s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) { _ = w.WriteMsg(sane(m)) })}
+		up <- s
+		_ = s.ActivateAndServe()
+	})
+	f, _ := look(t, fmt.Sprintf("{discover: false, default_lists: false, resolvers: ['%s'], addresses: [192.0.2.1], lists: [{zone: l.example}]}", addr))
+	if s := <-up; s == nil {
+		t.Skip("another program took the port meanwhile")
+	} else {
+		t.Cleanup(func() { _ = s.Shutdown() })
+	}
+	if got := result(f, "192.0.2.1", "l.example"); got.Result != evidence.NotListed {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNoNameServerKnown(t *testing.T) {
+	f, gaps := look(t, "{addresses: [192.0.2.1]}") // a host without /etc/resolv.conf
+	if len(gaps) == 0 || gaps[0].What != "name servers" || !strings.Contains(gaps[0].Why, "collectors.dnsbl.resolvers") {
+		t.Errorf("gaps %v", gaps)
+	}
+	for _, a := range f.Answers {
+		if a.Result != evidence.NoAnswer || a.Why != "no name server could be asked" {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+func TestSpamhausKeyReplacesPublicZones(t *testing.T) {
+	const key = "abcdefghijklmnopqrstuvwxyz"
+	for _, config := range []string{
+		"{spamhaus_key: " + key + "}",
+		"{lists: [{zone: " + key + ".zen.dq.spamhaus.net}, {zone: '{key}.dbl.dq.spamhaus.net.', key: " + key + "}]}", // a key in the zone is taken out of it
+	} {
+		h := &host.Host{Now: time.Now, Addrs: func() ([]netip.Addr, error) { return nil, nil }, Resolvers: []string{"127.0.0.1:1"}}
+		c, err := dnsbl.Spec().New(decoder(strings.TrimSuffix(config, "}")+", addresses: [192.0.2.1], domains: [mail.example]}"), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := c.Collect(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zones := map[string]bool{}
+		for _, list := range l.Facts.(evidence.DNSBL).Lists {
+			zones[list.Zone] = true
+		}
+		if !zones["key.zen.dq.spamhaus.net"] || !zones["key.dbl.dq.spamhaus.net"] || zones["zen.spamhaus.org"] || zones["dbl.spamhaus.org"] {
+			t.Errorf("%s: %v", config, zones)
+		}
+		b, err := json.Marshal(l)
+		if shown := fmt.Sprintf("%+v %s", l, b); err != nil || strings.Contains(shown, key) {
+			t.Errorf("key shows in %s", shown)
+		}
+	}
+	shown, err := json.Marshal(dnsbl.Config{SpamhausKey: key, Lists: []dnsbl.List{{Key: key}}})
+	if all := fmt.Sprintf("%v %+v %#v %s", dnsbl.Key(key), dnsbl.Config{SpamhausKey: key}, dnsbl.Key(key), shown); err != nil || strings.Contains(all, key) {
+		t.Errorf("key shows in %s", all)
+	}
+	_, err = dnsbl.Spec().New(decoder("{lists: [{zone: "+key+".zen.dq.spamhaus.net, tier: z}]}"), &host.Host{})
+	if err == nil || strings.Contains(err.Error(), key) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Behind a NAT the address that the outside sees is not known: per family.
+func TestPrivateAddressWithARoute(t *testing.T) {
+	root := t.TempDir()
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, path), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("/proc/net/route", "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\neth0 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
+	put("/etc/postfix/main.cf", "# smtp_bind_address = 8.8.4.4\nsmtp_bind_address = 8.8.8.8\nsmtp_bind_address6 =\n  [2a00:1450::2]\n")
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("2a00:1450::1")}
+	h := &host.Host{Root: root, Now: time.Now, Resolvers: []string{"127.0.0.1:1"}, Addrs: func() ([]netip.Addr, error) { return addrs, nil }}
+	collect := func(config string) (found []string, gaps []evidence.Gap) {
+		c, err := dnsbl.Spec().New(decoder(config), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := c.Collect(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range l.Facts.(evidence.DNSBL).Targets {
+			found = append(found, target.Target+" "+target.Found)
+		}
+		return found, l.Gaps
+	}
+	if found, _ := collect("{default_lists: false}"); !slices.Equal(found, []string{"8.8.8.8 postfix", "2a00:1450::2 postfix", "2a00:1450::1 interface"}) {
+		t.Errorf("found %v", found)
+	}
+	if err := os.Remove(filepath.Join(root, "/etc/postfix/main.cf")); err != nil {
+		t.Fatal(err)
+	}
+	found, gaps := collect("{default_lists: false}")
+	if len(found) != 1 || len(gaps) == 0 || gaps[0].What != "outgoing IPv4 address" || !strings.Contains(gaps[0].Why, "collectors.dnsbl.addresses") {
+		t.Errorf("found %v, gaps %v", found, gaps)
+	}
+	if d := dnsbl.Spec().Detect(t.Context(), h); !d.Useful || len(d.Missing) != 1 {
+		t.Errorf("%+v", d)
+	}
+	if _, gaps := collect("{default_lists: false, addresses: [203.0.113.9]}"); slices.ContainsFunc(gaps, func(g evidence.Gap) bool { return strings.HasPrefix(g.What, "outgoing") }) {
+		t.Errorf("gaps %v", gaps)
+	}
+}
+
+// More targets than a record can hold are cut, and a gap says so.
+func TestTooManyTargets(t *testing.T) {
+	var addrs []string
+	for i := range 2000 {
+		addrs = append(addrs, fmt.Sprintf("198.51.%d.%d", i/250, i%250))
+	}
+	f, gaps := look(t, fmt.Sprintf("{discover: false, resolvers: ['127.0.0.1:1'], addresses: [%s]}", strings.Join(addrs, ",")))
+	if len(f.Targets) == 0 || len(f.Targets) >= 2000 || !strings.Contains(gaps[0].What, "more addresses") {
+		t.Fatalf("%d targets, gaps %v", len(f.Targets), gaps[:1])
+	}
+	if b, err := evidence.FactsBlob(f, gaps); err != nil {
+		t.Fatalf("%d bytes: %v", len(b), err)
+	}
+}
+
+func TestDigFormat(t *testing.T) {
+	data, err := os.ReadFile("testdata/dig.txt") // dig 9.18 asking rbldnsd
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range dnsbl.Formats() {
+		if format.Name != "dnsbl-dig" {
+			continue
+		}
+		l, err := format.Parse(data, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := l.Facts.(evidence.DNSBL)
+		for _, tt := range [][3]string{
+			{"192.0.2.25", "good.example", evidence.Listed}, {"192.0.2.26", "good.example", evidence.NotListed},
+			{"192.0.2.25", "world.example", evidence.NoAnswer}, {"192.0.2.25", "unserved.example", evidence.NoAnswer},
+			{"2001:db8:bad::25", "six.example", evidence.Listed},
+		} {
+			if got := result(f, tt[0], tt[1]); got.Result != tt[2] {
+				t.Errorf("%v: %+v", tt, got)
+			}
+		}
+		if got := result(f, "192.0.2.25", "good.example"); !strings.Contains(got.Text, "https://good.example/192.0.2.25") {
+			t.Errorf("no reason: %+v", got)
+		}
+		return
+	}
+	t.Fatal("no such format")
+}
+
+// BenchmarkLook asks 30 lists about 10 addresses, 40 ms away, and prints beside it
+// what one question takes: a look should be two such round trips at most.
+func BenchmarkLook(b *testing.B) {
+	const latency = 40 * time.Millisecond
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
+		time.Sleep(latency)
+		_ = w.WriteMsg(sane(m))
+	})}
+	go s.ActivateAndServe() //nolint:errcheck // ends with Shutdown
+	b.Cleanup(func() { _ = s.Shutdown() })
+	for name, size := range map[string][2]int{"1x1": {1, 1}, "30x10": {30, 10}} {
+		b.Run(name, func(b *testing.B) {
+			var lists, addrs []string
+			for i := range size[0] {
+				lists = append(lists, fmt.Sprintf("{zone: l%d.example}", i))
+			}
+			for i := range size[1] {
+				addrs = append(addrs, fmt.Sprintf("192.0.2.%d", i+1))
+			}
+			config := fmt.Sprintf("{discover: false, default_lists: false, resolvers: ['%s'], addresses: [%s], lists: [%s]}",
+				pc.LocalAddr(), strings.Join(addrs, ","), strings.Join(lists, ","))
+			c, err := dnsbl.Spec().New(decoder(config), &host.Host{Now: time.Now})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				l, err := c.Collect(b.Context(), nil)
+				if err != nil || len(l.Gaps) != 0 {
+					b.Fatalf("gaps %v, %v", l.Gaps, err)
+				}
+			}
+		})
 	}
 }

@@ -26,6 +26,7 @@ type listRun struct {
 	verdicts           []verdict // one per target
 	millis             []int64
 	texts              []string
+	uncontrolled       bool // captured without its controls
 }
 
 func newRun(lists []List, targets []evidence.DNSBLTarget) *run {
@@ -40,12 +41,18 @@ func newRun(lists []List, targets []evidence.DNSBLTarget) *run {
 			}
 			if n := len(lr.targets); n > 0 {
 				lr.verdicts, lr.millis, lr.texts = make([]verdict, n), make([]int64, n), make([]string, n)
+				lr.positive, lr.negative = notAsked, notAsked
+				for i := range lr.verdicts {
+					lr.verdicts[i] = notAsked
+				}
 				r.lists = append(r.lists, lr)
 			}
 		}
 	}
 	return r
 }
+
+var notAsked = verdict{result: evidence.NoAnswer, why: "no name server could be asked"}
 
 // slot is where the verdict of one question goes.
 type slot struct {
@@ -111,17 +118,9 @@ func (r *run) askReasons(ctx context.Context, a asker) {
 	}
 	for i, ans := range a.ask(ctx, questions) {
 		if ans.err == nil {
-			slots[i].list.texts[slots[i].target] = slots[i].list.withoutKey(ans.reply.text)
+			slots[i].list.texts[slots[i].target] = ans.reply.text
 		}
 	}
-}
-
-// withoutKey masks the list's key in a text that the list itself sent.
-func (lr *listRun) withoutKey(text string) string {
-	if lr.list.Key == "" {
-		return text
-	}
-	return strings.ReplaceAll(text, lr.list.Key, "key")
 }
 
 // results turns the run into facts: a target on a list that cannot be believed has
@@ -130,18 +129,28 @@ func (r *run) results() ([]evidence.DNSBLList, []evidence.DNSBLAnswer) {
 	lists, answers := []evidence.DNSBLList{}, []evidence.DNSBLAnswer{}
 	for _, lr := range r.lists {
 		state, whyNot := lr.list.judgeControls(lr.positive, lr.negative)
+		if state != evidence.ControlsPassed && lr.list.cure != "" && !lr.uncontrolled {
+			whyNot += "; " + lr.list.cure
+		}
 		lists = append(lists, evidence.DNSBLList{Zone: lr.list.shown(), Tier: lr.list.Tier, Family: lr.family, Controls: state, Why: whyNot})
 		for i, t := range lr.targets {
 			v := lr.verdicts[i]
-			ans := evidence.DNSBLAnswer{Target: t, Zone: lr.list.shown(), Result: v.result, Codes: v.codes, Text: lr.texts[i],
-				Why: v.why, Policy: v.policy, Millis: lr.millis[i]}
-			if state != evidence.ControlsPassed && v.result != evidence.NoAnswer {
+			ans := evidence.DNSBLAnswer{Target: t, Zone: lr.list.shown(), Result: v.result, Codes: v.codes,
+				Text: cleanText(lr.list.withoutKey(lr.texts[i]), maxText), Why: v.why, Policy: v.policy, Millis: lr.millis[i]}
+			if state != evidence.ControlsPassed && v.result != evidence.NoAnswer && !lr.believable(v) {
 				ans = evidence.DNSBLAnswer{Target: t, Zone: ans.Zone, Result: evidence.NoAnswer, Codes: v.codes, Why: whyNot, Millis: ans.Millis}
 			}
 			answers = append(answers, ans)
 		}
 	}
 	return lists, answers
+}
+
+// believable reports whether a listing holds although the controls did not pass: on
+// a list that has no test entry, when it does not list everything.
+func (lr *listRun) believable(v verdict) bool {
+	positive, _ := lr.list.controls(lr.family)
+	return v.result == evidence.Listed && (positive == "" && lr.negative.result == evidence.NotListed || lr.uncontrolled)
 }
 
 // queryName is the name under which a subject stands in a zone: octets

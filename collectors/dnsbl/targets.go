@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -20,17 +19,18 @@ func itoa(b byte) string { return strconv.Itoa(int(b)) }
 const (
 	postfixConfig = "/etc/postfix/main.cf"
 	resolvConf    = "/etc/resolv.conf"
-	maxTargets    = 256
+	routeTable    = "/proc/net/route"
 )
 
 func checkTargets(cfg Config) error {
 	for _, a := range cfg.Addresses {
-		if _, err := netip.ParseAddr(a); err != nil {
+		if addr, err := netip.ParseAddr(a); err != nil || addr.Zone() != "" {
 			return fmt.Errorf("dnsbl: address %q: want an IPv4 or IPv6 address", a)
 		}
 	}
 	for _, d := range cfg.Domains {
-		if _, ok := dns.IsDomainName(d); !ok || !strings.Contains(d, ".") {
+		_, err := netip.ParseAddr(d)
+		if _, ok := dns.IsDomainName(d); !ok || err == nil || len(d) > 150 || !strings.Contains(strings.Trim(d, "."), ".") {
 			return fmt.Errorf("dnsbl: domain %q: want a domain name", d)
 		}
 	}
@@ -41,10 +41,12 @@ func checkTargets(cfg Config) error {
 // could not be found out.
 func (c *collector) targets() (found []evidence.DNSBLTarget, gaps []evidence.Gap) {
 	found = []evidence.DNSBLTarget{}
+	families := map[string]bool{}
 	seen := map[string]bool{}
 	add := func(target, how string) {
-		if !seen[target] && len(found) < maxTargets {
+		if !seen[target] {
 			seen[target] = true
+			families[evidence.DNSBLFamily(target)] = true
 			found = append(found, evidence.DNSBLTarget{Target: target, Found: how})
 		}
 	}
@@ -53,15 +55,33 @@ func (c *collector) targets() (found []evidence.DNSBLTarget, gaps []evidence.Gap
 	}
 	if c.cfg.Discover {
 		gaps = c.discover(add)
-		if len(found) == 0 {
-			gaps = append(gaps, evidence.Gap{What: "outgoing addresses",
-				Why: "only private addresses are known here; set collectors.dnsbl.addresses to the address that the outside sees"})
+		const cure = "only private addresses are known here; set collectors.dnsbl.addresses to the address that the outside sees"
+		switch {
+		case len(found) == 0:
+			gaps = append(gaps, evidence.Gap{What: "outgoing addresses", Why: cure})
+		case !families[ip4] && c.hasRoute():
+			gaps = append(gaps, evidence.Gap{What: "outgoing IPv4 address", Why: cure})
 		}
 	}
 	for _, d := range c.cfg.Domains {
-		add(strings.ToLower(strings.TrimSuffix(d, ".")), "config")
+		add(strings.ToLower(strings.Trim(d, ".")), "config")
 	}
 	return found, gaps
+}
+
+// hasRoute reports whether the host can send over IPv4: it has a default route
+// (proc_net(5): destination and mask 0). Where that cannot be read, it is not said.
+func (c *collector) hasRoute() bool {
+	b, err := c.host.ReadFile(routeTable, 1<<20)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 7 && f[1] == "00000000" && f[7] == "00000000" {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *collector) discover(add func(target, how string)) (gaps []evidence.Gap) {
@@ -86,9 +106,6 @@ func (c *collector) discover(add func(target, how string)) (gaps []evidence.Gap)
 	return gaps
 }
 
-// bindLine finds smtp_bind_address and smtp_bind_address6 (postconf(5)).
-var bindLine = regexp.MustCompile(`(?m)^\s*smtp_bind_address6?\s*=\s*(.*)$`)
-
 func (c *collector) postfixBound() ([]netip.Addr, error) {
 	b, err := c.host.ReadFile(postfixConfig, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,15 +114,40 @@ func (c *collector) postfixBound() ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ParsePostfixBound(b), nil
+}
+
+// ParsePostfixBound finds the addresses of smtp_bind_address and
+// smtp_bind_address6 in a main.cf (postconf(5)): a line that begins with white
+// space continues the one before, and of a parameter that is set twice the last
+// counts.
+func ParsePostfixBound(mainCF []byte) []netip.Addr {
+	var logical []string
+	for line := range strings.Lines(string(mainCF)) {
+		text := strings.TrimSpace(line)
+		switch {
+		case text == "" || text[0] == '#':
+		case strings.ContainsAny(line[:1], " \t") && len(logical) > 0:
+			logical[len(logical)-1] += " " + text
+		default:
+			logical = append(logical, text)
+		}
+	}
+	set := map[string]string{}
+	for _, line := range logical {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			set[strings.TrimSpace(name)] = value
+		}
+	}
 	var out []netip.Addr
-	for _, m := range bindLine.FindAllSubmatch(b, -1) {
-		for _, word := range strings.FieldsFunc(string(m[1]), func(r rune) bool { return r == ' ' || r == ',' || r == '\t' }) {
+	for _, name := range []string{"smtp_bind_address", "smtp_bind_address6"} {
+		for _, word := range strings.FieldsFunc(set[name], func(r rune) bool { return r == ' ' || r == ',' || r == '\t' }) {
 			if addr, err := netip.ParseAddr(strings.Trim(word, "[]")); err == nil {
 				out = append(out, addr.Unmap())
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // notPublic are special-purpose ranges of the IANA registries (RFC 6890 and its
@@ -155,9 +197,11 @@ func (c *collector) resolvers() ([]string, error) {
 	}
 	var out []string
 	for _, s := range conf.Servers {
-		if r, err := withPort(s); err == nil {
-			out = append(out, r)
+		r, err := withPort(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", resolvConf, err)
 		}
+		out = append(out, r)
 	}
 	return out, nil
 }

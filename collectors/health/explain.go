@@ -7,19 +7,12 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-// Format is one form of output that Parse reads, for support and for tests: what
-// a look would make of it at the moment at.
-type Format struct {
-	Name, Title string
-	Parse       func(data []byte, at time.Time) (host.Look, error)
-}
-
 // Formats lists what this kind can read.
-func Formats() []Format {
-	return []Format{
-		{"systemd-failed", "systemctl list-units --state=failed, as JSON or as a table", explainFailed},
-		{"systemd-show", "systemctl show -p Id,LoadState,ActiveState,SubState,ConsistsOf UNIT…", explainShow},
-		{"mountinfo", "/proc/self/mountinfo: which file systems are watched", explainMounts},
+func Formats() []host.Format {
+	return []host.Format{
+		{Name: "systemd-failed", Title: "systemctl list-units --state=failed, as JSON or as a table", Parse: explainFailed},
+		{Name: "systemd-show", Title: "systemctl show -p Id,LoadState,ActiveState,SubState,ConsistsOf UNIT…", Parse: explainShow},
+		{Name: "mountinfo", Title: "/proc/self/mountinfo: which file systems are watched", Parse: explainMounts},
 	}
 }
 

@@ -43,6 +43,7 @@ func Spec() host.Spec {
 		Timeout: timeout,
 		New:     newCollector,
 		Detect:  detect,
+		Formats: Formats(),
 	}
 }
 

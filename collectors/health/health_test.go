@@ -373,7 +373,7 @@ func TestThisHost(t *testing.T) {
 }
 
 func TestFormats(t *testing.T) {
-	formats := map[string]health.Format{}
+	formats := map[string]host.Format{}
 	for _, f := range health.Formats() {
 		formats[f.Name] = f
 	}
