@@ -53,17 +53,21 @@ func newJudge(st *store.Store, c *duties.Catalogue, log *slog.Logger, now func()
 // Arrived notes that evidence of these kinds came for an organisation. It returns
 // at once; Run judges what it touches.
 func (j *Judge) Arrived(org string, kinds []evidence.Kind) {
+	j.note(org, kinds)
+	select {
+	case j.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (j *Judge) note(org string, kinds []evidence.Kind) {
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.pending[org] == nil {
 		j.pending[org] = map[evidence.Kind]bool{}
 	}
 	for _, k := range kinds {
 		j.pending[org][k] = true
-	}
-	j.mu.Unlock()
-	select {
-	case j.bell <- struct{}{}:
-	default:
 	}
 }
 
@@ -73,7 +77,7 @@ func (j *Judge) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		if err := j.Sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(j.Flush(ctx), j.Sweep(ctx)); err != nil && ctx.Err() == nil {
 			j.log.ErrorContext(ctx, "judging by time", "err", err)
 		}
 		for swept := false; !swept; {
@@ -105,9 +109,7 @@ func (j *Judge) Flush(ctx context.Context) error {
 	for org, kinds := range arrived {
 		if err := b.touched(ctx, org, kinds); err != nil {
 			errs = append(errs, err)
-			if ctx.Err() == nil {
-				j.Arrived(org, slices.Collect(maps.Keys(kinds)))
-			}
+			j.note(org, slices.Collect(maps.Keys(kinds)))
 		}
 	}
 	b.finish()

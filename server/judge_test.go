@@ -677,3 +677,47 @@ func TestRevokedAgentEndsItsAlerts(t *testing.T) {
 		j.told(2, 2)
 	})
 }
+
+// TestOneMailForSeveralDuties has one host prove software for four duties: what is
+// wrong with it is one mail, and one webhook per alert.
+func TestOneMailForSeveralDuties(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		h := j.enrolled(j.provider)
+		h.pushes(h.software("2020-01-01"))
+		j.settle()
+		j.told(1, 4)
+		for _, id := range []string{"SC-P1", "WH-P2", "PE-P4", "BK-P2"} {
+			if !strings.Contains(j.mails.bodies[0], id+" ") {
+				t.Errorf("the mail lacks %s:\n%s", id, j.mails.bodies[0])
+			}
+		}
+		if got := j.mails.subject(t, 0); !strings.Contains(got, " +3 (Provider, host.example)") {
+			t.Errorf("subject %q", got)
+		}
+		j.advance(time.Hour)
+		h.pushes(h.software("2099-01-01"))
+		j.settle()
+		j.told(2, 8)
+		if got := j.stated(j.provider.ID); got[alert.EventDelivered] != 16 || len(got) != 1 {
+			t.Errorf("the log states %v", got)
+		}
+	})
+}
+
+// software seals a look at a host whose system is supported until a day.
+func (h *host) software(eol string) sealed {
+	t := h.w.t
+	t.Helper()
+	at := evidence.At(h.w.now)
+	facts, err := evidence.FactsBlob(evidence.Software{OS: evidence.OSRelease{ID: "debian", Version: "12", Name: "Debian 12", EOL: eol},
+		Managers: []evidence.Manager{{Name: "dpkg", Packages: 1, Refreshed: &at, Security: true}}, Packages: []evidence.Package{},
+		Pending: []evidence.Update{}, Products: []evidence.Product{}, Reboot: evidence.Reboot{Needed: evidence.No}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := h.seal(func(r *evidence.Record) {
+		r.Items[0].Kind, r.Items[0].Facts, r.Items[0].Detail = evidence.KindSoftware, evidence.Sum(facts), evidence.Digest{}
+	})
+	s.blobs = map[evidence.Digest][]byte{evidence.Sum(facts): facts}
+	return s
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,7 +18,7 @@ const Lease = 5 * time.Minute
 
 const (
 	attemptTimeout = 90 * time.Second
-	batch          = 16
+	batch          = 64
 	workers        = 4
 	firstWait      = 30 * time.Second
 	longestWait    = time.Hour
@@ -91,26 +92,61 @@ func (l *Loop) Once(ctx context.Context) (n int, err error) {
 	return n, ctx.Err()
 }
 
+// parcel is what one message carries: one delivery, or several that tell one
+// person the same of one asset for several duties.
+type parcel []Delivery
+
+// parcels puts deliveries together that one mail can carry. Webhooks are for
+// programs: each alert has its own.
+func parcels(list []Delivery) []parcel {
+	var out []parcel
+	at := map[string]int{}
+	for _, d := range list {
+		why := d.Alert.Why
+		if d.Event == Resolved {
+			why = d.Alert.Ended
+		}
+		key := strings.Join([]string{d.Channel.ID, d.Event, d.Alert.Org, d.Alert.Asset, d.Alert.Verdict.String(), why.String()}, "\n")
+		if i, ok := at[key]; ok && d.Channel.Kind == Email {
+			out[i] = append(out[i], d)
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, parcel{d})
+	}
+	return out
+}
+
 func (l *Loop) attemptAll(ctx context.Context, list []Delivery) error {
 	var wg sync.WaitGroup
 	places := make(chan struct{}, workers)
-	errs := make([]error, len(list))
-	for i, d := range list {
+	all := parcels(list)
+	errs := make([]error, len(all))
+	for i, p := range all {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			errs[i] = l.attempt(ctx, d)
+			errs[i] = l.attempt(ctx, p)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (l *Loop) attempt(ctx context.Context, d Delivery) error {
-	err := l.deliver(ctx, d)
+func (l *Loop) attempt(ctx context.Context, p parcel) error {
+	err := l.deliver(ctx, p)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err() // the server stops; the lease ends by itself
 	}
+	var errs []error
+	for _, d := range p {
+		errs = append(errs, l.settle(ctx, d, err))
+	}
+	return errors.Join(errs...)
+}
+
+// settle records how an attempt at a delivery went.
+func (l *Loop) settle(ctx context.Context, d Delivery, err error) error {
 	a := Attempt{Delivery: d, At: l.Now(), Err: err, Refused: refused(err)}
 	if err != nil && !a.Refused {
 		if a.At.Sub(d.Created) > GiveUp {
@@ -137,7 +173,8 @@ func (l *Loop) attempt(ctx context.Context, d Delivery) error {
 	return nil
 }
 
-func (l *Loop) deliver(ctx context.Context, d Delivery) error {
+func (l *Loop) deliver(ctx context.Context, p parcel) error {
+	d := p[0]
 	n, ok := l.Notifiers[d.Channel.Kind]
 	if !ok {
 		return fmt.Errorf("no way to deliver by %s is configured; for e-mail set smtp.host in the server's configuration", d.Channel.Kind)
@@ -146,7 +183,7 @@ func (l *Loop) deliver(ctx context.Context, d Delivery) error {
 	if err != nil {
 		return fmt.Errorf("reading the head of the log: %w", err)
 	}
-	m, err := l.Writer.Write(d, size, root)
+	m, err := l.Writer.Write(p, size, root)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type Message struct {
 	OrgName  string
 	Owner    string // name of the organisation whose duty it is
 	Alert    Alert
-	Title    string // of the duty
+	Duties   []string // id and title of the duties concerned; of a webhook one
 	Why      string
 	Cure     string
 	Opened   time.Time
@@ -58,22 +58,27 @@ var languages = map[string]words{
 	},
 }
 
-// Write makes the message of a delivery. size and root are the newest head of
-// the log of the organisation that is told.
-func (w Writer) Write(d Delivery, size int64, root string) (Message, error) {
-	duty, ok := w.Catalogue.Duty(d.Alert.Duty)
-	if !ok {
-		return Message{}, Refusal{fmt.Errorf("duty %s is not in the catalogue", d.Alert.Duty)}
-	}
+// Write makes the message of deliveries to one channel that say the same of one
+// asset for one or more duties. size and root are the newest head of the log of
+// the organisation that is told.
+func (w Writer) Write(list []Delivery, size int64, root string) (Message, error) {
+	d := list[0]
 	lang := d.To.Lang
 	text, ok := languages[lang]
 	if !ok {
 		lang, text = duties.English, languages[duties.English]
 	}
 	m := Message{ID: d.ID, Event: d.Event, At: d.Alert.Opened, Lang: lang, Org: d.To.ID, OrgName: d.To.Name, Owner: d.Owner, Alert: d.Alert,
-		Title: duty.Title.In(lang), Opened: d.Alert.Opened, LogSize: size, LogRoot: root, Attempts: d.Attempts}
+		Opened: d.Alert.Opened, LogSize: size, LogRoot: root, Attempts: d.Attempts}
+	for _, other := range list {
+		duty, ok := w.Catalogue.Duty(other.Alert.Duty)
+		if !ok {
+			return Message{}, Refusal{fmt.Errorf("duty %s is not in the catalogue", other.Alert.Duty)}
+		}
+		m.Duties = append(m.Duties, duty.ID+" "+duty.Title.In(lang))
+	}
 	if w.Link != nil {
-		m.Link = w.Link(d.To.ID, duty.ID)
+		m.Link = w.Link(d.To.ID, d.Alert.Duty)
 	}
 	state := text.verdicts[d.Alert.Verdict.String()]
 	m.Why, m.Cure = w.Catalogue.Render(lang, d.Alert.Why)
@@ -81,7 +86,11 @@ func (w Writer) Write(d Delivery, size int64, root string) (Message, error) {
 		m.At, state = d.Alert.Resolved, text.resolved
 		m.Why, m.Cure = w.Catalogue.Render(lang, d.Alert.Ended)
 	}
-	m.Subject = fmt.Sprintf("%s: %s %s (%s, %s)", state, duty.ID, m.Title, d.Owner, d.Alert.Name)
+	more := ""
+	if len(list) > 1 {
+		more = fmt.Sprintf(" +%d", len(list)-1)
+	}
+	m.Subject = fmt.Sprintf("%s: %s%s (%s, %s)", state, m.Duties[0], more, d.Owner, d.Alert.Name)
 	m.Body = text.body(m, state, d.To.Zone)
 	return m, nil
 }
@@ -92,10 +101,10 @@ func (t words) body(m Message, state string, zone *time.Location) string {
 	}
 	clock := func(at time.Time) string { return at.In(zone).Format("2006-01-02 15:04 MST") }
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s %s\n\n", state, m.Alert.Duty, m.Title)
+	fmt.Fprintf(&b, "%s: %s\n\n", state, strings.Join(m.Duties, "\n"+strings.Repeat(" ", len([]rune(state))+2)))
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-12s %s\n", name+":", value)
+			fmt.Fprintf(&b, "%-14s %s\n", name+":", value)
 		}
 	}
 	line(t.host, m.Owner+", "+m.Alert.Name)
