@@ -47,6 +47,8 @@ type judgeCase struct {
 	Due     string                   `yaml:"due"`
 	Alarm   []string                 `yaml:"alarm"`
 	Cites   []int64                  `yaml:"cites"`
+
+	Building *bool `yaml:"building"`
 }
 
 type agentCase struct {
@@ -132,6 +134,9 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 		renders(t, c, p.Why, seen)
 		for _, a := range p.Assets {
 			renders(t, c, a.Why, seen)
+			if tc.Building != nil && a.Building != *tc.Building {
+				t.Errorf("%s: building is %t", a, a.Building)
+			}
 			if a.Alarming() {
 				alarm = append(alarm, a.String())
 			}
