@@ -23,8 +23,8 @@ var embedded embed.FS
 var ErrNewerSchema = errors.New("the database was made by a newer version of attesto-server")
 
 // migrate brings the schema up to date. Each migration and its version row are
-// one transaction; on PostgreSQL a lock table keeps two servers from migrating
-// at once, on SQLite the file's own write lock does.
+// one transaction. On PostgreSQL a lock table keeps two servers from migrating at
+// once; on SQLite the second one fails and then finds the work done.
 func (s *Store) migrate(ctx context.Context) error {
 	files, err := fs.Sub(embedded, "migrations")
 	if err != nil {
@@ -34,6 +34,16 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("preparing migrations: %w", err)
 	}
+	for attempt := 1; ; attempt++ {
+		err := up(ctx, p)
+		if err == nil || s.postgres || attempt == 5 || errors.Is(err, ErrNewerSchema) {
+			return err
+		}
+		s.log.DebugContext(ctx, "migrating again", "err", err)
+	}
+}
+
+func up(ctx context.Context, p *goose.Provider) error {
 	have, want, err := p.GetVersions(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the schema's version: %w", err)

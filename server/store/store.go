@@ -55,7 +55,7 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*Store, error) {
 	var err error
 	switch path, ok := strings.CutPrefix(dsn, "sqlite:"); {
 	case ok && path != "":
-		err = s.openSQLite(path)
+		err = s.openSQLite(ctx, path)
 	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
 		err = s.openPostgres(dsn)
 	default:
@@ -86,7 +86,7 @@ func redact(dsn string) string {
 
 // openSQLite opens one writer and a pool of readers. PRAGMAs stand in the DSN
 // so that every connection of a pool has them (sqlite.org/pragma.html).
-func (s *Store) openSQLite(path string) error {
+func (s *Store) openSQLite(ctx context.Context, path string) error {
 	dsn := func(extra ...string) string {
 		q := url.Values{"_pragma": append([]string{
 			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)",
@@ -104,7 +104,15 @@ func (s *Store) openSQLite(path string) error {
 	}
 	s.r.SetMaxOpenConns(8)
 	s.r.SetMaxIdleConns(8)
-	return s.w.Ping()
+	// The first connection turns the file to WAL, for which SQLite does not wait
+	// its turn when another process does the same.
+	for attempt := 1; ; attempt++ {
+		err := s.w.PingContext(ctx)
+		if err == nil || attempt == maxAttempts || !retryable(err) {
+			return err
+		}
+		time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
+	}
 }
 
 func (s *Store) openPostgres(dsn string) error {
