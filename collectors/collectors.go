@@ -7,6 +7,7 @@ import (
 	"github.com/attesto/attesto/collectors/dnsbl"
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/software"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -16,6 +17,7 @@ func All() []host.Spec {
 		dnsbl.Spec(),
 		backup.Spec(),
 		health.Spec(),
+		software.Spec(),
 	}
 }
 

@@ -1,0 +1,223 @@
+// Package software sees what is installed, what updates wait by the package
+// managers' own metadata, how old that metadata is, whether what runs is what is
+// installed, and when the operating system and its server products reach their
+// ends of life. It asks no network and changes nothing.
+package software
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/evidence"
+)
+
+const (
+	lookEvery   = 6 * time.Hour
+	lookTimeout = 5 * time.Minute
+	toolTimeout = 2 * time.Minute
+	maxOutput   = 32 << 20 // bytes of a tool's output
+
+	managerDpkg = "dpkg"
+	managerRPM  = "rpm"
+	managerApk  = "apk"
+)
+
+// Config is the kind's part of the agent's config file. It has no settings.
+type Config struct{}
+
+// Spec describes the collector.
+func Spec() host.Spec {
+	return host.Spec{
+		Kind: evidence.KindSoftware, Title: "Software: versions, pending updates, ends of life, restarts",
+		OS: []string{"linux"}, Needs: host.NeedExec | host.NeedRoot, Every: lookEvery, Timeout: lookTimeout,
+		New: New, Detect: detect, Formats: formats(),
+	}
+}
+
+type collector struct{ h *host.Host }
+
+// New makes the collector.
+func New(decode func(any) error, h *host.Host) (host.Collector, error) {
+	var cfg Config
+	if err := decode(&cfg); err != nil {
+		return nil, err
+	}
+	return &collector{h}, nil
+}
+
+// look is one look under way.
+type look struct {
+	h      *host.Host
+	now    time.Time
+	cursor *cursor
+	gaps   []evidence.Gap
+
+	os          evidence.OSRelease
+	kernelFacts evidence.Kernel
+	managers    []evidence.Manager
+	packages    []evidence.Package
+	versions    map[string]string // of rpm packages
+	pending     []evidence.Update
+	products    []evidence.Product
+	reboot      evidence.Reboot
+	unsure      []string // parts of the question of restarts without an answer
+}
+
+// Collect looks once. What a package manager does not tell is a gap: it never
+// reads as "nothing waits".
+func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) {
+	if runtime.GOOS != "linux" {
+		return host.Look{Unsupported: true, Gaps: []evidence.Gap{{What: "packages", Why: "this build reads the package managers of Linux"}}}, nil
+	}
+	l := newLook(c.h)
+	var err error
+	if l.cursor, err = readCursor(cur); err != nil {
+		l.gap("ages of pending updates", "%v", err)
+	}
+	o := l.readOS()
+	images := l.readManagers(ctx, o)
+	l.age()
+	l.kernel(images)
+	l.rebootFile()
+	l.needsRestarting(ctx)
+	l.processes(ctx)
+	if err := ctx.Err(); err != nil {
+		return host.Look{}, fmt.Errorf("looking at software: %w", err)
+	}
+	next, err := l.cursor.encode()
+	if err != nil {
+		return host.Look{}, err
+	}
+	facts, gaps := l.facts()
+	return host.Look{Facts: facts, Gaps: gaps, Next: next}, nil
+}
+
+func newLook(h *host.Host) *look {
+	return &look{h: h, now: h.Now(), cursor: &cursor{last: map[string]int64{}, next: map[string]int64{}}, versions: map[string]string{}}
+}
+
+func (l *look) gap(what, format string, args ...any) {
+	l.gaps = append(l.gaps, evidence.Gap{What: what, Why: clipTo(fmt.Sprintf(format, args...), 500)})
+}
+
+// readManagers reads every package database of the host, and asks each manager
+// what waits. It returns the kernels that are installed.
+func (l *look) readManagers(ctx context.Context, o OS) []kernelImage {
+	var images []kernelImage
+	inv, found, err := readDpkg(ctx, l.h)
+	if m, ok := l.manager(managerDpkg, inv, found, err); ok {
+		l.apt(ctx, &m)
+		products := recognise(managerDpkg, inv.Packages)
+		if policy, ok := l.policy(ctx, l.aptNames(products)); ok {
+			l.sortByPolicy(policy)
+			originsByApt(policy, o, products)
+		}
+		l.addProducts(products)
+		l.managers = append(l.managers, m)
+		images = append(images, kernels(managerDpkg, inv.Packages)...)
+	}
+	inv, found, err = l.readRPM(ctx)
+	if m, ok := l.manager(managerRPM, inv, found, err); ok {
+		for _, p := range inv.Packages {
+			if compareVersions(p.Version, l.versions[p.Name]) > 0 {
+				l.versions[p.Name] = p.Version
+			}
+		}
+		l.dnf(ctx, &m)
+		products := recognise(managerRPM, inv.Packages)
+		originsByVendor(o, products)
+		l.addProducts(products)
+		l.managers = append(l.managers, m)
+		images = append(images, kernels(managerRPM, inv.Packages)...)
+	}
+	inv, found, err = readApk(l.h)
+	if m, ok := l.manager(managerApk, inv, found, err); ok {
+		l.apk(ctx, &m)
+		l.addProducts(recognise(managerApk, inv.Packages))
+		l.managers = append(l.managers, m)
+	}
+	if len(l.managers) == 0 {
+		l.gap("package managers", "no readable database of dpkg, rpm or apk: what is installed is not known")
+	}
+	return images
+}
+
+// manager adds a database's packages to the look. ok is false where there is
+// none, or it cannot be read; then what else the manager would say is left out.
+func (l *look) manager(name string, inv Inventory, found bool, err error) (m evidence.Manager, ok bool) {
+	if err != nil {
+		l.gap("packages of "+name, "%v", err)
+		l.keepAges(name)
+		return m, false
+	}
+	if !found {
+		return m, false
+	}
+	l.gaps = append(l.gaps, inv.Gaps...)
+	for _, p := range inv.Packages {
+		l.packages = append(l.packages, evidence.Package{Manager: name, Name: p.Name, Version: p.Version})
+	}
+	const named = 50
+	return evidence.Manager{Name: name, Packages: len(inv.Packages), Broken: len(inv.Broken), BrokenNames: inv.Broken[:min(named, len(inv.Broken))]}, true
+}
+
+// run runs a tool, and takes any exit code but 0 for a failure.
+func (l *look) run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
+	defer cancel()
+	res, err := l.h.Run(ctx, host.Command{Name: name, Args: args, Limit: maxOutput})
+	switch {
+	case errors.Is(err, host.ErrNoProgram):
+		return nil, fmt.Errorf("%s is not installed", name)
+	case err != nil:
+		return nil, err
+	case res.Cut || res.Exit != 0:
+		return nil, failure(name, res)
+	}
+	return res.Stdout, nil
+}
+
+// failure says what a tool's end was.
+func failure(name string, res host.Result) error {
+	if res.Cut {
+		return fmt.Errorf("%s printed more than %d bytes", name, maxOutput)
+	}
+	said := strings.Join(strings.Fields(res.Stderr), " ")
+	if said == "" {
+		said = "without a word"
+	}
+	return fmt.Errorf("%s ended with exit code %d: %s", name, res.Exit, clip(said))
+}
+
+// facts puts the look together, sorted, and small enough to send.
+func (l *look) facts() (evidence.Software, []evidence.Gap) {
+	slices.SortStableFunc(l.packages, func(a, b evidence.Package) int {
+		return cmp.Or(strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+	})
+	slices.SortStableFunc(l.pending, func(a, b evidence.Update) int {
+		return cmp.Or(strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name), strings.Compare(a.Candidate, b.Candidate))
+	})
+	slices.SortStableFunc(l.products, func(a, b evidence.Product) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
+	})
+	l.bound()
+	return evidence.Software{
+		OS: l.os, Kernel: l.kernelFacts, Managers: orEmpty(l.managers), Packages: orEmpty(l.packages),
+		Pending: orEmpty(l.pending), Products: orEmpty(l.products), Reboot: l.rebootFacts(),
+	}, l.gaps
+}
+
+// orEmpty makes an empty list of none, so that it is written as one.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
