@@ -5,6 +5,7 @@ package collectors
 import (
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/dnsbl"
+	"github.com/attesto/attesto/collectors/eventlog"
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/collectors/software"
@@ -16,6 +17,7 @@ func All() []host.Spec {
 	return []host.Spec{
 		dnsbl.Spec(),
 		backup.Spec(),
+		eventlog.Spec(),
 		health.Spec(),
 		software.Spec(),
 	}
