@@ -374,3 +374,9 @@ func (w *world) hangUp(h *host, s sealed) {
 	cancel()
 	<-done
 }
+
+func (w *world) get(path string) *httptest.ResponseRecorder {
+	res := httptest.NewRecorder()
+	w.handler.ServeHTTP(res, httptest.NewRequest("GET", path, nil))
+	return res
+}
