@@ -33,7 +33,8 @@ type machine struct {
 	// a real one.
 	systemctl map[string]string
 	mu        sync.Mutex
-	ticks     int
+	busy      int // of the CPUs, in ticks
+	idle      int
 }
 
 func newMachine(t *testing.T) *machine {
@@ -84,8 +85,8 @@ func (m *machine) put(path, text string) {
 
 // work adds to the CPUs' counters, in ticks.
 func (m *machine) work(busy, idle int) {
-	m.ticks++
-	m.put("/proc/stat", fmt.Sprintf("cpu  %d 0 0 %d 0 0 0 0 0 0\nbtime 1764000000\n", busy*m.ticks, idle*m.ticks))
+	m.busy, m.idle = m.busy+busy, m.idle+idle
+	m.put("/proc/stat", fmt.Sprintf("cpu  %d 0 0 %d 0 0 0 0 0 0\nbtime 1764000000\n", m.busy, m.idle))
 }
 
 // look has the CPUs a quarter busy since the last look, and for the first look
@@ -171,6 +172,11 @@ func TestHour(t *testing.T) {
 		first := time.Now()
 		for n := 1; n <= 24; n++ {
 			time.Sleep(5 * time.Minute)
+			want := 25.0
+			if n == 12 {
+				m.work(200, 0)
+				want = 50
+			}
 			var f evidence.Health
 			f, l = m.look(c, l.Next)
 			if n%12 != 0 {
@@ -179,7 +185,7 @@ func TestHour(t *testing.T) {
 				}
 				continue
 			}
-			if len(f.Samples) != 12 || f.Samples[11].CPU != 25 {
+			if len(f.Samples) != 12 || f.Samples[10].CPU != 25 || f.Samples[11].CPU != want {
 				t.Fatalf("look %d: %+v", n, f.Samples)
 			}
 			if from := first.Add(time.Duration(n-11) * 5 * time.Minute); l.From.Sub(from).Abs() > time.Second || l.To.Sub(time.Now()).Abs() > time.Second {
