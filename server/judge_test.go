@@ -376,7 +376,7 @@ func TestSilenceAlerts(t *testing.T) {
 }
 
 func TestNeverSeenIsNoAlert(t *testing.T) {
-	eachJudged(t, func(t *testing.T, j *judged) {
+	eachJudged(t, func(_ *testing.T, j *judged) {
 		j.settle()
 		j.wants(j.customer.ID, "PE-P3", "unproven no_agent")
 		j.enrolled(j.provider)
@@ -389,7 +389,7 @@ func TestNeverSeenIsNoAlert(t *testing.T) {
 // TestOutageOfTheServerIsNotTheAgents has the server off for two days: agents get
 // time to deliver before their silence alerts.
 func TestOutageOfTheServerIsNotTheAgents(t *testing.T) {
-	eachJudged(t, func(t *testing.T, j *judged) {
+	eachJudged(t, func(_ *testing.T, j *judged) {
 		h := j.enrolled(j.provider)
 		h.pushes(h.dnsbl(evidence.NotListed))
 		j.settle()

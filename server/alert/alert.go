@@ -200,7 +200,7 @@ func Plan(open []Alert, parts []duties.PartFinding) (fire, resolve []Alert) {
 		for _, f := range p.Assets {
 			if f.Alarming() && !known[f.Key()] {
 				known[f.Key()] = true
-				fire = append(fire, Alert{Part: p.Part.Name, Asset: f.Key(), Name: f.Asset.String(), State: Firing, Verdict: f.Verdict, Why: f.Why})
+				fire = append(fire, Alert{Part: p.Part.Name, Asset: f.Key(), Name: f.String(), State: Firing, Verdict: f.Verdict, Why: f.Why})
 			}
 		}
 	}

@@ -54,7 +54,7 @@ var languages = map[string]words{
 	duties.Italian: {
 		verdicts: map[string]string{"breached": "Violato", "unproven": "Non più provato"},
 		resolved: "Risolto", host: "Dove", since: "Dal", until: "Al", why: "Che cosa", cure: "Che cosa fare", see: "Vedi", log: "Log di %s: %d voci, radice %s",
-		footer: "Conservare questo messaggio: la riga sopra fissa che cosa conteneva il log all'invio.",
+		footer: "Tenere questo messaggio: la riga sopra fissa che cosa conteneva il log all'invio.",
 	},
 }
 

@@ -88,7 +88,7 @@ func TestRetentionPerDuty(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	tests := []struct{ name, file, old, new, want string }{
 		{"no Italian title", "wh.yaml", "it: Server di hosting aggiornati", "it: ''", "duty WH-P2: title is missing"},
-		{"unknown check", "sc.yaml", "[check software]", "[check sofware]", `duty SC-P1: check "sofware" does not exist`},
+		{"unknown check", "sc.yaml", "[check software]", "[check software2]", `duty SC-P1: check "software2" does not exist`},
 		{"unknown part", "sc.yaml", "check eventlog, review", "check eventlog, rewiew", `part "rewiew"`},
 		{"unknown key", "sc.yaml", "cadence: daily", "cadense: daily", "field cadense not found"},
 		{"unknown cadence", "sc.yaml", "cadence: daily", "cadence: dayly", `cadence "dayly"`},
