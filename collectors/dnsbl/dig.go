@@ -133,12 +133,12 @@ func (x *explanation) add(q question, r reply) {
 	v := lr.list.judge(r)
 	positive, negative := lr.list.controls(family)
 	switch subject {
-	case positive:
+	case canonical(positive):
 		if q.qtype == dns.TypeA {
 			lr.positive = v
 		}
 		return
-	case negative:
+	case canonical(negative):
 		if q.qtype == dns.TypeA {
 			lr.negative = v
 		}
@@ -213,6 +213,14 @@ func splitName(name string) (subject, zone string) {
 		}
 	}
 	return strings.Join(labels[:cut], "."), strings.Join(labels[cut:], ".")
+}
+
+// canonical is the one spelling of an address.
+func canonical(subject string) string {
+	if addr, err := netip.ParseAddr(subject); err == nil {
+		return addr.String()
+	}
+	return subject
 }
 
 func fromNibbles(labels []string) (netip.Addr, bool) {

@@ -188,7 +188,7 @@ func TestHour(t *testing.T) {
 			if len(f.Samples) != 12 || f.Samples[10].CPU != 25 || f.Samples[11].CPU != want {
 				t.Fatalf("look %d: %+v", n, f.Samples)
 			}
-			if from := first.Add(time.Duration(n-11) * 5 * time.Minute); l.From.Sub(from).Abs() > time.Second || l.To.Sub(time.Now()).Abs() > time.Second {
+			if from := first.Add(time.Duration(n-11) * 5 * time.Minute); l.From.Sub(from).Abs() > time.Second || time.Since(l.To).Abs() > time.Second {
 				t.Fatalf("look %d: window %v to %v, want from %v", n, l.From, l.To, from)
 			}
 		}

@@ -25,7 +25,7 @@ func TestMountInfo(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%+v (%v), want %+v", got, err, want)
 	}
-	for _, bad := range []string{"28 1 254:1 / / rw,rela", "28 1 254:1 / / rw - ext4", strings.Repeat("x", 2<<20)} {
+	for _, bad := range []string{"28 1 254:1 / / rw,rel", "28 1 254:1 / / rw - ext4", strings.Repeat("x", 2<<20)} {
 		if m, err := host.ParseMountInfo([]byte(bad)); err == nil {
 			t.Errorf("%.40q read as %v", bad, m)
 		}
