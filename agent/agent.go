@@ -5,6 +5,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/attesto/attesto/collectors"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
@@ -60,15 +60,24 @@ func open(cfg Config, h *host.Host, version string, log *slog.Logger) (a *Agent,
 			release()
 		}
 	}()
+	if _, err := st.machineKey(); err != nil {
+		return nil, nil, err // pseudonyms must stay the same from one start to the next
+	}
+	if err := os.MkdirAll(st.path(reportDir), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("making the drop folder for reports: %w", err)
+	}
 	key, err := evidence.LoadFileKey(st.path(keyFile))
 	if err != nil {
 		return nil, nil, err
 	}
-	spool, err := OpenSpool(st.dir, cfg.Spool, id.First)
+	spool, err := openSpool(st.dir, cfg.Spool, id.First, cfg.files())
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := newClient(cfg, id.Server, id.PushToken, log.With("part", "push"))
+	for _, said := range spool.repaired {
+		log.Warn("spool: " + said)
+	}
+	c, err := newClient(cfg, cmp.Or(cfg.Server, id.Server), id.PushToken, version, log.With("part", "push"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -78,27 +87,36 @@ func open(cfg Config, h *host.Host, version string, log *slog.Logger) (a *Agent,
 	}
 	a = &Agent{cfg: cfg, st: st, id: id, key: key, spool: spool, pusher: p, log: log, now: h.Now}
 	a.sealer = newSealer(a, build(version))
-	for _, spec := range collectors.All() {
-		sched, err := cfg.Schedule(spec.Kind)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !sched.Enabled {
-			continue
-		}
-		col, err := spec.New(cfg.decoder(spec.Kind), h)
-		if err != nil {
-			return nil, nil, fmt.Errorf("collectors.%s: %w", spec.Kind, err)
-		}
-		a.looks = append(a.looks, &looker{spec: spec, collector: col, sched: sched, host: h, agent: a,
-			log: log.With("collector", string(spec.Kind))})
-	}
-	return a, release, nil
+	return a, release, a.addLooks(h)
 }
 
-// Run looks, seals and pushes until ctx ends. ready is called once it is under
-// way; progress whenever it got on, for a watchdog.
-func Run(ctx context.Context, cfg Config, h *host.Host, version string, log *slog.Logger, ready, progress func()) error {
+func (a *Agent) addLooks(h *host.Host) error {
+	for _, spec := range a.cfg.Specs {
+		sched, err := a.cfg.Schedule(spec.Kind)
+		if err != nil {
+			return err
+		}
+		if sched.Enabled == Off {
+			continue
+		}
+		col, err := spec.New(a.cfg.decoder(spec.Kind), h)
+		if err != nil {
+			return fmt.Errorf("collectors.%s: %w", spec.Kind, err)
+		}
+		a.looks = append(a.looks, &looker{spec: spec, collector: col, sched: sched, host: h, agent: a,
+			log: a.log.With("collector", string(spec.Kind))})
+	}
+	return nil
+}
+
+// Hooks tell who started the agent how it gets on.
+type Hooks struct {
+	Ready    func()              // under way
+	Progress func(status string) // every ten seconds, unless schedule or push hang
+}
+
+// Run looks, seals and pushes until ctx ends.
+func Run(ctx context.Context, cfg Config, h *host.Host, version string, log *slog.Logger, hooks Hooks) error {
 	a, release, err := open(cfg, h, version, log)
 	if err != nil {
 		return err
@@ -110,18 +128,22 @@ func Run(ctx context.Context, cfg Config, h *host.Host, version string, log *slo
 	defer stopPushing()
 	var push sync.WaitGroup
 	push.Go(func() { a.pusher.run(pushing) })
+	defer push.Wait()
+	defer stopPushing()
 
-	sched, err := a.schedule(ctx)
+	stopSchedule, err := a.schedule(ctx)
 	if err != nil {
 		return err
 	}
-	ready()
-	a.keepHouse(ctx, progress)
+	if hooks.Ready != nil {
+		hooks.Ready()
+	}
+	a.keepHouse(ctx, hooks)
 
 	// ctx has ended: looks stop, what they found is sealed, and one last push
 	// is tried within a short time.
-	err = sched.Shutdown()
-	a.sealer.flush()
+	err = stopSchedule()
+	a.sealer.close()
 	stopPushing()
 	push.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -133,14 +155,22 @@ func Run(ctx context.Context, cfg Config, h *host.Host, version string, log *slo
 	return err
 }
 
-// keepHouse writes the status for other processes and prunes the spool until
-// ctx ends.
-func (a *Agent) keepHouse(ctx context.Context, progress func()) {
-	ticker := time.NewTicker(10 * time.Second)
+// houseEvery is how often the status is written and a refused record is tried again.
+const houseEvery = 10 * time.Second
+
+// keepHouse writes the status for other processes, tries again to keep what the
+// disk refused and prunes the spool, until ctx ends.
+func (a *Agent) keepHouse(ctx context.Context, hooks Hooks) {
+	ticker := time.NewTicker(houseEvery)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
+		a.sealer.retry()
 		a.writeStatus()
-		progress()
+		if hung := a.hung(time.Now()); hung != "" {
+			a.log.Error("no progress; the service manager is not told that all is well", "in", hung)
+		} else if hooks.Progress != nil {
+			hooks.Progress(a.summary())
+		}
 		if n%360 == 0 {
 			if err := a.spool.prune(a.now()); err != nil {
 				a.log.Error("pruning the spool", "error", err)
@@ -154,6 +184,32 @@ func (a *Agent) keepHouse(ctx context.Context, progress func()) {
 	}
 }
 
+// hung names what has not got on for far longer than it may take.
+func (a *Agent) hung(now time.Time) string {
+	if a.pusher.hung(now) {
+		return "push"
+	}
+	for _, l := range a.looks {
+		if l.overdue(now) {
+			return "schedule of " + string(l.spec.Kind)
+		}
+	}
+	return ""
+}
+
+// summary is one line for systemctl status.
+func (a *Agent) summary() string {
+	s := a.spool.State()
+	text := fmt.Sprintf("%d records sealed, %d wait for the server", s.Last, s.Waiting)
+	if p := a.pusher.stateNow(); p.Failing != nil {
+		text += ", not reached since " + p.Failing.Format(time.RFC3339)
+	}
+	if alarm, _ := a.st.alarm(); alarm != nil {
+		text = "ALARM: " + alarm.Message
+	}
+	return text
+}
+
 // Once looks once with every enabled kind, seals, and pushes until everything
 // that waits was receipted or ctx ends.
 func Once(ctx context.Context, cfg Config, h *host.Host, version string, log *slog.Logger) error {
@@ -163,23 +219,25 @@ func Once(ctx context.Context, cfg Config, h *host.Host, version string, log *sl
 	}
 	defer release()
 	a.lookAll(ctx)
-	a.sealer.flush()
-	err = a.pusher.drain(ctx)
+	a.sealer.close()
+	if err := a.spool.retry(); err != nil {
+		return err
+	}
+	err = a.pusher.insist(ctx)
 	a.writeStatus()
 	if err != nil {
 		return fmt.Errorf("%d records wait for the server: %w", a.spool.State().Waiting, err)
 	}
-	if alarm, _ := a.st.alarm(); alarm != nil {
-		return fmt.Errorf("alarm: %s; %s", alarm.Message, alarm.Cure)
+	alarm, err := a.st.alarm()
+	if err == nil && alarm != nil {
+		err = fmt.Errorf("alarm: %s; %s", alarm.Message, alarm.Cure)
 	}
-	return nil
+	return err
 }
 
 func (a *Agent) writeStatus() {
-	a.pusher.mu.Lock()
-	s := statusFileContent{At: a.now().UTC(), PID: os.Getpid(), Push: a.pusher.state, SealError: a.sealer.lastError(),
-		Kinds: map[evidence.Kind]KindState{}}
-	a.pusher.mu.Unlock()
+	s := statusFileContent{At: a.now().UTC(), PID: os.Getpid(), Push: a.pusher.stateNow(), SealError: a.sealer.lastError(),
+		Lost: a.spool.State().Lost, Kinds: map[evidence.Kind]KindState{}}
 	for _, l := range a.looks {
 		s.Kinds[l.spec.Kind] = l.stateNow()
 	}

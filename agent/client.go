@@ -30,6 +30,7 @@ const maxAnswer = 8 << 20
 type client struct {
 	base  *url.URL
 	token string
+	agent string // User-Agent
 	http  *retryablehttp.Client
 }
 
@@ -48,7 +49,7 @@ func checkServer(server string) (*url.URL, error) {
 	return u, nil
 }
 
-func newClient(cfg Config, server, token string, log *slog.Logger) (*client, error) {
+func newClient(cfg Config, server, token, version string, log *slog.Logger) (*client, error) {
 	base, err := checkServer(server)
 	if err != nil {
 		return nil, err
@@ -78,14 +79,31 @@ func newClient(cfg Config, server, token string, log *slog.Logger) (*client, err
 		transport.TLSClientConfig.RootCAs = pool
 	}
 	rc := retryablehttp.NewClient()
-	rc.HTTPClient = &http.Client{Transport: transport, Timeout: time.Minute,
+	// A full batch may take long on a thin line; a silent server may not.
+	transport.ResponseHeaderTimeout = time.Minute
+	rc.HTTPClient = &http.Client{Transport: transport, Timeout: 10 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	rc.Logger = quietLogger{log}
 	rc.RetryMax = 3
 	rc.RetryWaitMin = 500 * time.Millisecond
 	rc.RetryWaitMax = 20 * time.Second
+	rc.Backoff = backoff
+	rc.CheckRetry = retryable
 	rc.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	return &client{base, token, rc}, nil
+	return &client{base: base, token: token, agent: "attesto-agent/" + version, http: rc}, nil
+}
+
+// backoff adds jitter to retryablehttp's own.
+func backoff(low, high time.Duration, attempt int, res *http.Response) time.Duration {
+	return min(retryablehttp.LinearJitterBackoff(low, 4*low, attempt, res), high)
+}
+
+// retryable leaves it to the pusher to wait as long as a server asks for.
+func retryable(ctx context.Context, res *http.Response, err error) (bool, error) {
+	if res != nil && retryAfter(res) > 0 {
+		return false, nil
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, res, err)
 }
 
 // quietLogger passes retryablehttp's words on at debug level: a retry is no
@@ -119,6 +137,7 @@ func (c *client) send(ctx context.Context, method, path, contentType string, bod
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("User-Agent", c.agent)
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,21 +17,27 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/attesto/attesto/collectors"
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
-
-// DefaultConfigFile is read when no other file is named; it may be absent.
-const DefaultConfigFile = "/etc/attesto/agent.yaml"
 
 // Config is the agent's config file; packaging/conf/attesto-agent.yaml is its
 // manual.
 type Config struct {
+	// Server is the default of enroll, and afterwards overrides the address that
+	// enrollment stored: for a server that moved. Its log stays pinned.
+	Server     string               `yaml:"server"`
 	StateDir   string               `yaml:"state_dir"`
 	LogLevel   slog.Level           `yaml:"log_level"`
 	Spool      SpoolConfig          `yaml:"spool"`
 	Proxy      string               `yaml:"proxy"`
 	CAFile     string               `yaml:"ca_file"`
 	Collectors map[string]yaml.Node `yaml:"collectors"`
+
+	// Specs are the collectors that the file may speak of: collectors.All.
+	Specs []host.Spec `yaml:"-"`
+
+	disk files // what the spool writes through; nil for the real disk
 }
 
 // SpoolConfig bounds what waits for the server, and how long what was receipted stays.
@@ -41,17 +48,66 @@ type SpoolConfig struct {
 
 // Schedule is the part of a collector's config that all kinds share.
 type Schedule struct {
-	Enabled bool          `yaml:"enabled"`
+	Enabled Mode          `yaml:"enabled"`
 	Every   time.Duration `yaml:"every"`
 	Timeout time.Duration `yaml:"timeout"`
 }
 
+// Mode says whether a kind looks.
+type Mode string
+
+// The modes. With Auto a host that has nothing for a kind says so and that is no
+// fault; with On it is a failed look.
+const (
+	Auto Mode = "auto"
+	On   Mode = "on"
+	Off  Mode = "off"
+)
+
+// UnmarshalYAML takes auto, on and off, and YAML's other words for yes and no.
+func (m *Mode) UnmarshalYAML(n *yaml.Node) error {
+	switch strings.ToLower(n.Value) {
+	case "auto":
+		*m = Auto
+	case "on", "true", "yes":
+		*m = On
+	case "off", "false", "no":
+		*m = Off
+	default:
+		return fmt.Errorf("line %d: enabled: %q: want auto, on or off", n.Line, n.Value)
+	}
+	return nil
+}
+
 const maxConfig = 1 << 20
+
+// DefaultConfig is what counts where the file says nothing.
+func DefaultConfig() Config {
+	return Config{StateDir: defaultStateDir, Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}, Specs: collectors.All()}
+}
+
+func (c Config) files() files {
+	if c.disk != nil {
+		return c.disk
+	}
+	return osFiles{}
+}
+
+func (c Config) spec(kind evidence.Kind) (host.Spec, bool) {
+	i := slices.IndexFunc(c.Specs, func(s host.Spec) bool { return s.Kind == kind })
+	if i < 0 {
+		return host.Spec{}, false
+	}
+	return c.Specs[i], true
+}
 
 // LoadConfig reads a config file. An absent file is an error only when it was
 // named by the user (required).
 func LoadConfig(path string, required bool) (Config, error) {
-	cfg := Config{StateDir: "/var/lib/attesto", Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}}
+	return loadConfig(DefaultConfig(), path, required)
+}
+
+func loadConfig(cfg Config, path string, required bool) (Config, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) && !required {
 		return cfg, nil
@@ -61,8 +117,11 @@ func LoadConfig(path string, required bool) (Config, error) {
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
 	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil || len(b) > maxConfig {
-		return cfg, fmt.Errorf("reading config %s: larger than %d bytes, or: %v", path, maxConfig, err) //nolint:errorlint // shown to people only
+	if err != nil {
+		return cfg, fmt.Errorf("reading config %s: %w", path, err)
+	}
+	if len(b) > maxConfig {
+		return cfg, fmt.Errorf("config %s: larger than %d bytes", path, maxConfig)
 	}
 	if err := decodeStrict(b, &cfg); err != nil {
 		return cfg, fmt.Errorf("config %s: %w", path, err)
@@ -103,10 +162,18 @@ func (c Config) check() error {
 			return errors.New("proxy: want a URL such as http://proxy.example:3128")
 		}
 	}
+	if c.Server != "" {
+		if _, err := checkServer(c.Server); err != nil {
+			return err
+		}
+	}
 	for name, node := range c.Collectors {
-		spec, known := collectors.Find(evidence.Kind(name))
+		spec, known := c.spec(evidence.Kind(name))
 		if !known {
-			return fmt.Errorf("line %d: no collector %q; there are %s", node.Line, name, strings.Join(kindNames(), ", "))
+			return fmt.Errorf("line %d: no collector %q; there are %s", node.Line, name, strings.Join(c.kindNames(), ", "))
+		}
+		if node.Kind != yaml.MappingNode && node.Tag != "!!null" {
+			return fmt.Errorf("line %d: collectors.%s: want keys below it, such as \"every: 6h\"", node.Line, name)
 		}
 		if _, err := c.Schedule(spec.Kind); err != nil {
 			return err
@@ -118,9 +185,9 @@ func (c Config) check() error {
 	return nil
 }
 
-func kindNames() []string {
+func (c Config) kindNames() []string {
 	var names []string
-	for _, s := range collectors.All() {
+	for _, s := range c.Specs {
 		names = append(names, string(s.Kind))
 	}
 	return names
@@ -129,8 +196,8 @@ func kindNames() []string {
 // Schedule is when and for how long a kind looks: the file's word, else the
 // collector's own default.
 func (c Config) Schedule(kind evidence.Kind) (Schedule, error) {
-	spec, _ := collectors.Find(kind)
-	s := Schedule{Enabled: true, Every: spec.Every, Timeout: spec.Timeout}
+	spec, _ := c.spec(kind)
+	s := Schedule{Enabled: Auto, Every: spec.Every, Timeout: spec.Timeout}
 	node, ok := c.Collectors[string(kind)]
 	if !ok {
 		return s, nil
@@ -165,12 +232,9 @@ var unknownField = regexp.MustCompile(`^(?:line \d+: )?field (\S+) `)
 
 // decoder fills a kind's own config struct and refuses keys that it does not have.
 func (c Config) decoder(kind evidence.Kind) func(any) error {
-	node, ok := c.Collectors[string(kind)]
+	node := c.Collectors[string(kind)]
 	return func(v any) error {
-		if !ok || node.Kind != yaml.MappingNode {
-			return nil
-		}
-		_, own := split(node)
+		own := c.section(kind)
 		if len(own.Content) == 0 {
 			return nil
 		}
@@ -205,14 +269,31 @@ func lineOf(node *yaml.Node, key string) int {
 }
 
 // ReportDir is the folder where the backup collector looks for reports that
-// hooks hand in: the config's word, "" for the collector's default.
+// hooks hand in: the config's word, else the one in the state folder if the agent
+// has made it, else "" for the collector's default.
 func (c Config) ReportDir() string {
 	var section struct {
 		Reports string `yaml:"reports"`
 	}
 	node, ok := c.Collectors[string(evidence.KindBackup)]
-	if !ok || node.Decode(&section) != nil {
+	if ok && node.Decode(&section) == nil && section.Reports != "" {
+		return section.Reports
+	}
+	dir := filepath.Join(c.StateDir, reportDir)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return ""
 	}
-	return section.Reports
+	return dir
+}
+
+// section is a kind's own keys. A state folder that is not the default one has its
+// drop folder with it.
+func (c Config) section(kind evidence.Kind) yaml.Node {
+	_, own := split(c.Collectors[string(kind)])
+	if kind == evidence.KindBackup && c.StateDir != defaultStateDir && lineOf(&own, "reports") == 0 {
+		if dir := c.ReportDir(); dir != "" {
+			own.Content = append(own.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "reports"}, &yaml.Node{Kind: yaml.ScalarNode, Value: dir})
+		}
+	}
+	return own
 }

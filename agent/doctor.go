@@ -1,17 +1,18 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net/http"
+	"os"
+	"runtime"
 	"slices"
 	"time"
 
-	"log/slog"
-	"runtime"
-
-	"github.com/attesto/attesto/collectors"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
@@ -59,12 +60,12 @@ func (d Diagnosis) Healthy() bool {
 // Doctor looks at what the agent needs and what stands in its way. It changes nothing.
 func Doctor(ctx context.Context, cfg Config, h *host.Host, log *slog.Logger) (Diagnosis, error) {
 	d := Diagnosis{General: general(ctx, cfg, h.Now(), log)}
-	for _, spec := range collectors.All() {
+	for _, spec := range cfg.Specs {
 		sched, err := cfg.Schedule(spec.Kind)
 		if err != nil {
 			return d, err
 		}
-		k := KindFinding{Kind: spec.Kind, Title: spec.Title, On: sched.Enabled, Every: shortDuration(sched.Every), Missing: []Finding{}}
+		k := KindFinding{Kind: spec.Kind, Title: spec.Title, On: sched.Enabled != Off, Every: shortDuration(sched.Every), Missing: []Finding{}}
 		if !slices.Contains(spec.OS, runtime.GOOS) {
 			k.Found = "does not work on " + runtime.GOOS
 		} else if spec.Detect != nil {
@@ -93,38 +94,66 @@ func shortDuration(d time.Duration) string {
 }
 
 func general(ctx context.Context, cfg Config, now time.Time, log *slog.Logger) []Finding {
+	out := []Finding{folder(cfg), clock(now)}
 	status, err := ReadStatus(cfg, now)
 	if err != nil {
-		return []Finding{{What: "state", Says: err.Error(), Cure: "run doctor as root or as the agent's own user (attesto)"}}
+		return append(out, Finding{What: "state", Says: err.Error(), Cure: "run doctor as root or as the agent's own user (attesto)"})
+	}
+	if server := cmp.Or(cfg.Server, status.Server); server != "" {
+		out = append(out, reach(ctx, cfg, server, log))
 	}
 	if !status.Enrolled {
-		return []Finding{{What: "enrollment", Says: "this host is not enrolled",
-			Cure: "attesto-agent enroll --server URL --token TOKEN; the token comes from the board, Agents, Add an agent"}}
+		return append(out, Finding{What: "enrollment", Says: "this host is not enrolled",
+			Cure: "attesto-agent enroll --server URL --token TOKEN; the token comes from the board, Agents, Add an agent"})
 	}
-	out := []Finding{{What: "enrollment", OK: true, Says: fmt.Sprintf("%s of %s at %s, key %s", status.Agent, status.OrgName, status.Server, status.KeyID)}}
-	out = append(out, reach(ctx, cfg, status.Server, log))
+	out = append(out, Finding{What: "enrollment", OK: true, Says: fmt.Sprintf("%s of %s at %s, key %s", status.Agent, status.OrgName, status.Server, status.KeyID)})
 	running := Finding{What: "service", OK: status.Running, Says: "running"}
 	if !status.Running {
 		running.Says, running.Cure = "not running", "systemctl enable --now attesto-agent"
 	}
-	out = append(out, running)
-	clock := clockNow(now, 0)
-	sync := Finding{What: "clock", OK: clock.Synced, Says: "synchronised"}
-	if !clock.Synced {
-		sync.Says, sync.Cure = "the kernel does not say that the clock is synchronised", "apt install systemd-timesyncd, or chrony"
+	spool := Finding{What: "spool", OK: status.Spool.Lost == 0 && status.SealError == "",
+		Says: fmt.Sprintf("%d records wait, %d of %d bytes; newest is %d", status.Spool.Waiting, status.Spool.Bytes, cfg.Spool.MaxBytes, status.Spool.Last)}
+	if !spool.OK {
+		spool.Says += fmt.Sprintf("; %d looks were not kept: %s", status.Spool.Lost, cmp.Or(status.SealError, "too much waits"))
+		spool.Cure = "make room in " + cfg.StateDir + ", and see to it that the server can be reached"
 	}
-	out = append(out, sync)
-	spool := Finding{What: "spool", OK: status.Spool.Lost == 0, Says: fmt.Sprintf("%d records wait, %d bytes; newest is %d", status.Spool.Waiting, status.Spool.Bytes, status.Spool.Last)}
-	out = append(out, spool)
+	out = append(out, running, spool)
 	if status.Alarm != nil {
 		out = append(out, Finding{What: "alarm", Says: status.Alarm.Message, Cure: status.Alarm.Cure})
 	}
 	return out
 }
 
+// folder looks whether the state folder is there, and its owner's alone.
+func folder(cfg Config) Finding {
+	f := Finding{What: "state folder", Says: cfg.StateDir}
+	info, err := os.Stat(cfg.StateDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.OK, f.Says = true, cfg.StateDir+" is made by enrolling"
+	case err != nil:
+		f.Says, f.Cure = err.Error(), "run doctor as root or as the agent's own user (attesto)"
+	case !info.IsDir():
+		f.Says, f.Cure = cfg.StateDir+" is no folder", "set state_dir in the config to a folder"
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		f.Says, f.Cure = fmt.Sprintf("%s is open to others (mode %04o)", cfg.StateDir, info.Mode().Perm()), "chmod 700 "+cfg.StateDir
+	default:
+		f.OK = true
+	}
+	return f
+}
+
+func clock(now time.Time) Finding {
+	f := Finding{What: "clock", OK: clockNow(now, 0).Synced, Says: "synchronised"}
+	if !f.OK {
+		f.Says, f.Cure = "the kernel does not say that the clock is synchronised", "apt install systemd-timesyncd, or chrony"
+	}
+	return f
+}
+
 func reach(ctx context.Context, cfg Config, server string, log *slog.Logger) Finding {
 	f := Finding{What: "server"}
-	c, err := newClient(cfg, server, "", log)
+	c, err := newClient(cfg, server, "", "doctor", log)
 	if err != nil {
 		f.Says, f.Cure = err.Error(), "enroll with the server's https address"
 		return f

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // files is how the spool changes the disk; tests put faults in its place.
@@ -30,29 +29,17 @@ func (osFiles) writeDurable(path string, b []byte) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	if err := os.Rename(temp, path); err != nil {
+	if err := rename(temp, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
 }
 
 func (osFiles) moveDurable(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
+	if err := rename(from, to); err != nil {
 		return err
 	}
 	return errors.Join(syncDir(filepath.Dir(to)), syncDir(filepath.Dir(from)))
-}
-
-// syncDir makes names in a folder durable; Windows has no such call and needs none.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func writeJSON(path string, v any) error {
@@ -82,5 +69,5 @@ func writeFile(path string, b []byte) error {
 	if err := os.WriteFile(path+tempExt, b, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(path+tempExt, path)
+	return rename(path+tempExt, path)
 }

@@ -32,6 +32,7 @@ const (
 	keyFile      = "agent.key"
 	witnessFile  = "witness.key"
 	headFile     = "head.json"
+	askedFile    = "enrolling.json"
 	machineFile  = "machine.key"
 	alarmFile    = "alarm.json"
 	statusFile   = "status.json"
@@ -54,6 +55,12 @@ func (s state) identity() (Identity, error) {
 		return id, fmt.Errorf("%w; run as root or as the agent's own user", err)
 	}
 	return id, err
+}
+
+// IsEnrolled reports whether this host has an identity.
+func IsEnrolled(cfg Config) bool {
+	_, err := state{cfg.StateDir}.identity()
+	return !errors.Is(err, ErrNotEnrolled)
 }
 
 // log is the trust in the organisation's log that enrollment gave.
@@ -86,26 +93,6 @@ func (s state) head() (knownHead, error) {
 		return h, nil
 	}
 	return h, err
-}
-
-// Alarm is a fault that a person must look at; it stays until it is cleared.
-type Alarm struct {
-	Code    string        `json:"code"` // "log", "fork", "rejected", "lost_records"
-	Message string        `json:"message"`
-	Cure    string        `json:"cure"`
-	At      evidence.Time `json:"at"`
-	// The two signed heads that contradict each other, when the log misbehaved.
-	Known   string `json:"known,omitempty"`
-	Offered string `json:"offered,omitempty"`
-}
-
-func (s state) alarm() (*Alarm, error) {
-	var a Alarm
-	err := readJSON(s.path(alarmFile), &a)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return &a, err
 }
 
 // machineKey is a secret of this host; it keys pseudonyms and never leaves it.

@@ -3,7 +3,9 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,34 +29,46 @@ func Journal(cfg Config) ([]JournalEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []JournalEntry{}
-	for _, sub := range []string{sentDir, waitDir} {
+	found := map[uint64]JournalEntry{}
+	for _, sub := range []string{waitDir, sentDir} { // in this order: that is how records move
 		seqs, err := s.list(sub)
 		if err != nil {
 			return nil, err
 		}
 		for _, seq := range seqs {
-			rec, env, err := s.read(sub, seq)
+			e, err := s.entry(sub, seq)
 			if errors.Is(err, os.ErrNotExist) {
 				continue // moved while we read: it shows in the other folder
 			}
 			if err != nil {
 				return nil, err
 			}
-			e := JournalEntry{Seq: seq, Sealed: rec.Sealed, Kinds: rec.Kinds, Bytes: len(rec.Envelope), SHA256: env.Digest(), Proven: sub == sentDir, Index: -1}
-			for _, b := range rec.Blobs {
-				e.Bytes += len(b)
-			}
-			var k kept
-			if readJSON(s.receiptPath(seq), &k) == nil {
-				if p, err := evidence.ParseProof([]byte(k.Proof)); err == nil {
-					e.Index = p.Index
-				}
-			}
-			out = append(out, e)
+			found[seq] = e
 		}
 	}
+	out := make([]JournalEntry, 0, len(found))
+	for _, seq := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[seq])
+	}
 	return out, nil
+}
+
+func (s *Spool) entry(sub string, seq uint64) (JournalEntry, error) {
+	rec, env, err := s.read(sub, seq)
+	if err != nil {
+		return JournalEntry{}, err
+	}
+	e := JournalEntry{Seq: seq, Sealed: rec.Sealed, Kinds: rec.Kinds, Bytes: len(rec.Envelope), SHA256: env.Digest(), Proven: sub == sentDir, Index: -1}
+	for _, b := range rec.Blobs {
+		e.Bytes += len(b)
+	}
+	var k kept
+	if readJSON(s.receiptPath(seq), &k) == nil {
+		if p, err := evidence.ParseProof([]byte(k.Proof)); err == nil {
+			e.Index = p.Index
+		}
+	}
+	return e, nil
 }
 
 func journalSpool(cfg Config) (*Spool, error) {
@@ -79,7 +93,7 @@ func JournalRecord(cfg Config, seq uint64) (Sent, error) {
 	if err != nil {
 		return Sent{}, err
 	}
-	for _, sub := range []string{sentDir, waitDir} {
+	for _, sub := range []string{waitDir, sentDir} {
 		rec, env, err := s.read(sub, seq)
 		if errors.Is(err, os.ErrNotExist) {
 			continue

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,13 @@ func (s state) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking state folder: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for range 20 { // status holds it for a moment to see whether anybody does
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("another attesto-agent runs on %s; stop it first, or see what it does with: attesto-agent status", s.dir)
@@ -25,4 +32,14 @@ func (s state) lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("locking state folder: %w", err)
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// locked reports whether a process holds the state folder.
+func (s state) locked() bool {
+	f, err := os.Open(s.path(lockFile))
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }

@@ -19,3 +19,13 @@ func (s state) lock() (unlock func(), err error) {
 	}
 	return func() { _ = windows.CloseHandle(h) }, nil
 }
+
+// locked reports whether a process holds the state folder.
+func (s state) locked() bool {
+	unlock, err := s.lock()
+	if err != nil {
+		return true
+	}
+	unlock()
+	return false
+}

@@ -8,9 +8,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/attesto/attesto/collectors"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
@@ -27,10 +27,12 @@ type Result struct {
 	Next     []byte // cursor to keep once the result is durable
 	// Quiet says that there is nothing to seal, only Next to keep.
 	Quiet bool
+
+	err error // of a failed look
 }
 
-// grace is how long after its deadline a look may take to return before it is
-// left behind as stuck.
+// grace is how long after its deadline, or after the agent was told to stop, a look
+// may take to return before it is left behind as stuck.
 const grace = 5 * time.Second
 
 // errStuck marks a look that did not return after its deadline.
@@ -39,19 +41,19 @@ var errStuck = errors.New("did not stop at its deadline")
 // lookOnce runs one look under its deadline. A panic, an error and a look that
 // does not return all become a failed result; returned is closed when the look's
 // goroutine is really over.
-func lookOnce(ctx context.Context, h *host.Host, spec host.Spec, c host.Collector, timeout time.Duration, cursor []byte) (r Result, returned <-chan struct{}) {
+func lookOnce(ctx context.Context, h *host.Host, spec host.Spec, c host.Collector, sched Schedule, cursor []byte) (r Result, returned <-chan struct{}) {
 	started := h.Now()
 	done := make(chan struct{})
 	if !slices.Contains(spec.OS, runtime.GOOS) {
 		close(done)
-		return unsupported(spec.Kind, started, runtime.GOOS), done
+		return expected(unsupported(spec.Kind, started, runtime.GOOS), sched), done
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
 	type outcome struct {
 		look host.Look
 		err  error
 	}
 	result := make(chan outcome, 1)
+	ctx, cancel := context.WithTimeout(ctx, sched.Timeout)
 	go func() {
 		defer close(done)
 		defer cancel()
@@ -63,14 +65,29 @@ func lookOnce(ctx context.Context, h *host.Host, spec host.Spec, c host.Collecto
 		look, err := c.Collect(ctx, cursor)
 		result <- outcome{look, err}
 	}()
-	timer := time.NewTimer(timeout + grace)
-	defer timer.Stop()
+	var o outcome
 	select {
-	case o := <-result:
-		return resultOf(spec.Kind, o.look, o.err, started, h.Now()), done
-	case <-timer.C:
-		return resultOf(spec.Kind, host.Look{}, fmt.Errorf("%w of %v", errStuck, timeout), started, h.Now()), done
+	case o = <-result:
+	case <-ctx.Done():
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case o = <-result:
+		case <-timer.C:
+			o.err = fmt.Errorf("%w of %v", errStuck, sched.Timeout)
+		}
 	}
+	return expected(resultOf(spec.Kind, o.look, o.err, started, h.Now()), sched), done
+}
+
+// expected makes "nothing to see" a failed look where the config says that there is
+// something.
+func expected(r Result, sched Schedule) Result {
+	if sched.Enabled == On && r.Outcome == evidence.Unsupported {
+		r.Outcome, r.Reason, r.Facts = evidence.Failed, "nothing_to_see", nil
+		r.Gaps = append(r.Gaps, evidence.Gap{What: string(r.Kind), Why: "the config says enabled: on, but nothing was found to look at"})
+	}
+	return r
 }
 
 // panicError is a bug in a collector; its stack goes to the log, not into evidence.
@@ -97,15 +114,13 @@ func resultOf(kind evidence.Kind, l host.Look, err error, started, ended time.Ti
 	switch {
 	case err != nil:
 		r = Result{Kind: kind, Outcome: evidence.Failed, Reason: reasonOf(err), From: started, To: latest(started, ended),
-			Gaps: append(l.Gaps, evidence.Gap{What: string(kind), Why: err.Error()})}
+			Gaps: append(l.Gaps, evidence.Gap{What: string(kind), Why: err.Error()}), err: err}
 	case l.Unsupported:
 		r.Outcome, r.Reason = evidence.Unsupported, "nothing_to_see"
-	case l.Facts == nil:
-		r.Quiet = true
 	case len(l.Gaps) > 0:
-		r.Outcome, r.Reason = evidence.Partial, "gaps"
+		r.Outcome, r.Reason, r.Quiet = evidence.Partial, "gaps", l.Facts == nil
 	default:
-		r.Outcome = evidence.Complete
+		r.Outcome, r.Quiet = evidence.Complete, l.Facts == nil
 	}
 	return r
 }
@@ -156,18 +171,18 @@ func (r Result) JSON() ([]byte, error) {
 // sends nothing. Results come in the order of collectors.All.
 func Collect(ctx context.Context, cfg Config, h *host.Host, kinds []string) ([]Result, error) {
 	for _, k := range kinds {
-		if _, ok := collectors.Find(evidence.Kind(k)); !ok {
-			return nil, fmt.Errorf("no collector %q; there are %v", k, kindNames())
+		if _, ok := cfg.spec(evidence.Kind(k)); !ok {
+			return nil, fmt.Errorf("no collector %q; there are %s", k, strings.Join(cfg.kindNames(), ", "))
 		}
 	}
 	var waits []chan Result
-	for _, spec := range collectors.All() {
+	for _, spec := range cfg.Specs {
 		sched, err := cfg.Schedule(spec.Kind)
 		if err != nil {
 			return nil, err
 		}
 		named := slices.Contains(kinds, string(spec.Kind))
-		if !named && (len(kinds) > 0 || !sched.Enabled) {
+		if !named && (len(kinds) > 0 || sched.Enabled == Off) {
 			continue
 		}
 		c, err := spec.New(cfg.decoder(spec.Kind), h)
@@ -177,7 +192,7 @@ func Collect(ctx context.Context, cfg Config, h *host.Host, kinds []string) ([]R
 		wait := make(chan Result, 1)
 		waits = append(waits, wait)
 		go func() {
-			r, _ := lookOnce(ctx, h, spec, c, sched.Timeout, nil)
+			r, _ := lookOnce(ctx, h, spec, c, sched, nil)
 			wait <- r
 		}()
 	}

@@ -20,6 +20,11 @@ const (
 	maxWait   = 15 * time.Minute
 	// skewLimit is the difference between the clocks beyond which status warns.
 	skewLimit = 5 * time.Minute
+	// hungAfter is longer than a request with all its retries may take.
+	hungAfter = time.Hour
+	// maxResends bounds how often a server may ask for earlier records before a
+	// pause is made.
+	maxResends = 3
 )
 
 // pusher sends what waits in the spool, checks the log's receipts itself, and
@@ -36,9 +41,10 @@ type pusher struct {
 
 	wake chan struct{}
 
+	// mu is held for these fields only, never while the spool or a file is asked.
 	mu    sync.Mutex
 	head  knownHead
-	alarm *Alarm
+	busy  time.Time // since when a request is under way, monotonic; zero if none is
 	state PushState
 }
 
@@ -64,12 +70,8 @@ func newPusher(c *client, spool *Spool, st state, id Identity, now func() time.T
 	if err != nil {
 		return nil, err
 	}
-	alarm, err := st.alarm()
-	if err != nil {
-		return nil, err
-	}
 	return &pusher{client: c, spool: spool, st: st, log: trusted, id: id, witness: witness, now: now, slog: log,
-		wake: make(chan struct{}, 1), head: head, alarm: alarm}, nil
+		wake: make(chan struct{}, 1), head: head}, nil
 }
 
 // nudge asks for a push soon.
@@ -87,49 +89,87 @@ func (p *pusher) knownHead() knownHead {
 }
 
 func (p *pusher) delta() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Duration(p.state.DeltaMs) * time.Millisecond
+	return time.Duration(p.stateNow().DeltaMs) * time.Millisecond
 }
 
-// run pushes whenever it is nudged, until ctx ends. After a failure it waits, longer
-// each time, with jitter, so that many agents do not come back at once.
+func (p *pusher) stateNow() PushState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+func (p *pusher) hung(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.busy.IsZero() && now.Sub(p.busy) > hungAfter
+}
+
+func (p *pusher) setBusy(since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy = since
+}
+
+// run pushes whenever it is nudged, until ctx ends.
 func (p *pusher) run(ctx context.Context) {
-	wait := firstWait
 	for {
-		err := p.drain(ctx)
-		if ctx.Err() != nil {
+		if p.untilDone(ctx) != nil {
 			return
 		}
-		if err == nil {
-			wait = firstWait
-			select {
-			case <-ctx.Done():
-				return
-			case <-p.wake:
-			}
-			continue
-		}
-		pause := wait/2 + rand.N(wait/2+1)
-		var r *refusal
-		if errors.As(err, &r) && r.retryAfter > pause {
-			pause = r.retryAfter
-		}
-		wait = min(wait*2, maxWait)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pause):
+		case <-p.wake:
 		}
 	}
 }
 
+// untilDone drains, as often as it takes; its error is the last one when ctx ends.
+// After a failure it waits, longer each time, with jitter, so that many agents do
+// not come back at once.
+func (p *pusher) untilDone(ctx context.Context) error {
+	wait := firstWait
+	for {
+		err := p.drain(ctx)
+		if err == nil {
+			return nil
+		}
+		pause := wait/2 + rand.N(wait/2+1)
+		var r *refusal
+		if errors.As(err, &r) && r.retryAfter > pause {
+			pause = r.retryAfter + rand.N(r.retryAfter/10+1)
+		}
+		wait = min(wait*2, maxWait)
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+	}
+}
+
+// insist pushes until all is receipted, ctx ends, or a person is needed.
+func (p *pusher) insist(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err := p.drain(ctx)
+	if alarm, _ := p.st.alarm(); err == nil || alarm != nil {
+		return err
+	}
+	return p.untilDone(ctx)
+}
+
 // drain pushes until nothing waits.
 func (p *pusher) drain(ctx context.Context) error {
-	size := evidence.MaxBatch
+	defer p.setBusy(time.Time{})
+	size, resends := evidence.MaxBatch, 0
 	for {
+		p.setBusy(time.Now())
 		recs, envs, err := p.spool.batch(size, evidence.MaxBatchBody*9/10)
 		if err == nil && len(recs) == 0 {
+			p.allReceipted()
 			return nil
 		}
 		if err == nil {
@@ -140,6 +180,11 @@ func (p *pusher) drain(ctx context.Context) error {
 			size = len(recs) / 2
 			continue
 		}
+		if errors.Is(err, errAgain) {
+			if resends++; resends <= maxResends {
+				continue
+			}
+		}
 		p.note(err)
 		if err != nil {
 			return err
@@ -147,11 +192,14 @@ func (p *pusher) drain(ctx context.Context) error {
 	}
 }
 
+// errAgain says that earlier records wait again, because the server misses them.
+var errAgain = errors.New("the server misses records that it had proven to hold; they are sent again")
+
 // note keeps what status shows, and tells the log about a change only.
 func (p *pusher) note(err error) {
+	now, waiting := p.now().UTC(), p.spool.State().Waiting
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.now().UTC()
 	if err == nil {
 		if p.state.Failing != nil {
 			p.slog.Info("the server takes records again", "after", now.Sub(*p.state.Failing).Round(time.Second))
@@ -160,7 +208,7 @@ func (p *pusher) note(err error) {
 		return
 	}
 	if p.state.LastError != err.Error() {
-		p.slog.Warn("pushing", "error", err, "waiting", p.spool.State().Waiting)
+		p.slog.Warn("pushing", "error", err, "waiting", waiting)
 	}
 	p.state.LastError = err.Error()
 	if p.state.Failing == nil {
@@ -183,11 +231,13 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 	if len(answer.Results) != len(recs) {
 		return fmt.Errorf("server answered %d records, %d were sent", len(answer.Results), len(recs))
 	}
-	done, err := p.verify(known, answer, envs)
-	if err != nil {
-		p.raise(Alarm{Code: "log", Message: "the log's answer does not verify: " + err.Error(),
+	done, err := p.verify(known, answer, recs, envs)
+	if err != nil && !errors.Is(err, errKeepHead) {
+		p.raise(Alarm{Code: alarmLog, Message: "the log's answer does not verify: " + err.Error(),
 			Cure:  "nothing was forgotten here; show both signed heads in alarm.json to the provider and to your auditor",
 			Known: known.Checkpoint, Offered: answer.Checkpoint})
+	}
+	if err != nil {
 		return fmt.Errorf("verifying the log's answer: %w", err)
 	}
 	for i, ok := range done {
@@ -204,10 +254,8 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 // cosign states that the known head was verified, unless there is an alarm about
 // the log: then this witness stays silent.
 func (p *pusher) cosign(known knownHead) string {
-	p.mu.Lock()
-	alarmed := p.alarm != nil && p.alarm.Code == "log"
-	p.mu.Unlock()
-	if known.Checkpoint == "" || alarmed {
+	alarm, err := p.st.alarm()
+	if err != nil || known.Checkpoint == "" || (alarm != nil && alarm.Code == alarmLog) {
 		return ""
 	}
 	line, err := evidence.Cosign(p.witness.Private(), evidence.WitnessName(p.id.Origin, p.id.Agent), []byte(known.Checkpoint), p.now())
@@ -230,11 +278,14 @@ func (p *pusher) noteClock(answer evidence.PushAnswer, asked time.Time) {
 	p.state.DeltaMs, p.state.Version = delta.Milliseconds(), answer.Version
 }
 
+// errKeepHead says that the log's answer holds, but cannot be remembered.
+var errKeepHead = errors.New("keeping the log's new head")
+
 // verify checks the answer in this order: the checkpoint's signature and origin,
 // its consistency with the head known before, each receipt under that very
 // checkpoint. Then the new head is made durable. done tells which records the log
 // has proven to hold.
-func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, envs []evidence.Envelope) (done []bool, err error) {
+func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, recs []spooled, envs []evidence.Envelope) (done []bool, err error) {
 	done = make([]bool, len(envs))
 	accepted := 0
 	for _, r := range answer.Results {
@@ -258,16 +309,19 @@ func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, envs []evid
 		}
 		entry, _, under, err := r.Receipt().Verify(envs[i], p.log)
 		if err != nil {
-			return nil, fmt.Errorf("record %d: %w", r.Seq, err)
+			return nil, fmt.Errorf("record %d: %w", recs[i].Seq, err)
 		}
-		if under != head || entry.Agent != p.id.Agent {
-			return nil, fmt.Errorf("record %d: proven under another head, or as another agent's", r.Seq)
+		if under != head {
+			return nil, fmt.Errorf("record %d is proven under another head of %d entries", recs[i].Seq, under.Size)
+		}
+		if entry.Type != evidence.EntryEvidence || entry.Agent != p.id.Agent || entry.Seq != recs[i].Seq {
+			return nil, fmt.Errorf("record %d stands in the log as %s %d of %q", recs[i].Seq, entry.Type, entry.Seq, entry.Agent)
 		}
 		done[i] = true
 	}
 	next := knownHead{head, answer.Checkpoint}
 	if err := writeJSON(p.st.path(headFile), next); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errKeepHead, err)
 	}
 	p.mu.Lock()
 	p.head = next
@@ -327,7 +381,7 @@ func (p *pusher) rejected(seq uint64, r evidence.PushResult) error {
 			}
 			if found {
 				p.slog.Warn("the server misses records; sending them again", "from", said.Expect)
-				return nil
+				return errAgain
 			}
 		}
 		p.raise(Alarm{Code: "lost_records", Message: fmt.Sprintf("the server waits for record %d, which is no longer kept here", said.Expect),
@@ -339,19 +393,4 @@ func (p *pusher) rejected(seq uint64, r evidence.PushResult) error {
 		p.raise(Alarm{Code: "rejected", Message: fmt.Sprintf("the server refuses record %d: %v", seq, said), Cure: said.Cure})
 	}
 	return fmt.Errorf("record %d: %w", seq, said)
-}
-
-// raise keeps an alarm until a person clears it, and says it once.
-func (p *pusher) raise(a Alarm) {
-	a.At = evidence.At(p.now())
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.alarm != nil && p.alarm.Code == a.Code && p.alarm.Message == a.Message {
-		return
-	}
-	p.alarm = &a
-	p.slog.Error("ALARM: "+a.Message, "cure", a.Cure)
-	if err := writeJSON(p.st.path(alarmFile), a); err != nil {
-		p.slog.Error("keeping the alarm", "error", err)
-	}
 }

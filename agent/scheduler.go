@@ -26,6 +26,7 @@ type looker struct {
 
 	mu    sync.Mutex
 	busy  bool
+	tried time.Time // when the schedule last came by, monotonic
 	state KindState
 }
 
@@ -33,6 +34,7 @@ type looker struct {
 type KindState struct {
 	LastLook    *time.Time `json:"lastLook,omitempty"`
 	LastOutcome string     `json:"lastOutcome,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
 	Gaps        int        `json:"gaps"`
 	Running     bool       `json:"running,omitempty"`
 	Stuck       bool       `json:"stuck,omitempty"` // the last look has not returned since its deadline
@@ -46,57 +48,70 @@ func (l *looker) stateNow() KindState {
 	return s
 }
 
-// look runs once and hands the result to the sealer.
-func (l *looker) look(ctx context.Context) {
+// overdue reports whether the schedule itself forgot this kind: the second look
+// comes after one and a half intervals at most.
+func (l *looker) overdue(now time.Time) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.tried.IsZero() && !l.busy && now.Sub(l.tried) > 2*l.sched.Every+5*time.Minute
+}
+
+// start takes the kind's turn, unless a look is still under way.
+func (l *looker) start() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tried = time.Now()
 	if l.busy {
-		l.mu.Unlock()
-		return
+		return false
 	}
 	l.busy = true
-	l.mu.Unlock()
+	return true
+}
+
+// look runs once and hands the result to the sealer.
+func (l *looker) look(ctx context.Context) {
+	if ctx.Err() != nil || !l.start() {
+		return
+	}
 	l.agent.sealer.begin()
-	r, returned := lookOnce(ctx, l.host, l.spec, l.collector, l.sched.Timeout, l.agent.spool.Cursor(l.spec.Kind))
-	if ctx.Err() != nil && r.Facts == nil && !r.Quiet {
+	r, returned := lookOnce(ctx, l.host, l.spec, l.collector, l.sched, l.agent.spool.Cursor(l.spec.Kind))
+	if ctx.Err() != nil && r.err != nil {
 		// The agent is stopping: an interrupted look is no finding about the host.
 		l.agent.sealer.end(nil)
 	} else {
+		l.report(r)
 		l.agent.sealer.end(&r)
 	}
 	at := r.To.UTC()
 	l.mu.Lock()
-	l.state = KindState{LastLook: &at, LastOutcome: r.Outcome.String(), Gaps: len(r.Gaps)}
-	if r.Quiet {
-		l.state.LastOutcome = "complete"
-	}
+	defer l.mu.Unlock()
+	l.state = KindState{LastLook: &at, LastOutcome: r.Outcome.String(), Reason: r.Reason, Gaps: len(r.Gaps)}
 	select {
 	case <-returned:
 		l.busy = false
 	default:
-		l.state.Stuck = true
+		l.state.Stuck = errors.Is(r.err, errStuck)
 		go l.freeWhen(returned)
 	}
-	l.mu.Unlock()
-	l.report(r)
 }
 
 func (l *looker) freeWhen(returned <-chan struct{}) {
 	<-returned
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.busy, l.state.Stuck = false, false
-	l.mu.Unlock()
 }
 
 func (l *looker) report(r Result) {
-	if r.Facts == nil && !r.Quiet && r.Reason != "nothing_to_see" {
-		why := ""
-		if len(r.Gaps) > 0 {
-			why = r.Gaps[len(r.Gaps)-1].Why
-		}
-		l.log.Warn("look failed", "reason", r.Reason, "why", why)
+	if r.err == nil {
+		l.log.Debug("looked", "outcome", r.Outcome, "gaps", len(r.Gaps), "quiet", r.Quiet)
 		return
 	}
-	l.log.Debug("looked", "outcome", r.Outcome, "gaps", len(r.Gaps), "quiet", r.Quiet)
+	l.log.Warn("look failed", "reason", r.Reason, "error", r.err)
+	var p panicError
+	if errors.As(r.err, &p) {
+		l.log.Error("the collector crashed; please report this", "stack", p.stack)
+	}
 }
 
 // lookAll runs every kind once, side by side, and waits for all of them.
@@ -110,12 +125,13 @@ func (a *Agent) lookAll(ctx context.Context) {
 	a.sealer.end(nil)
 }
 
-// schedule starts all kinds at once, then each at its interval. The first
-// scheduled look is moved by a hash of agent and kind, so that a fleet that was
-// started together does not come back together.
-func (a *Agent) schedule(ctx context.Context) (gocron.Scheduler, error) {
+// schedule starts all kinds at once, then each at its interval. The second look is
+// moved by a hash of agent and kind, so that a fleet that was started together
+// does not come back together. stop waits for looks that are under way; they end
+// with ctx.
+func (a *Agent) schedule(ctx context.Context) (stop func() error, err error) {
 	s, err := gocron.NewScheduler(gocron.WithLocation(time.UTC), gocron.WithLogger(quietLogger{a.log}),
-		gocron.WithStopTimeout(10*time.Second))
+		gocron.WithStopTimeout(2*grace))
 	if err != nil {
 		return nil, fmt.Errorf("making the schedule: %w", err)
 	}
@@ -129,9 +145,16 @@ func (a *Agent) schedule(ctx context.Context) (gocron.Scheduler, error) {
 			return nil, errors.Join(fmt.Errorf("scheduling %s: %w", l.spec.Kind, err), s.Shutdown())
 		}
 	}
-	go a.lookAll(ctx)
+	var first sync.WaitGroup
+	first.Go(func() { a.lookAll(ctx) })
 	s.Start()
-	return s, nil
+	return func() error {
+		first.Wait()
+		if err := s.Shutdown(); err != nil {
+			return fmt.Errorf("stopping the schedule: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // splay is when, within (every/2, 3/2 every], the second look comes.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,9 +27,9 @@ type sealer struct {
 	mu      sync.Mutex
 	running int
 	results []Result
-	since   time.Time
 	err     string
 	timer   *time.Timer
+	closed  bool
 }
 
 func newSealer(a *Agent, b evidence.Build) *sealer { return &sealer{agent: a, build: b} }
@@ -44,6 +45,9 @@ func (s *sealer) end(r *Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
+	if s.closed {
+		return // a look that outlived the agent; it is repeated at the next start
+	}
 	if r != nil {
 		s.results = append(s.results, *r)
 	}
@@ -63,6 +67,32 @@ func (s *sealer) flush() {
 	s.sealLocked()
 }
 
+// close seals what is there and nothing after that: the state folder may then be
+// another process's.
+func (s *sealer) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.sealLocked()
+}
+
+// retry tries again to keep a record that the disk refused.
+func (s *sealer) retry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == "" {
+		return
+	}
+	if err := s.agent.spool.retry(); err != nil {
+		s.note(err)
+		return
+	}
+	if full := s.agent.spool.full(s.agent.now()); full == nil {
+		s.note(nil)
+		s.agent.pusher.nudge()
+	}
+}
+
 func (s *sealer) lastError() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,6 +106,9 @@ func (s *sealer) sealLocked() {
 	}
 	results := s.results
 	s.results = nil
+	if len(results) == 0 {
+		return
+	}
 	for len(results) > 0 {
 		results = s.sealSome(results)
 	}
@@ -90,12 +123,17 @@ func (s *sealer) sealSome(results []Result) (rest []Result) {
 	quiet := map[string][]byte{}
 	var kinds []evidence.Kind
 	for _, r := range results {
-		if r.Quiet {
+		after := slices.Contains(kinds, r.Kind) || slices.ContainsFunc(rest, func(o Result) bool { return o.Kind == r.Kind })
+		if r.Quiet && !after {
 			quiet[string(r.Kind)] = r.Next
 			continue
 		}
+		if after {
+			rest = append(rest, r)
+			continue
+		}
 		item, facts, detail := itemOf(r)
-		if slices.Contains(kinds, r.Kind) || (len(items) > 0 && size+len(facts)+len(detail) > maxBlobs) {
+		if len(items) > 0 && size+len(facts)+len(detail) > maxBlobs {
 			rest = append(rest, r)
 			continue
 		}
@@ -114,7 +152,7 @@ func (s *sealer) sealSome(results []Result) (rest []Result) {
 	if len(items) > 0 {
 		err = errors.Join(err, s.agent.spool.seal(next, kinds, blobs, s.agent.now(), s.envelope(items)))
 	}
-	s.note(err, len(items))
+	s.note(err)
 	return rest
 }
 
@@ -128,7 +166,8 @@ func (s *sealer) envelope(items []evidence.Item) func(uint64, evidence.Digest, i
 	}
 }
 
-func (s *sealer) note(err error, items int) {
+// note keeps what status shows, and tells the log about a change only.
+func (s *sealer) note(err error) {
 	if err == nil {
 		if s.err != "" {
 			s.agent.log.Info("records can be kept again")
@@ -137,7 +176,7 @@ func (s *sealer) note(err error, items int) {
 		return
 	}
 	if s.err != err.Error() {
-		s.agent.log.Error("keeping a record; its looks are repeated", "items", items, "error", err)
+		s.agent.log.Error("keeping a record; what was not kept is looked at again", "error", err)
 	}
 	s.err = err.Error()
 }
@@ -173,13 +212,28 @@ func itemOf(r Result) (item evidence.Item, facts, detail []byte) {
 	return item, facts, detail
 }
 
-// maxGaps bounds the gaps of an item; how many more there were is the last one.
-const maxGaps = 200
+// Bounds of an item's gaps: how many, and how long each of their texts, in bytes.
+const (
+	maxGaps    = 200
+	maxGapText = 500
+)
 
+// cutGaps bounds gaps; how many more there were is the last one.
 func cutGaps(gaps []evidence.Gap) []evidence.Gap {
-	if len(gaps) <= maxGaps {
-		return gaps
+	cut := make([]evidence.Gap, 0, min(len(gaps), maxGaps+1))
+	for i, g := range gaps {
+		if i == maxGaps {
+			return append(cut, evidence.Gap{What: "more", Why: fmt.Sprintf("%d further gaps are not listed", len(gaps)-maxGaps)})
+		}
+		cut = append(cut, evidence.Gap{What: cutText(g.What), Why: cutText(g.Why)})
 	}
-	cut := slices.Clone(gaps[:maxGaps])
-	return append(cut, evidence.Gap{What: "more", Why: fmt.Sprintf("%d further gaps are not listed", len(gaps)-maxGaps)})
+	return cut
+}
+
+func cutText(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if len(s) <= maxGapText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxGapText], "") + "…"
 }

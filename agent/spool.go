@@ -25,6 +25,7 @@ type spooled struct {
 	Envelope string            `json:"envelope"`
 	Blobs    map[string][]byte `json:"blobs"`   // hex SHA-256 to bytes
 	Cursors  map[string][]byte `json:"cursors"` // of all kinds
+	Lost     int               `json:"lost"`    // as the envelope states it
 }
 
 // later is what changes between two records: cursors of looks that had nothing
@@ -52,6 +53,18 @@ type Spool struct {
 	waiting []uint64 // ascending
 	bytes   int64    // of what waits
 	oldest  time.Time
+	// doubt is a record whose write failed: it may be on disk or not. Its very
+	// bytes are written again before anything else gets a number.
+	doubt *written
+	// repaired says in words what was found damaged when the spool was opened.
+	repaired []string
+}
+
+// written is a record with its bytes as they go to disk.
+type written struct {
+	rec spooled
+	env evidence.Envelope
+	b   []byte
 }
 
 // errFull says that a record was not sealed because too much is waiting already.
@@ -63,99 +76,9 @@ const (
 	laterFile  = "later.json"
 	recordExt  = ".rec"
 	receiptExt = ".receipt"
+	damagedExt = ".damaged"
 	tempExt    = ".tmp"
 )
-
-// OpenSpool reads the spool's state back from its newest record. first is the
-// statement that record 1 is chained to: the enrollment's.
-// Only the process that holds the state folder's lock may open it.
-func OpenSpool(dir string, cfg SpoolConfig, first evidence.Digest) (*Spool, error) {
-	return openSpool(dir, cfg, first, osFiles{})
-}
-
-func openSpool(dir string, cfg SpoolConfig, first evidence.Digest, disk files) (*Spool, error) {
-	for _, sub := range []string{waitDir, sentDir} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("opening spool: %w", err)
-		}
-		if err := sweep(filepath.Join(dir, sub)); err != nil {
-			return nil, fmt.Errorf("opening spool: %w", err)
-		}
-	}
-	return readSpool(dir, cfg, first, disk)
-}
-
-// sweep removes what a crash left half-written.
-func sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, "*"+tempExt))
-	for _, path := range left {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
-}
-
-// readSpool reads the state back and changes nothing: status does so beside a
-// running agent.
-func readSpool(dir string, cfg SpoolConfig, first evidence.Digest, disk files) (*Spool, error) {
-	s := &Spool{dir: dir, fs: disk, cfg: cfg, stmt: first, cursors: map[string][]byte{}}
-	sent, err := s.list(sentDir)
-	if err != nil {
-		return nil, err
-	}
-	if s.waiting, err = s.list(waitDir); err != nil {
-		return nil, err
-	}
-	for _, seq := range s.waiting {
-		info, err := os.Stat(s.path(waitDir, seq))
-		if err != nil {
-			return nil, fmt.Errorf("opening spool: %w", err)
-		}
-		s.bytes += info.Size()
-		if s.oldest.IsZero() {
-			s.oldest = info.ModTime()
-		}
-	}
-	newest, dirOf := uint64(0), sentDir
-	if n := len(sent); n > 0 {
-		newest = sent[n-1]
-	}
-	if n := len(s.waiting); n > 0 && s.waiting[n-1] > newest {
-		newest, dirOf = s.waiting[n-1], waitDir
-	}
-	if newest > 0 {
-		rec, env, err := s.read(dirOf, newest)
-		if err != nil {
-			return nil, fmt.Errorf("opening spool: the newest record cannot be read, so the chain cannot go on: %w", err)
-		}
-		s.last, s.stmt = newest, env.StatementDigest()
-		if rec.Cursors != nil {
-			s.cursors = rec.Cursors
-		}
-	}
-	return s, s.readLater()
-}
-
-func (s *Spool) readLater() error {
-	b, err := os.ReadFile(filepath.Join(s.dir, laterFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("opening spool: %w", err)
-	}
-	var l later
-	if err := json.Unmarshal(b, &l); err != nil {
-		return fmt.Errorf("opening spool: %s: %w", laterFile, err)
-	}
-	if l.After != s.last {
-		return nil // a record was sealed since: it holds newer cursors and the count
-	}
-	if l.Cursors != nil {
-		s.cursors = l.Cursors
-	}
-	s.lost = l.Lost
-	return nil
-}
 
 // list names the records in a folder.
 func (s *Spool) list(sub string) ([]uint64, error) {
@@ -188,6 +111,9 @@ func (s *Spool) receiptPath(seq uint64) string {
 	return strings.TrimSuffix(s.path(sentDir, seq), recordExt) + receiptExt
 }
 
+// errDamaged says that a record's file does not hold what was written.
+var errDamaged = errors.New("damaged on disk")
+
 func (s *Spool) read(sub string, seq uint64) (spooled, evidence.Envelope, error) {
 	var rec spooled
 	path := s.path(sub, seq)
@@ -196,11 +122,14 @@ func (s *Spool) read(sub string, seq uint64) (spooled, evidence.Envelope, error)
 		return rec, evidence.Envelope{}, err
 	}
 	if err := json.Unmarshal(b, &rec); err != nil {
-		return rec, evidence.Envelope{}, fmt.Errorf("%s: %w", path, err)
+		return rec, evidence.Envelope{}, fmt.Errorf("%s: %w: %w", path, errDamaged, err)
 	}
 	env, err := evidence.ParseEnvelope([]byte(rec.Envelope))
-	if err != nil || rec.Seq != seq {
-		return rec, env, fmt.Errorf("%s: holds record %d: %w", path, rec.Seq, err)
+	if err != nil {
+		return rec, env, fmt.Errorf("%s: %w: %w", path, errDamaged, err)
+	}
+	if rec.Seq != seq {
+		return rec, env, fmt.Errorf("%s: %w: it holds record %d", path, errDamaged, rec.Seq)
 	}
 	return rec, env, nil
 }
@@ -209,27 +138,36 @@ func (s *Spool) read(sub string, seq uint64) (spooled, evidence.Envelope, error)
 func (s *Spool) Cursor(kind evidence.Kind) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.doubt != nil { // nothing becomes durable before it does
+		return s.doubt.rec.Cursors[string(kind)]
+	}
 	return s.cursors[string(kind)]
 }
 
-// seal makes the next record durable. make gets its number, what it is chained to,
-// and how many looks were lost before it. When too much waits, nothing is
-// sealed, the looks count as lost, and errFull is returned; their cursors do not
-// move, so what can be read again will be.
+// seal makes the next record durable. makeEnvelope gets its number, what it is
+// chained to, and how many looks were lost before it. When too much waits, nothing
+// is sealed, the looks count as lost, and errFull is returned; their cursors do
+// not move, so what can be read again will be. When the disk refuses the record, it
+// is kept in memory and retry writes the same bytes again.
 func (s *Spool) seal(next map[string][]byte, kinds []evidence.Kind, blobs map[evidence.Digest][]byte, now time.Time,
 	makeEnvelope func(seq uint64, prev evidence.Digest, lost int) (evidence.Envelope, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bytes >= s.cfg.MaxBytes || (!s.oldest.IsZero() && now.Sub(s.oldest) > s.cfg.MaxAge) {
+	err := s.resolve()
+	if err == nil {
+		err = s.fullLocked(now)
+	}
+	if err != nil {
 		s.lost += len(kinds)
-		return errors.Join(errFull, s.writeLater(s.cursors, s.lost))
+		return errors.Join(err, s.writeLater(s.cursors, s.lost))
 	}
 	seq := s.last + 1
 	env, err := makeEnvelope(seq, s.stmt, s.lost)
 	if err != nil {
-		return err
+		s.lost += len(kinds)
+		return errors.Join(fmt.Errorf("sealing record %d: %w", seq, err), s.writeLater(s.cursors, s.lost))
 	}
-	rec := spooled{Seq: seq, Sealed: now.UTC(), Kinds: kinds, Envelope: string(env.Bytes()), Blobs: map[string][]byte{}, Cursors: s.with(next)}
+	rec := spooled{Seq: seq, Sealed: now.UTC(), Kinds: kinds, Envelope: string(env.Bytes()), Blobs: map[string][]byte{}, Cursors: s.with(next), Lost: s.lost}
 	for d, b := range blobs {
 		rec.Blobs[d.String()] = b
 	}
@@ -237,36 +175,52 @@ func (s *Spool) seal(next map[string][]byte, kinds []evidence.Kind, blobs map[ev
 	if err != nil {
 		return fmt.Errorf("encoding record %d: %w", seq, err)
 	}
-	if err := s.fs.writeDurable(s.path(waitDir, seq), b); err != nil {
-		// The file may have become durable all the same. Only what is on disk
-		// says which number is free.
-		return errors.Join(fmt.Errorf("writing record %d: %w", seq, err), s.settle(seq, env, rec, int64(len(b))))
+	s.doubt = &written{rec, env, b}
+	return s.resolve()
+}
+
+// full returns errFull while too much waits to seal anything new.
+func (s *Spool) full(now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fullLocked(now)
+}
+
+func (s *Spool) fullLocked(now time.Time) error {
+	if s.bytes >= s.cfg.MaxBytes || (!s.oldest.IsZero() && now.Sub(s.oldest) > s.cfg.MaxAge) {
+		return errFull
 	}
-	s.took(seq, env, rec, int64(len(b)))
 	return nil
 }
 
-// settle finds out, after a failed write, whether the record is there.
-func (s *Spool) settle(seq uint64, env evidence.Envelope, rec spooled, size int64) error {
-	_, onDisk, err := s.read(waitDir, seq)
-	switch {
-	case err == nil && onDisk.Digest() == env.Digest():
-		s.took(seq, env, rec, size)
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		s.lost += len(rec.Kinds)
-		return nil
-	}
-	return fmt.Errorf("record %d is damaged on disk: %w", seq, err)
+// retry writes a record again that the disk refused; it does nothing when there
+// is none.
+func (s *Spool) retry() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resolve()
 }
 
-func (s *Spool) took(seq uint64, env evidence.Envelope, rec spooled, size int64) {
-	s.last, s.stmt, s.cursors, s.lost = seq, env.StatementDigest(), rec.Cursors, 0
-	s.waiting = append(s.waiting, seq)
-	s.bytes += size
-	if s.oldest.IsZero() {
-		s.oldest = rec.Sealed
+func (s *Spool) resolve() error {
+	w := s.doubt
+	if w == nil {
+		return nil
 	}
+	if err := s.fs.writeDurable(s.path(waitDir, w.rec.Seq), w.b); err != nil {
+		return fmt.Errorf("writing record %d: %w", w.rec.Seq, err)
+	}
+	s.doubt = nil
+	s.last, s.stmt, s.cursors = w.rec.Seq, w.env.StatementDigest(), w.rec.Cursors
+	s.lost -= w.rec.Lost
+	s.waiting = append(s.waiting, w.rec.Seq)
+	s.bytes += int64(len(w.b))
+	if s.oldest.IsZero() {
+		s.oldest = w.rec.Sealed
+	}
+	if s.lost == 0 {
+		return nil
+	}
+	return s.writeLater(s.cursors, s.lost) // lost while the record was in doubt
 }
 
 func (s *Spool) with(next map[string][]byte) map[string][]byte {
@@ -286,6 +240,9 @@ func (s *Spool) with(next map[string][]byte) map[string][]byte {
 func (s *Spool) remember(next map[string][]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.resolve(); err != nil {
+		return err // its cursors come first; the look is repeated
+	}
 	all := s.with(next)
 	if err := s.writeLater(all, s.lost); err != nil {
 		return err
@@ -301,115 +258,6 @@ func (s *Spool) writeLater(cursors map[string][]byte, lost int) error {
 	}
 	if err := s.fs.writeDurable(filepath.Join(s.dir, laterFile), b); err != nil {
 		return fmt.Errorf("writing cursors: %w", err)
-	}
-	return nil
-}
-
-// batch returns the oldest records that wait, within the limits of a push.
-func (s *Spool) batch(maxRecords, maxBytes int) ([]spooled, []evidence.Envelope, error) {
-	s.mu.Lock()
-	seqs := slices.Clone(s.waiting[:min(maxRecords, len(s.waiting))])
-	s.mu.Unlock()
-	var recs []spooled
-	var envs []evidence.Envelope
-	size := 0
-	for _, seq := range seqs {
-		rec, env, err := s.read(waitDir, seq)
-		if err != nil {
-			if len(recs) > 0 {
-				return recs, envs, nil // send what comes before it
-			}
-			return nil, nil, fmt.Errorf("reading record %d: %w", seq, err)
-		}
-		size += len(rec.Envelope) * 11 / 10
-		for _, b := range rec.Blobs {
-			size += len(b)*4/3 + 100
-		}
-		if len(recs) > 0 && size > maxBytes {
-			break
-		}
-		recs, envs = append(recs, rec), append(envs, env)
-	}
-	return recs, envs, nil
-}
-
-// receipted moves a record out of what waits. Its file is kept for a while, and
-// the newest one always: the chain goes on from it.
-func (s *Spool) receipted(seq uint64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.Index(s.waiting, seq)
-	if i < 0 {
-		return nil
-	}
-	info, err := os.Stat(s.path(waitDir, seq))
-	if err != nil {
-		return fmt.Errorf("moving record %d: %w", seq, err)
-	}
-	if err := s.fs.moveDurable(s.path(waitDir, seq), s.path(sentDir, seq)); err != nil {
-		return fmt.Errorf("moving record %d: %w", seq, err)
-	}
-	s.waiting = slices.Delete(s.waiting, i, i+1)
-	s.bytes -= info.Size()
-	s.oldest = time.Time{}
-	if len(s.waiting) > 0 {
-		if info, err := os.Stat(s.path(waitDir, s.waiting[0])); err == nil {
-			s.oldest = info.ModTime()
-		}
-	}
-	return nil
-}
-
-// again puts receipted records from seq on back among those that wait, for a server
-// that lost them. It reports false when they are no longer kept.
-func (s *Spool) again(seq uint64) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sent, err := s.list(sentDir)
-	if err != nil {
-		return false, err
-	}
-	at, found := slices.BinarySearch(sent, seq)
-	if !found {
-		return false, nil
-	}
-	for _, n := range slices.Backward(sent[at:]) {
-		if err := s.fs.moveDurable(s.path(sentDir, n), s.path(waitDir, n)); err != nil {
-			return false, fmt.Errorf("sending record %d again: %w", n, err)
-		}
-		s.waiting = slices.Insert(s.waiting, 0, n)
-		if info, err := os.Stat(s.path(waitDir, n)); err == nil {
-			s.bytes += info.Size()
-			s.oldest = info.ModTime()
-		}
-	}
-	return true, nil
-}
-
-// prune deletes receipted records over the spool's age or, oldest first, over its
-// budget; never the newest.
-func (s *Spool) prune(now time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sent, err := s.list(sentDir)
-	if err != nil {
-		return err
-	}
-	total := int64(0)
-	keep := s.last
-	for _, seq := range slices.Backward(sent) {
-		info, err := os.Stat(s.path(sentDir, seq))
-		if err != nil {
-			return fmt.Errorf("pruning spool: %w", err)
-		}
-		total += info.Size()
-		if seq != keep && (total > s.cfg.MaxBytes || now.Sub(info.ModTime()) > s.cfg.MaxAge) {
-			for _, path := range []string{s.receiptPath(seq), s.path(sentDir, seq)} {
-				if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return fmt.Errorf("pruning spool: %w", err)
-				}
-			}
-		}
 	}
 	return nil
 }

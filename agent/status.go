@@ -3,7 +3,10 @@ package agent
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -15,6 +18,7 @@ type statusFileContent struct {
 	PID       int                         `json:"pid"`
 	Push      PushState                   `json:"push"`
 	SealError string                      `json:"sealError,omitempty"`
+	Lost      int                         `json:"lost"`
 	Kinds     map[evidence.Kind]KindState `json:"kinds"`
 }
 
@@ -77,14 +81,11 @@ func ReadStatus(cfg Config, now time.Time) (Status, error) {
 		return s, err
 	}
 	s.Spool = spool.State()
-	if unlock, err := st.lock(); err == nil {
-		unlock()
-	} else {
-		s.Running = true
-	}
+	s.Running = st.locked()
 	var f statusFileContent
 	if err := readJSON(st.path(statusFile), &f); err == nil {
 		s.AsOf, s.Push, s.SealError, s.Kinds = &f.At, f.Push, f.SealError, f.Kinds
+		s.Spool.Lost = max(s.Spool.Lost, f.Lost)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
@@ -99,15 +100,21 @@ func (s Status) problems(now time.Time) (out []string) {
 	}
 	if !s.Running {
 		add("the agent is not running; start it with: systemctl start attesto-agent")
+	} else if s.AsOf != nil && now.Sub(*s.AsOf) > 3*time.Minute {
+		add("the running agent wrote its status last at " + s.AsOf.Format(time.RFC3339) + "; is the disk of the state folder full?")
 	}
 	if s.Push.LastError != "" {
-		add("pushing fails: " + s.Push.LastError)
+		since := ""
+		if s.Push.Failing != nil {
+			since = " since " + s.Push.Failing.Format(time.RFC3339)
+		}
+		add(fmt.Sprintf("pushing fails%s: %s; %d records wait here and are not lost", since, s.Push.LastError, s.Spool.Waiting))
 	}
 	if s.SealError != "" {
 		add("records cannot be kept: " + s.SealError)
 	}
 	if s.Spool.Lost > 0 {
-		add("looks were lost because the spool was full")
+		add(fmt.Sprintf("%d looks could not be kept since the last record; the next one says so", s.Spool.Lost))
 	}
 	if s.Spool.Oldest != nil && now.Sub(*s.Spool.Oldest) > 24*time.Hour {
 		add("records wait since " + s.Spool.Oldest.Format(time.RFC3339))
@@ -115,9 +122,9 @@ func (s Status) problems(now time.Time) (out []string) {
 	if delta := time.Duration(s.Push.DeltaMs) * time.Millisecond; delta.Abs() > skewLimit {
 		add("this host's clock differs from the server's by " + delta.Round(time.Second).String() + "; set up time synchronisation")
 	}
-	for kind, k := range s.Kinds {
-		if k.Stuck {
-			add("the " + string(kind) + " collector is stuck since its deadline")
+	for _, kind := range slices.Sorted(maps.Keys(s.Kinds)) {
+		if s.Kinds[kind].Stuck {
+			add("the " + string(kind) + " collector is stuck since its deadline; it is not started again before it returns")
 		}
 	}
 	return out

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"runtime"
 	"strconv"
@@ -25,9 +28,6 @@ func (p *program) versionCmd() *cobra.Command {
 	}}
 }
 
-// tokenFile is where a token may be dropped instead of passing it as an argument.
-const tokenFile = "/etc/attesto/enroll"
-
 func (p *program) enrollCmd() *cobra.Command {
 	var server, token string
 	cmd := &cobra.Command{
@@ -35,45 +35,54 @@ func (p *program) enrollCmd() *cobra.Command {
 		Short: "Enroll this host with a one-time token from the board",
 		Long: `Enroll this host with a one-time token from the board (Agents, Add an agent).
 
-This host makes its own keys; nothing secret leaves it. Without --token the token
-is read from ` + tokenFile + ` (mode 0600), which is deleted afterwards.`,
+This host makes its own keys; nothing secret leaves it. Without --token, a token (or
+the server's address and a token) is read from ` + agent.DropInFile + `, a file that only
+its owner can read; it is deleted once it was used.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.config()
 			if err != nil {
 				return err
 			}
-			if server == "" {
-				return usagef("--server is needed: the address of the Attesto server, such as https://attesto.example.com")
-			}
-			dropped := token == ""
-			if dropped {
-				if token, err = agent.TokenFromFile(tokenFile); errors.Is(err, fs.ErrNotExist) {
-					return usagef("--token is needed (or a token in %s)", tokenFile)
-				} else if err != nil {
-					return err
-				}
-			}
-			r, err := agent.Enroll(cmd.Context(), cfg, server, token, version, p.logger(cfg))
-			if err != nil {
-				return err
-			}
-			if dropped {
-				if err := agent.DropToken(tokenFile); err != nil {
-					return err
-				}
-			}
-			if err := ownedByService(cfg.StateDir); err != nil {
-				return err
-			}
-			fmt.Fprintf(p.out, "Enrolled in %s as %s.\nKey %s (the board shows the same).\nEntry %d of the log, proof verified.\n\nNext: start the agent (systemctl enable --now attesto-agent, or attesto-agent run).\n",
-				r.OrgName, r.Agent, r.KeyID, r.Index)
-			return nil
+			return p.enroll(cmd.Context(), cfg, p.logger(cfg), server, token)
 		},
 	}
-	cmd.Flags().StringVar(&server, "server", "", "address of the server, https://…")
+	cmd.Flags().StringVar(&server, "server", "", "address of the server, https://… (default: server of the config)")
 	cmd.Flags().StringVar(&token, "token", "", "one-time token, att1.…")
 	return cmd
+}
+
+// enroll enrolls with what was given, else with what was left in the drop-in file.
+func (p *program) enroll(ctx context.Context, cfg agent.Config, log *slog.Logger, server, token string) error {
+	dropped := token == ""
+	if dropped {
+		from, left, err := agent.ReadDropIn(agent.DropInFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return usagef("--token is needed (or a token in %s)", agent.DropInFile)
+		}
+		if err != nil {
+			return err
+		}
+		server, token = cmp.Or(server, from), left
+	}
+	if server = cmp.Or(server, cfg.Server); server == "" {
+		return usagef("--server is needed: the address of the Attesto server, such as https://attesto.example.com")
+	}
+	r, err := agent.Enroll(ctx, cfg, server, token, version, log)
+	if err != nil {
+		return err
+	}
+	if dropped {
+		if err := agent.ForgetDropIn(agent.DropInFile); err != nil {
+			return err
+		}
+	}
+	if err := ownedByService(cfg.StateDir); err != nil {
+		return fmt.Errorf("giving the state folder to the service's account: %w", err)
+	}
+	fmt.Fprintf(p.out, "Enrolled in %s as %s.\nKey %s (the board shows the same).\nEntry %d of the log, proof verified.\n\nNext: start the agent (systemctl enable --now attesto-agent, or attesto-agent run).\n",
+		r.OrgName, r.Agent, r.KeyID, r.Index)
+	return nil
 }
 
 func (p *program) collectCmd() *cobra.Command {
@@ -120,7 +129,7 @@ func (p *program) show(results []agent.Result, asJSON bool) error {
 }
 
 func (p *program) statusCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, clearAlarm bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how the agent stands: what waits, what fails, what the log proved",
@@ -129,6 +138,13 @@ func (p *program) statusCmd() *cobra.Command {
 			cfg, err := p.config()
 			if err != nil {
 				return err
+			}
+			if clearAlarm {
+				kept, err := agent.ClearAlarm(cfg)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(p.errOut, cmp.Or(kept, "there was no alarm"))
 			}
 			s, err := agent.ReadStatus(cfg, time.Now())
 			if err != nil {
@@ -142,6 +158,7 @@ func (p *program) statusCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&clearAlarm, "clear-alarm", false, "set an alarm aside after you looked at it; its file is kept")
 	return cmd
 }
 

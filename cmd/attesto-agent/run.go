@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,15 +27,26 @@ func (p *program) runCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			h := agent.NewHost(cfg)
 			log := p.logger(cfg)
+			if out, err := serviceLog(cfg.StateDir); err != nil {
+				return err
+			} else if out != nil {
+				defer out.Close() //nolint:errcheck // the log ends with the process
+				log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: cfg.LogLevel}))
+			}
+			if !agent.IsEnrolled(cfg) && fileExists(agent.DropInFile) {
+				if err := p.enroll(cmd.Context(), cfg, log, "", ""); err != nil {
+					return err
+				}
+			}
+			h := agent.NewHost(cfg)
 			if once {
 				ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 				defer cancel()
 				return agent.Once(ctx, cfg, h, version, log)
 			}
 			work := func(ctx context.Context) error {
-				return agent.Run(ctx, cfg, h, version, log, notifyReady, notifyProgress)
+				return agent.Run(ctx, cfg, h, version, log, agent.Hooks{Ready: notifyReady, Progress: notifyProgress})
 			}
 			if asService, err := runService(work); asService {
 				return err
@@ -50,8 +63,15 @@ func (p *program) runCmd() *cobra.Command {
 	return cmd
 }
 
-// notifyReady and notifyProgress tell systemd (sd_notify(3)) that the agent is up
-// and gets on; outside systemd they do nothing.
+// notifyReady and notifyProgress tell systemd (sd_notify(3)) that the agent is up,
+// gets on, and how it stands; outside systemd they do nothing.
 func notifyReady() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }
 
-func notifyProgress() { _, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog) }
+func notifyProgress(status string) {
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog+"\nSTATUS="+strings.ReplaceAll(status, "\n", " "))
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -2,6 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/windows/svc"
 )
@@ -49,4 +55,26 @@ func (s *service) Execute(_ []string, requests <-chan svc.ChangeRequest, status 
 			}
 		}
 	}
+}
+
+// maxServiceLog is the size over which the log of the run before is set aside.
+const maxServiceLog = 10 << 20
+
+// serviceLog opens agent.log in the state folder when the service manager started
+// us: a service has no standard error. It is nil otherwise.
+func serviceLog(dir string) (io.WriteCloser, error) {
+	if is, err := svc.IsWindowsService(); err != nil || !is {
+		return nil, err
+	}
+	path := filepath.Join(dir, "agent.log")
+	if info, err := os.Stat(path); err == nil && info.Size() > maxServiceLog {
+		if err := os.Rename(path, path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("setting the old log aside: %w", err)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	return f, nil
 }
