@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -356,7 +357,8 @@ func outcomes(list []evidence.PushResult) string {
 	return fmt.Sprint(all)
 }
 
-// hangUp pushes a record and goes away without waiting for the answer.
+// hangUp pushes a record and goes away once it is sent; it returns when the server
+// is done with it.
 func (w *world) hangUp(h *host, s sealed) {
 	w.t.Helper()
 	b, err := json.Marshal(evidence.Push{Records: []evidence.PushRecord{s.wire()}})
@@ -364,16 +366,19 @@ func (w *world) hangUp(h *host, s sealed) {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	req := httptest.NewRequestWithContext(ctx, "POST", evidence.PathRecords, bytes.NewReader(b))
+	defer cancel()
+	req := httptest.NewRequestWithContext(ctx, "POST", evidence.PathRecords, io.MultiReader(bytes.NewReader(b), hangs(cancel)))
 	req.Header.Set("Authorization", "Bearer "+h.push)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.handler.ServeHTTP(httptest.NewRecorder(), req)
-	}()
-	cancel()
-	<-done
+	w.handler.ServeHTTP(httptest.NewRecorder(), req)
+	if err := w.srv.Run(ctx); err != nil { // waits for what is under way
+		w.t.Fatal(err)
+	}
 }
+
+// hangs is a reader that goes away at its end.
+type hangs func()
+
+func (h hangs) Read([]byte) (int, error) { h(); return 0, io.EOF }
 
 func (w *world) get(path string) *httptest.ResponseRecorder {
 	res := httptest.NewRecorder()

@@ -286,12 +286,18 @@ func (c *checker) tile(where string, t Tile, below []leaf) leaf {
 		return leaf{t.Root, t.Root}
 	}
 	var edge []tlog.Hash
+	first, wrong := 0, 0
 	for i, l := range below {
 		h := tlog.Hash(t.Data[i*tlog.HashSize : (i+1)*tlog.HashSize])
 		if h != l.stored && h != l.computed && l != (leaf{}) {
-			c.fault(where, "its hash %d is not that of what lies below", i)
+			if wrong++; wrong == 1 {
+				first = i
+			}
 		}
 		edge = push(edge, int64(i), h)
+	}
+	if wrong > 0 {
+		c.fault(where, "%d of its hashes are not those of what lies below, the first is number %d", wrong, first)
 	}
 	root := edgeRoot(edge)
 	if root != t.Root {

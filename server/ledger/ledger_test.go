@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/binary"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,14 +21,17 @@ type memory struct {
 	leaves []tlog.Hash
 	lines  [][]byte
 	tiles  map[int][]ledger.Tile
+	signed []int64
+	notes  []ledger.Released
 }
 
 func (m *memory) LockLog(context.Context, string) (ledger.State, error) { return m.state, nil }
 
 func (m *memory) AppendLog(_ context.Context, next ledger.State, entries []ledger.Entry, tiles []ledger.Tile) error {
 	for _, e := range entries {
-		m.leaves, m.lines = append(m.leaves, e.Leaf), append(m.lines, e.Line)
+		m.leaves, m.lines, m.signed = append(m.leaves, e.Leaf), append(m.lines, e.Line), append(m.signed, e.Signed)
 	}
+	m.notes = append(m.notes, ledger.Released{Size: next.Size, Note: next.Checkpoint})
 	for _, t := range tiles {
 		m.tiles[t.Level] = append(m.tiles[t.Level], t)
 	}
@@ -234,5 +238,93 @@ func TestEdgeCodec(t *testing.T) {
 	}
 	if _, err := ledger.DecodeEdge(ledger.EncodeEdge(m.state.Edge)[1:], 777); err == nil {
 		t.Error("an edge that lost a byte was read")
+	}
+}
+
+func (m *memory) Entries(_ context.Context, _ string, from int64, limit int) ([]ledger.Entry, error) {
+	var list []ledger.Entry
+	for i := from; i < int64(len(m.leaves)) && len(list) < limit; i++ {
+		list = append(list, ledger.Entry{Index: i, Leaf: m.leaves[i], Line: m.lines[i], Signed: m.signed[i]})
+	}
+	return list, nil
+}
+
+func (m *memory) Checkpoints(_ context.Context, _ string, from int64, limit int) ([]ledger.Released, error) {
+	var list []ledger.Released
+	for _, r := range m.notes {
+		if r.Size >= from && len(list) < limit {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+func (m *memory) Tiles(_ context.Context, _ string, level int, from int64, limit int) ([]ledger.Tile, error) {
+	list := m.tiles[level][min(from, int64(len(m.tiles[level]))):]
+	return list[:min(limit, len(list))], nil
+}
+
+// Changes that hang together in themselves are found as well: by what lies below
+// and by what was signed.
+func TestCheckFindsChangesThatHangTogether(t *testing.T) {
+	ctx := context.Background()
+	for _, tt := range []struct {
+		name   string
+		change func(m *memory)
+		want   string
+	}{
+		{"nothing", func(*memory) {}, ""},
+		{"another tile in its place", func(m *memory) {
+			m.tiles[0][1].Data, m.tiles[0][1].Root = m.tiles[0][2].Data, m.tiles[0][2].Root
+		}, "tile 0/1: 256 of its hashes are not those of what lies below, the first is number 0"},
+		{"entry and leaf", func(m *memory) {
+			e := entries(9999, 1)[0]
+			e.V, e.Time = 1, evidence.At(start)
+			line, err := e.Line()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.lines[700], m.leaves[700] = line, evidence.LeafHash(line)
+		}, "checkpoint of 701: its root is not that of the entries"},
+		{"leaf alone", func(m *memory) { m.leaves[700][0] ^= 1 }, "entry 700: its bytes do not have the leaf hash"},
+		{"entry alone", func(m *memory) { m.lines[700] = append([]byte(" "), m.lines[700]...) }, "entry 700: its bytes do not have the leaf hash"},
+		{"two entries swapped", func(m *memory) {
+			m.lines[700], m.lines[701] = m.lines[701], m.lines[700]
+			m.leaves[700], m.leaves[701] = m.leaves[701], m.leaves[700]
+		}, "checkpoint of 701: its root is not that of the entries"},
+		{"log cut short", func(m *memory) { m.leaves, m.lines = m.leaves[:1000], m.lines[:1000] }, "entries 1000 to 1029: missing"},
+		{"checkpoint of another key", func(m *memory) {
+			other := ed25519.NewKeyFromSeed([]byte("another key of thirty-two bytes!"))
+			note, err := evidence.SignCheckpoint(other, evidence.Head{Origin: origin, Size: 701})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.notes[701].Note = note
+		}, "checkpoint of 701"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log, m := newMemory(t)
+			m.notes = []ledger.Released{{Size: 0, Note: m.state.Checkpoint}}
+			for m.state.Size < 1030 {
+				m.grow(t, log, 1)
+			}
+			tt.change(m)
+			seen := 0
+			faults, err := ledger.Check(ctx, m, m.state, trusted, func(ledger.Entry) error { seen++; return nil })
+			if err != nil || seen != len(m.leaves) {
+				t.Fatalf("%d entries seen (%v)", seen, err)
+			}
+			var all []string
+			for _, f := range faults {
+				all = append(all, f.Where+": "+f.What)
+			}
+			text := strings.Join(all, "\n")
+			if (tt.want == "") != (len(faults) == 0) || !strings.Contains(text, tt.want) {
+				t.Fatalf("want %q, faults:\n%s", tt.want, text)
+			}
+			if len(faults) > 3 {
+				t.Errorf("one change, %d faults:\n%s", len(faults), text)
+			}
+		})
 	}
 }
