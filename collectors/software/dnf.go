@@ -140,7 +140,7 @@ func joinDNF(updates []Available, security []Advisory, sorted map[string]bool, i
 	type key struct{ name, arch string }
 	wanted := map[key]string{}
 	for _, a := range security {
-		if k := (key{a.Name, a.Arch}); wanted[k] == "" || compareVersions(a.Version, wanted[k]) > 0 {
+		if k := (key{a.Name, a.Arch}); !a.Installed && (wanted[k] == "" || compareVersions(a.Version, wanted[k]) > 0) {
 			wanted[k] = a.Version
 		}
 	}

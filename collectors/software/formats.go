@@ -26,9 +26,7 @@ func formats() []host.Format {
 
 // captured is a look at one captured output: all else is not known.
 func captured(at time.Time) *look {
-	l := newLook(nil)
-	l.now = at
-	l.reboot = evidence.Reboot{}
+	l := newLook(nil, at)
 	l.unsure = []string{"not captured"}
 	return l
 }

@@ -16,6 +16,8 @@ type Advisory struct {
 	Name     string
 	Version  string // EPOCH:VERSION-RELEASE without an epoch of zero
 	Arch     string
+	// Installed says that the package is there already, as --all marks it.
+	Installed bool
 }
 
 // advisoryID is the shape of an advisory's name in the lists of RHEL and its
@@ -30,8 +32,9 @@ func ParseUpdateinfo(r io.Reader) ([]Advisory, error) {
 	var out []Advisory
 	err := eachLine(r, func(_ int, line string) error {
 		f := strings.Fields(line)
-		if len(f) > 0 && len(f[0]) == 1 && strings.Contains("iI*", f[0]) {
-			f = f[1:] // the mark of an installed one
+		installed := len(f) > 0 && f[0] == "i"
+		if installed {
+			f = f[1:]
 		}
 		if strings.HasPrefix(line, "Error: ") {
 			return fmt.Errorf("dnf failed: %s", show(line[7:]))
@@ -39,7 +42,7 @@ func ParseUpdateinfo(r io.Reader) ([]Advisory, error) {
 		if len(f) < 3 || !advisoryID.MatchString(f[0]) || !strings.ContainsAny(f[0], "0123456789") {
 			return nil
 		}
-		a := Advisory{ID: clip(f[0]), Type: f[1]}
+		a := Advisory{ID: clip(f[0]), Type: f[1], Installed: installed}
 		nevra := f[2]
 		switch {
 		case strings.HasSuffix(f[1], "/Sec."):

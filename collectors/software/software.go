@@ -76,7 +76,7 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	if runtime.GOOS != "linux" {
 		return host.Look{Unsupported: true, Gaps: []evidence.Gap{{What: "packages", Why: "this build reads the package managers of Linux"}}}, nil
 	}
-	l := newLook(c.h)
+	l := newLook(c.h, c.h.Now())
 	var err error
 	if l.cursor, err = readCursor(cur); err != nil {
 		l.gap("ages of pending updates", "%v", err)
@@ -99,8 +99,8 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	return host.Look{Facts: facts, Gaps: gaps, Next: next}, nil
 }
 
-func newLook(h *host.Host) *look {
-	return &look{h: h, now: h.Now(), cursor: &cursor{last: map[string]int64{}, next: map[string]int64{}}, versions: map[string]string{}}
+func newLook(h *host.Host, now time.Time) *look {
+	return &look{h: h, now: now, cursor: &cursor{last: map[string]int64{}, next: map[string]int64{}}, versions: map[string]string{}}
 }
 
 func (l *look) gap(what, format string, args ...any) {
