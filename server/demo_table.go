@@ -63,7 +63,10 @@ func (r *demoRun) found(ctx context.Context, it store.Item) (string, []evidence.
 		return "", nil, err
 	}
 	line, gaps, err := factsLine(it.Kind, blob.Data)
-	if errors.Is(err, evidence.ErrNoFacts) {
+	switch {
+	case errors.Is(err, evidence.ErrNoFacts) && it.Outcome == evidence.Unsupported:
+		return "nothing of this kind on this host", gaps, nil
+	case errors.Is(err, evidence.ErrNoFacts):
 		return "no facts: " + it.Reason, gaps, nil
 	}
 	return line, gaps, err
