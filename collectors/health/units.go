@@ -23,9 +23,7 @@ func systemd(h *host.Host) bool {
 // of the service manager nothing is claimed.
 func (c *collector) readServices(ctx context.Context) (evidence.Units, []evidence.Service, []evidence.Gap) {
 	if !systemd(c.host) {
-		units := evidence.Units{Manager: evidence.ManagerNone}
-		gaps := []evidence.Gap{{What: "failed services", Why: noManager()}}
-		return units, unknown(c.services), gaps
+		return evidence.Units{Manager: evidence.ManagerNone}, unknown(c.services), c.noManager()
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -47,11 +45,17 @@ func (c *collector) readServices(ctx context.Context) (evidence.Units, []evidenc
 	return units, watched, append(gaps, more...)
 }
 
-func noManager() string {
-	if runtime.GOOS == "windows" {
-		return "services are not read on Windows by this version"
+// noManager says what cannot be seen without a service manager: on Windows there is
+// one that this version does not read; elsewhere there are no units that could
+// fail, but required services cannot be told.
+func (c *collector) noManager() []evidence.Gap {
+	switch {
+	case runtime.GOOS == "windows":
+		return []evidence.Gap{{What: "failed services", Why: "services are not read on Windows by this version"}}
+	case len(c.services) > 0:
+		return []evidence.Gap{{What: "required services", Why: "this host was not booted with systemd (no /run/systemd/system)"}}
 	}
-	return "this host was not booted with systemd (no /run/systemd/system)"
+	return nil
 }
 
 func unknown(names []string) []evidence.Service {

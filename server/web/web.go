@@ -110,6 +110,13 @@ func New(d Deps) (http.Handler, error) {
 		return nil, err
 	}
 	w.sessions = newSessions(d.Store, d.PublicURL)
+	w.sessions.ErrorFunc = func(rw http.ResponseWriter, r *http.Request, err error) {
+		if r.Context().Err() != nil {
+			return // the reader is gone
+		}
+		d.Log.ErrorContext(r.Context(), "keeping a session", "error", err)
+		http.Error(rw, "internal error", http.StatusInternalServerError)
+	}
 	mux := http.NewServeMux()
 	for _, r := range routes {
 		mux.Handle(r.pattern, w.guard(r))
