@@ -184,13 +184,16 @@ func (h host) unreadable(err error) []AssetFinding {
 // firstGap writes the first gap of a look, and how many more there are.
 func firstGap(s Seen) string {
 	_, gaps, err := evidence.ParseFactsBlob(s.Blob)
-	if err != nil || len(gaps) == 0 {
+	if err != nil {
 		return "-"
 	}
 	return gapText(gaps)
 }
 
 func gapText(gaps []evidence.Gap) string {
+	if len(gaps) == 0 {
+		return "-"
+	}
 	texts := make([]string, len(gaps))
 	for i, g := range gaps {
 		texts[i] = g.What + ": " + g.Why

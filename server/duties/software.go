@@ -22,7 +22,7 @@ func judgeSoftware(h host) []AssetFinding {
 	if err != nil {
 		return h.unreadable(err)
 	}
-	s := softwareHost{h, facts}
+	s := softwareHost{h, facts, gaps}
 	var found []AssetFinding
 	for _, part := range [](func() []AssetFinding){s.support, s.managers, s.updates, s.restart} {
 		found = append(found, part()...)
@@ -42,6 +42,7 @@ func judgeSoftware(h host) []AssetFinding {
 type softwareHost struct {
 	host
 	facts evidence.Software
+	gaps  []evidence.Gap
 }
 
 func (s softwareHost) bad(v Verdict, key string, pairs ...any) []AssetFinding {
@@ -128,7 +129,7 @@ func (s softwareHost) sorts(manager string) bool {
 func (s softwareHost) restart() []AssetFinding {
 	switch r := s.facts.Reboot; {
 	case r.Needed == evidence.Unknown:
-		return s.bad(Unproven, "reboot_unknown")
+		return s.bad(Unproven, "reboot_unknown", "gaps", gapText(s.gaps))
 	case r.Needed == evidence.No:
 		return nil
 	case r.Since != nil && s.at.Sub(s.local(r.Since.Time)) <= s.duration("reboot"):
