@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -166,7 +167,7 @@ func commit(b *testing.B, db *sql.DB, list []sample) {
 			}
 		}
 	}
-	if err := tx.Commit(); err != nil {
+	if err := errors.Join(insert.Close(), tx.Commit()); err != nil {
 		b.Fatal(err)
 	}
 }

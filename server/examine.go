@@ -192,7 +192,7 @@ func (s *Server) VerifyRecord(ctx context.Context, org string, index int64) ([]l
 	if err != nil {
 		return nil, err
 	}
-	x := exhibit{owed: func(d evidence.Digest) bool { return false }}
+	var x exhibit
 	if x.rec, err = s.store.RecordAt(ctx, org, st.ID, index); err != nil {
 		return nil, err
 	}

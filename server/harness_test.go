@@ -382,6 +382,6 @@ func (h hangs) Read([]byte) (int, error) { h(); return 0, io.EOF }
 
 func (w *world) get(path string) *httptest.ResponseRecorder {
 	res := httptest.NewRecorder()
-	w.handler.ServeHTTP(res, httptest.NewRequest("GET", path, nil))
+	w.handler.ServeHTTP(res, httptest.NewRequest(http.MethodGet, path, nil))
 	return res
 }

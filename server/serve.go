@@ -47,7 +47,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			err = fmt.Errorf("stopping: some requests did not end in %s: %w", drain, errors.Join(err, srv.Close()))
 		}
 		cancel()
-		<-served
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
 	}
 	stop()
 	return errors.Join(err, <-loops)

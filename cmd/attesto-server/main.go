@@ -165,7 +165,7 @@ func (a *app) logger(level string) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log.level %q: want debug, info, warn or error", level)
 	}
 	if f, ok := a.errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(tint.NewHandler(a.errOut, &tint.Options{Level: l, TimeFormat: "15:04:05"})), nil
+		return slog.New(tint.NewTextHandler(a.errOut, &tint.Options{Level: l, TimeFormat: "15:04:05"})), nil
 	}
 	return slog.New(slog.NewJSONHandler(a.errOut, &slog.HandlerOptions{Level: l})), nil
 }

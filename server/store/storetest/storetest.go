@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -95,12 +96,12 @@ func startCluster() (string, error) {
 	}
 	args := []string{"sh", "-c", keeper, "keeper", dir, filepath.Dir(bins[len(bins)-1])}
 	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
-		if out, err := exec.Command("chown", "postgres:", dir).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(context.Background(), "chown", "postgres:", dir).CombinedOutput(); err != nil {
 			return "", fmt.Errorf("giving %s to the user postgres: %w: %s", dir, err, out)
 		}
 		args = append([]string{"setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"}, args...)
 	}
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.CommandContext(context.Background(), args[0], args[1:]...)
 	cmd.Dir = "/"
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -113,7 +114,7 @@ func startCluster() (string, error) {
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("starting PostgreSQL: %w", err)
 	}
-	held = stdin
+	held.Store(&stdin)
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != "ready" {
 		text, _ := os.ReadFile(filepath.Join(dir, "log"))
 		return "", fmt.Errorf("starting PostgreSQL: %w: %s", err, text)
@@ -122,4 +123,4 @@ func startCluster() (string, error) {
 }
 
 // held keeps the keeper's standard input open for as long as the process lives.
-var held io.Closer
+var held atomic.Pointer[io.WriteCloser]
