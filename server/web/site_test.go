@@ -322,11 +322,6 @@ func (h *host) sees(looks ...look) int64 {
 		t.Fatalf("pushing: %+v", answer.Results)
 	}
 	h.seq, h.prev = r.Seq, env.StatementDigest()
-	e, err := evidence.ParseEntry([]byte(answer.Results[0].Entry))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = e
 	st, err := h.s.store.Log(context.Background(), h.org)
 	if err != nil {
 		t.Fatal(err)

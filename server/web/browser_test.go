@@ -1,0 +1,239 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
+)
+
+// needTool is the path of a program; without it the test is skipped, under
+// CI=true it fails.
+func needTool(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if p, err := exec.LookPath(name); err == nil {
+			return p
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", names[0])
+	}
+	t.Skipf("%s is not installed", names[0])
+	return ""
+}
+
+// tab is a tab of a real browser.
+type tab struct {
+	t      *testing.T
+	ctx    context.Context
+	faults chan string // what the console, the network or the policy complained of
+}
+
+// newTab starts Chromium. Debian's runs as root only without its sandbox.
+func newTab(t *testing.T) *tab {
+	t.Helper()
+	program := needTool(t, "chromium", "chromium-browser", "google-chrome")
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(program), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	ctx, expire := context.WithTimeout(ctx, 4*time.Minute)
+	t.Cleanup(expire)
+	b := &tab{t: t, ctx: ctx, faults: make(chan string, 1000)}
+	entries, calls := chromedp.Events(ctx, cdplog.EntryAdded), chromedp.Events(ctx, runtime.ConsoleAPICalled)
+	thrown := chromedp.Events(ctx, runtime.ExceptionThrown)
+	go func() {
+		for e, err := range entries {
+			if err != nil {
+				return
+			}
+			b.faults <- fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	}()
+	go func() {
+		for e, err := range calls {
+			if err != nil {
+				return
+			}
+			b.faults <- fmt.Sprintf("console.%s", e.Type)
+		}
+	}()
+	go func() {
+		for e, err := range thrown {
+			if err != nil {
+				return
+			}
+			b.faults <- "exception: " + e.ExceptionDetails.Text
+		}
+	}()
+	_, err := chromedp.Call(ctx, cdplog.Enable, cdp.Empty{})
+	b.must(err)
+	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	b.must(err)
+	return b
+}
+
+func (b *tab) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// look is how the reader sees a page.
+type view struct {
+	width, height int64
+	theme         string // light or dark
+	lang          string
+}
+
+func (b *tab) as(v view) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: v.width, Height: v.height, DeviceScaleFactor: 1, Mobile: v.width < 600})
+	b.must(err)
+	_, err = chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.theme}}})
+	b.must(err)
+	_, err = chromedp.Call(b.ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": v.lang}})
+	b.must(err)
+}
+
+// open goes to a page, which must answer with this status.
+func (b *tab) open(address string, status int64) {
+	b.t.Helper()
+	res, err := chromedp.Run(b.ctx, chromedp.NavigateResponse(address))
+	b.must(err)
+	if res.Status != status {
+		b.t.Errorf("%s: status %d, want %d", address, res.Status, status)
+	}
+}
+
+func (b *tab) signIn(base string, p person) {
+	b.t.Helper()
+	b.open(base+"/signin", 200)
+	b.must(chromedp.Do(b.ctx, chromedp.SendKeys(chromedp.ID("email"), p.email), chromedp.SendKeys(chromedp.ID("password"), p.password)))
+	_, err := chromedp.RunResponse(b.ctx, chromedp.Submit(chromedp.ID("password")))
+	b.must(err)
+}
+
+// calm fails on anything that the browser complained of, but for the statuses of
+// pages that are meant to be errors.
+func (b *tab) calm(where string, allowed ...string) {
+	b.t.Helper()
+	for {
+		select {
+		case f := <-b.faults:
+			ok := false
+			for _, a := range allowed {
+				ok = ok || strings.Contains(f, a)
+			}
+			if !ok {
+				b.t.Errorf("%s: %s", where, f)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// fits fails if the page is wider than the window.
+func (b *tab) fits(where string) {
+	b.t.Helper()
+	over, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`(() => {
+		const w = document.documentElement.clientWidth;
+		if (document.documentElement.scrollWidth <= w) return "";
+		const wide = [...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > w + 1 && !e.closest(".scroll"));
+		return document.documentElement.scrollWidth + " > " + w + ": " + wide.slice(0, 5).map(e => e.tagName + "." + e.className).join(", ");
+	})()`))
+	b.must(err)
+	if over != "" {
+		b.t.Errorf("%s: page is wider than the window: %s", where, over)
+	}
+}
+
+func (b *tab) shoot(name string) {
+	b.t.Helper()
+	image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	b.must(err)
+	dir := os.Getenv("ATTESTO_ARTIFACTS")
+	if dir == "" {
+		dir = b.t.ArtifactDir()
+	}
+	b.must(os.MkdirAll(dir, 0o755))
+	b.must(os.WriteFile(filepath.Join(dir, name+".png"), image, 0o644))
+}
+
+// TestPagesInChromium opens every page as its readers do: wide and narrow, light
+// and dark, in both languages. The browser must not complain, nothing may be cut
+// off, and a picture of each is kept.
+func TestPagesInChromium(t *testing.T) {
+	needTool(t, "chromium", "chromium-browser", "google-chrome")
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	admin, operator := w.add(w.customer, store.RoleAdmin), w.add(w.provider, store.RoleOperator)
+	base, org := w.http.URL, "/orgs/"+w.customer.ID
+	views := map[string]view{"1440-light": {1440, 900, "light", "en"}, "1440-dark": {1440, 900, "dark", "it"},
+		"390-light": {390, 844, "light", "it"}, "390-dark": {390, 844, "dark", "en"}}
+	for name, v := range views {
+		t.Run(name, func(t *testing.T) {
+			b := newTab(t)
+			b.as(v)
+			b.open(base+"/signin", 200)
+			b.fits("signin")
+			b.shoot("signin-" + name)
+			b.signIn(base, admin)
+			for _, p := range []struct {
+				name, path string
+				status     int64
+			}{
+				{"board", org + "/board", 200}, {"duty-check", org + "/duties/PE-P3", 200}, {"duty-review", org + "/duties/SC-C5", 200},
+				{"record-backup", path("%s/records/%d", org, w.erpIndex), 200},
+				{"record-of-provider", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex), 200},
+				{"agents", org + "/agents", 200}, {"alerts", org + "/alerts", 200}, {"missing", org + "/nothing", 404},
+			} {
+				b.open(base+p.path, p.status)
+				b.fits(p.name)
+				b.shoot(p.name + "-" + name)
+			}
+			b.must(dropCookies(b))
+			b.signIn(base, operator)
+			for _, p := range []struct{ name, path string }{
+				{"home", "/"}, {"record-dnsbl", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex)}, {"alerts-all", "/orgs/" + w.provider.ID + "/alerts"},
+				{"board-operator", org + "/board"},
+			} {
+				b.open(base+p.path, 200)
+				b.fits(p.name)
+				b.shoot(p.name + "-" + name)
+			}
+			b.open(base+"/orgs/"+w.provider.ID+"/agents", 200)
+			_, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS("form[action$='/agents/token'] button")))
+			b.must(err)
+			b.fits("token")
+			b.shoot("token-" + name)
+			b.calm(name, "404 (Not Found)")
+		})
+	}
+}
+
+func dropCookies(b *tab) error {
+	_, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{})
+	return err
+}
+
+var _ = url.Values{}

@@ -1,0 +1,157 @@
+package web_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// town is a site with some days of evidence behind it.
+type town struct {
+	*site
+	mail, web, node, vault, erp, files *host
+	mailIndex, erpIndex                int64 // newest records
+}
+
+// seeded fills a site with three days of two parties' hosts: most in order, a
+// listed address, a failed backup and an overdue update.
+func seeded(s *site) *town {
+	now := s.now
+	s.now = now.Add(-80 * time.Hour)
+	w := &town{site: s}
+	w.node = s.enroll(s.provider, "hv1.nordest.example", "sc")
+	w.web = s.enroll(s.provider, "web3.nordest.example", "wh")
+	w.mail = s.enroll(s.provider, "mx1.nordest.example", "pe")
+	w.vault = s.enroll(s.provider, "vault.nordest.example", "bk")
+	w.erp = s.enroll(s.customer, "erp.bianchi.example", "sc", "bk")
+	w.files = s.enroll(s.customer, "files.bianchi.example", "sc", "bk")
+	for at := now.Add(-78 * time.Hour); !at.After(now); at = at.Add(6 * time.Hour) {
+		s.now = at
+		last := now.Sub(at) < 6*time.Hour
+		w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), whole(events(at, 0)))
+		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(events(at, 3)))
+		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)))
+		w.vault.sees(whole(health(at, 0.9)), whole(software(at, "proxmox-backup", 0)))
+		age := time.Duration(0)
+		if now.Sub(at) < 30*time.Hour {
+			age = 30*time.Hour - now.Sub(at)
+		}
+		w.erpIndex = w.erp.sees(whole(backups(at, "gestionale", 30, age)),
+			look{facts: events(at, 240), outcome: evidence.Partial, reason: "gaps", from: at.Add(-6 * time.Hour),
+				gaps:   []evidence.Gap{{What: "/var/log/secure", Why: "permission denied: add the agent's account to the group adm"}},
+				detail: map[string]any{"samples": []string{"Failed password for root from 203.0.113.9 port 51514 ssh2"}}},
+			whole(software(at, "postgresql", 1)), whole(health(at, 0.5)))
+		if now.Sub(at) > 20*time.Hour {
+			w.files.sees(whole(backups(at, "archivio", 90, 0)), whole(health(at, 0.3)), look{kind: evidence.KindSoftware, outcome: evidence.Failed, reason: "timeout"})
+		}
+		if last || at.Sub(now.Add(-78*time.Hour)) < time.Hour {
+			s.judge()
+		}
+	}
+	s.now = now
+	s.judge()
+	return w
+}
+
+func whole(f evidence.Facts) look { return look{facts: f, outcome: evidence.Complete} }
+
+func stamp(t time.Time) *evidence.Time {
+	at := evidence.At(t)
+	return &at
+}
+
+func lists(listed bool) evidence.DNSBL {
+	f := evidence.DNSBL{Resolvers: []string{"127.0.0.1:53"}, Targets: []evidence.DNSBLTarget{{Target: "192.0.2.25", Found: "postfix"},
+		{Target: "2001:db8::25", Found: "interface"}, {Target: "nordest.example", Found: "config"}}}
+	tiers := map[string]string{"zen.spamhaus.org": "a", "bl.spamcop.net": "a", "b.barracudacentral.org": "a", "psbl.surriel.com": "b",
+		"dnsbl-1.uceprotect.net": "b", "ix.dnsbl.manitu.net": "b", "all.s5h.net": "c", "bl.mailspike.net": "b"}
+	for _, zone := range []string{"zen.spamhaus.org", "bl.spamcop.net", "b.barracudacentral.org", "psbl.surriel.com", "dnsbl-1.uceprotect.net",
+		"ix.dnsbl.manitu.net", "all.s5h.net", "bl.mailspike.net"} {
+		l := evidence.DNSBLList{Zone: zone, Tier: tiers[zone], Family: "ip4", Controls: evidence.ControlsPassed}
+		a := evidence.DNSBLAnswer{Target: "192.0.2.25", Zone: zone, Result: evidence.NotListed, Millis: 21}
+		switch {
+		case zone == "bl.spamcop.net" && listed:
+			a.Result, a.Codes, a.Text = evidence.Listed, []string{"127.0.0.2"}, "Blocked - see https://www.spamcop.net/bl.shtml?192.0.2.25"
+		case zone == "all.s5h.net":
+			l.Controls, l.Why = evidence.ControlsNoAnswer, "no answer in 5s"
+			a.Result, a.Why = evidence.NoAnswer, "no answer in 5s"
+		}
+		f.Lists, f.Answers = append(f.Lists, l), append(f.Answers, a)
+	}
+	f.Lists = append(f.Lists, evidence.DNSBLList{Zone: "zen.spamhaus.org", Tier: "a", Family: "ip6", Controls: evidence.ControlsPassed},
+		evidence.DNSBLList{Zone: "dbl.spamhaus.org", Tier: "a", Family: "domain", Controls: evidence.ControlsPassed})
+	f.Answers = append(f.Answers, evidence.DNSBLAnswer{Target: "2001:db8::25", Zone: "zen.spamhaus.org", Result: evidence.NotListed, Millis: 30},
+		evidence.DNSBLAnswer{Target: "nordest.example", Zone: "dbl.spamhaus.org", Result: evidence.NotListed, Millis: 28})
+	return f
+}
+
+// backups are two jobs; age makes the first one's newest point older.
+func backups(at time.Time, name string, days int, age time.Duration) evidence.Backup {
+	night := time.Date(at.Year(), at.Month(), at.Day(), 2, 10, 0, 0, time.UTC)
+	if night.After(at) {
+		night = night.AddDate(0, 0, -1)
+	}
+	job := func(name string, days int) evidence.BackupJob {
+		j := evidence.BackupJob{Job: name, Tool: "restic", Result: evidence.BackupOK, RunFrom: evidence.FromUnit, Source: evidence.FromRepository,
+			LastStart: stamp(night.Add(-10 * time.Minute)), LastEnd: stamp(night), LastSuccess: stamp(night), NewestRestorable: stamp(night),
+			OldestRestorable: stamp(night.AddDate(0, 0, 1-days)), Points: days, ExpectedMinutes: 1440, Bytes: 48_318_382_080, Files: 212_400,
+			Encryption: "aes-256", Integrity: evidence.Integrity{Result: evidence.BackupOK, At: stamp(night.Add(-50 * time.Hour)), Depth: "data"}, Paths: 2}
+		for d := days - 1; d >= 0; d-- {
+			j.Day = append(j.Day, evidence.BackupDay{Day: night.AddDate(0, 0, -d).Format(time.DateOnly), Points: 1})
+		}
+		return j
+	}
+	first, second := job(name, days), job(name+"-db", days)
+	if age > 0 {
+		first.Result, first.Reasons = evidence.BackupFailed, []string{evidence.ReasonNoSpace}
+		first.Errors = 3
+	}
+	return evidence.Backup{Jobs: []evidence.BackupJob{first, second}}
+}
+
+func software(at time.Time, product string, pending int) evidence.Software {
+	f := evidence.Software{
+		OS:       evidence.OSRelease{ID: "debian", Version: "12", Name: "Debian GNU/Linux 12 (bookworm)", EOL: "2028-06-30", RegularEOL: "2026-06-10", EOLFrom: "endoflife.date 2026-11"},
+		Kernel:   evidence.Kernel{Running: "6.1.0-40-amd64", Installed: "6.1.0-40-amd64"},
+		Managers: []evidence.Manager{{Name: "dpkg", Packages: 4, Refreshed: stamp(at.Add(-3 * time.Hour)), Security: true}},
+		Packages: []evidence.Package{{Manager: "dpkg", Name: "base-files", Version: "12.4+deb12u11"}, {Manager: "dpkg", Name: "libssl3", Version: "3.0.16-1~deb12u1"},
+			{Manager: "dpkg", Name: "openssh-server", Version: "1:9.2p1-2+deb12u6"}, {Manager: "dpkg", Name: product, Version: "3.7.11-0+deb12u1"}},
+		Products: []evidence.Product{{Name: product, Version: "3.7.11", From: evidence.FromDistribution}},
+		Reboot:   evidence.Reboot{Needed: evidence.No},
+	}
+	for i := range pending {
+		names := []string{"libssl3", "openssh-server"}
+		f.Pending = append(f.Pending, evidence.Update{Manager: "dpkg", Name: names[i%2], Installed: "3.0.16-1~deb12u1", Candidate: "3.0.17-1~deb12u2",
+			Source: "Debian-Security:12/stable-security", Security: i == 0, Since: stamp(at.Add(-11 * 24 * time.Hour))})
+	}
+	return f
+}
+
+func events(at time.Time, failed int64) evidence.EventLog {
+	f := evidence.EventLog{RuleSet: "a91f2c", Rules: 14, Sources: []evidence.LogSource{
+		{Source: "journald", Lines: 18211, Bytes: 2_418_332, From: stamp(at.Add(-6 * time.Hour)), To: stamp(at), Whole: true},
+		{Source: "/var/log/auth.log", Lines: 911, Bytes: 99_120, From: stamp(at.Add(-6 * time.Hour)), To: stamp(at), Whole: failed < 100}}}
+	if failed > 0 {
+		f.Hits = append(f.Hits, evidence.RuleHit{Rule: "ssh_login_failed", Severity: evidence.SeverityMedium, Count: failed, First: evidence.At(at.Add(-5 * time.Hour)),
+			Last: evidence.At(at.Add(-time.Minute)), Over: failed > 100, Limit: 100, Networks: 31})
+		f.Hits = append(f.Hits, evidence.RuleHit{Rule: "sudo_used", Severity: evidence.SeverityInfo, Count: 4, First: evidence.At(at.Add(-4 * time.Hour)), Last: evidence.At(at.Add(-2 * time.Hour))})
+	}
+	return f
+}
+
+func health(at time.Time, busy float64) evidence.Health {
+	f := evidence.Health{CPUs: 8, Memory: 32 << 30, Swap: 4 << 30, BootAt: stamp(at.Add(-41 * 24 * time.Hour)),
+		Disks: []evidence.Disk{{Mount: "/", FS: "ext4", Size: 120 << 30, UsedPct: 41, InodesPct: 8}, {Mount: "/srv", FS: "xfs", Size: 4 << 40, UsedPct: 60 + busy*35, InodesPct: 1}},
+		Units: evidence.Units{Manager: evidence.ManagerSystemd}}
+	if busy > 0.8 {
+		f.Units.Failed = []string{"backup-prune.service"}
+	}
+	for i := range 12 {
+		f.Samples = append(f.Samples, evidence.Sample{At: evidence.At(at.Add(time.Duration(i-12) * 5 * time.Minute)), CPU: busy * float64(30+5*(i%4)),
+			Load1: busy * 4, MemUsed: 30 + busy*40, SwapUsed: 1, UptimeS: 41 * 86400})
+	}
+	return f
+}
+
+func path(format string, args ...any) string { return fmt.Sprintf(format, args...) }
