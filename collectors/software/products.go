@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/attesto/attesto/evidence"
 )
@@ -62,7 +63,7 @@ func recognise(manager string, packages []Installed) []product {
 	return out
 }
 
-var upstream = regexp.MustCompile(`^(?:\d+:)?(\d+(?:\.\d+)*[a-z]?)`)
+var upstream = regexp.MustCompile(`^(?:\d+:)?(\d+(?:\.\d+)*(?:[a-z]\d*)?)`)
 
 // upstreamVersion takes a package's version down to the producer's: of
 // 1:10.11.6-0+deb12u1 it is 10.11.6, of 1.1.1w-0+deb11u1 it is 1.1.1w.
@@ -73,9 +74,12 @@ func upstreamVersion(version string) string {
 	return version
 }
 
-// cycleVersion is a version without the letter that follows its last number.
+// cycleVersion is the numbers of a version, without a letter that follows them.
 func cycleVersion(version string) string {
-	return strings.TrimRight(version, "abcdefghijklmnopqrstuvwxyz")
+	if i := strings.IndexFunc(version, unicode.IsLetter); i > 0 {
+		return version[:i]
+	}
+	return version
 }
 
 // ownSupport are products that their producer alone maintains, whatever

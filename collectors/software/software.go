@@ -20,9 +20,9 @@ import (
 
 const (
 	lookEvery   = 6 * time.Hour
-	lookTimeout = 5 * time.Minute
-	toolTimeout = 2 * time.Minute
-	maxOutput   = 32 << 20 // bytes of a tool's output
+	lookTimeout = 10 * time.Minute
+	toolTimeout = 90 * time.Second // five tools that hang still leave time to tell the rest
+	maxOutput   = 32 << 20         // bytes of a tool's output
 
 	managerDpkg = "dpkg"
 	managerRPM  = "rpm"
@@ -88,7 +88,7 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	l.rebootFile()
 	l.needsRestarting(ctx)
 	l.processes(ctx)
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return host.Look{}, fmt.Errorf("looking at software: %w", err)
 	}
 	next, err := l.cursor.encode()
