@@ -18,7 +18,8 @@ import (
 
 const (
 	nonceLife     = 10 * time.Minute
-	noncesPerUse  = 8 // open nonces that a token may have for each host that it may enroll
+	retryLife     = 24 * time.Hour // how long a host may ask again for the answer that it did not see
+	noncesPerUse  = 8              // open nonces that a token may have for each host that it may enroll
 	maxEnrollBody = 128 << 10
 )
 
@@ -266,7 +267,7 @@ func (s *Server) again(ctx context.Context, tx *store.Tx, st ledger.State, e enr
 // admit uses up the nonce and one use of the token; a refusal is its error.
 func (s *Server) admit(ctx context.Context, tx *store.Tx, e enrollment) error {
 	now := s.now()
-	ok, err := tx.UseNonce(ctx, e.said.Nonce, e.token.ID, now)
+	ok, err := tx.UseNonce(ctx, e.said.Nonce, e.token.ID, now, now.Add(retryLife))
 	if err != nil {
 		return err
 	}

@@ -178,6 +178,7 @@ func TestEnrollAgain(t *testing.T) {
 			t.Fatal(refusal)
 		}
 		lost, id := h.push, h.id
+		w.now = w.now.Add(20 * time.Hour)
 		if refusal := h.send(token, env); refusal != nil || h.id != id || h.push == lost {
 			t.Fatalf("agent %s, was %s: %v", h.id, id, refusal)
 		}

@@ -89,11 +89,12 @@ func (t *Tx) AddNonce(ctx context.Context, n Nonce, now time.Time, perToken int6
 	return rows == 1, err
 }
 
-// UseNonce marks a token's nonce as used; it reports false when the nonce is
-// unknown, used or expired.
-func (t *Tx) UseNonce(ctx context.Context, nonce, token string, now time.Time) (bool, error) {
+// UseNonce marks a token's nonce as used and keeps it until then; it reports false
+// when the nonce is unknown, used or expired.
+func (t *Tx) UseNonce(ctx context.Context, nonce, token string, now, until time.Time) (bool, error) {
 	n, err := t.exec(ctx, "using a nonce",
-		`UPDATE enroll_nonce SET used = 1 WHERE nonce = $1 AND token_id = $2 AND used = 0 AND expires > $3`, nonce, token, Micros(now))
+		`UPDATE enroll_nonce SET used = 1, expires = $4 WHERE nonce = $1 AND token_id = $2 AND used = 0 AND expires > $3`,
+		nonce, token, Micros(now), Micros(until))
 	return n == 1, err
 }
 
