@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -18,6 +20,9 @@ type APIToken struct {
 	Created time.Time
 	Expires time.Time // zero for never
 }
+
+// Writes reports whether the token may change things.
+func (a APIToken) Writes() bool { return slices.Contains(strings.Split(a.Scopes, ","), "write") }
 
 // AddAPIToken inserts a token.
 func (t *Tx) AddAPIToken(ctx context.Context, a APIToken) error {

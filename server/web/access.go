@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 type viewer struct {
 	user  store.User
 	roles map[string]string // role by organisation
-	staff string            // role in the provider's organisation, "" for others
+	all   string            // role in every organisation: of the provider's admins, operators and tokens
 	via   *store.APIToken   // the token that was used instead of signing in
 }
 
@@ -30,20 +31,26 @@ func (v viewer) id() string {
 	return v.user.ID
 }
 
-func (v viewer) sees(org string) bool { return v.roles[org] != "" || v.staff != "" }
+// sees reports whether the viewer may read all of an organisation.
+func (v viewer) sees(org string) bool { return v.roles[org] != "" || v.all != "" }
 
-func (v viewer) manages(org string) bool {
-	return v.roles[org] == store.RoleAdmin || v.staff == store.RoleAdmin || v.staff == store.RoleOperator
-}
+// runs reports whether the viewer does the provider's daily work.
+func (v viewer) runs() bool { return v.all == store.RoleAdmin || v.all == store.RoleOperator }
+
+// manages reports whether the viewer may change an organisation's agents.
+func (v viewer) manages(org string) bool { return v.roles[org] == store.RoleAdmin || v.runs() }
 
 // actsFor reports whether the viewer may confirm a review of the organisation's
 // duty: each party for its own duties only.
-func (v viewer) actsFor(org string, party string) bool {
+func (v viewer) actsFor(org, party string) bool {
 	if party == duties.Provider {
-		return v.staff == store.RoleAdmin || v.staff == store.RoleOperator
+		return v.runs()
 	}
 	return v.roles[org] == store.RoleAdmin
 }
+
+// orgs are the organisations that the viewer is a member of, in a steady order.
+func (v viewer) orgs() []string { return slices.Sorted(maps.Keys(v.roles)) }
 
 type contextKey int
 
@@ -104,16 +111,10 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	if !v.known() {
 		return r, errSignIn
 	}
-	if v.via != nil && r.Method != http.MethodGet && !slices.Contains(strings.Split(v.via.Scopes, ","), "write") {
+	if v.via != nil && r.Method != http.MethodGet && !v.via.Writes() {
 		return r, forbidden()
 	}
 	if g == signedIn {
-		return r, nil
-	}
-	if g == provider {
-		if v.staff == "" {
-			return r, notFound()
-		}
 		return r, nil
 	}
 	org, err := w.Store.Org(r.Context(), r.PathValue("org"))
@@ -171,18 +172,24 @@ func (w *Web) who(r *http.Request, api bool) (viewer, error) {
 	for _, m := range members {
 		v.roles[m.Org] = m.Role
 	}
-	return w.withStaff(r.Context(), v)
+	return w.withAll(r.Context(), v)
 }
 
-func (w *Web) withStaff(ctx context.Context, v viewer) (viewer, error) {
+// withAll lets the provider's admins and operators into every organisation. Its
+// viewers and auditors see the provider's own.
+func (w *Web) withAll(ctx context.Context, v viewer) (viewer, error) {
 	p, err := w.Store.ProviderOrg(ctx)
 	if errors.Is(err, store.ErrNotFound) {
 		return v, nil
 	}
-	v.staff = v.roles[p.ID]
+	if role := v.roles[p.ID]; v.via != nil || role == store.RoleAdmin || role == store.RoleOperator {
+		v.all = role
+	}
 	return v, err
 }
 
+// bearer finds out what a token stands for: an organisation's admin when it may
+// write, else a viewer. A provider's token reaches every organisation.
 func (w *Web) bearer(ctx context.Context, text string) (viewer, error) {
 	t, err := w.Store.APITokenByHash(ctx, evidence.Sum([]byte(text)))
 	if errors.Is(err, store.ErrNotFound) || (err == nil && !t.Expires.IsZero() && w.Now().After(t.Expires)) {
@@ -192,8 +199,8 @@ func (w *Web) bearer(ctx context.Context, text string) (viewer, error) {
 		return viewer{}, err
 	}
 	role := store.RoleViewer
-	if strings.Contains(t.Scopes, "write") {
+	if t.Writes() {
 		role = store.RoleAdmin
 	}
-	return w.withStaff(ctx, viewer{roles: map[string]string{t.Org: role}, via: &t})
+	return w.withAll(ctx, viewer{roles: map[string]string{t.Org: role}, via: &t})
 }

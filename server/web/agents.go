@@ -111,8 +111,8 @@ const maxAlerts = 200
 func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 	org := orgOf(r.Context())
 	id := org.ID
-	if org.Kind == store.Provider {
-		id = "" // the provider's staff sees all customers'
+	if org.Kind == store.Provider && viewerOf(r.Context()).all != "" {
+		id = "" // whoever sees all customers sees all their alerts
 	}
 	stored, err := w.Store.BoardAlerts(r.Context(), id, maxAlerts)
 	if err != nil {

@@ -60,7 +60,7 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 		blocks[s] = &serviceBlock{Service: s}
 	}
 	party := duties.Customer
-	if viewerOf(r.Context()).staff != "" {
+	if viewerOf(r.Context()).runs() {
 		party = duties.Provider
 	}
 	for _, c := range cells {

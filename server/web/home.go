@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
@@ -29,29 +30,51 @@ func (c *counts) add(verdict string, n int) {
 	}
 }
 
+func (c counts) all() int {
+	return c.Breached + c.Unproven + c.Fulfilled + c.NoOccasion + c.NotApplicable
+}
+
 type customerRow struct {
 	Org store.Org
 	counts
 }
 
-// home sends a customer's member to their board, and shows the provider's staff
-// all customers, worst first.
+type homeBody struct {
+	Query string
+	Rows  []customerRow
+	All   int // customers, whatever the query
+}
+
+// home shows the provider's staff, and whoever belongs to several organisations,
+// their customers, worst first. It sends everybody else to their only page.
 func (w *Web) home(rw http.ResponseWriter, r *http.Request) error {
 	v := viewerOf(r.Context())
-	if v.staff == "" {
-		for org := range v.roles {
-			http.Redirect(rw, r, "/orgs/"+org+"/board", http.StatusSeeOther)
-			return nil
-		}
-		return forbidden()
-	}
 	rows, err := w.customers(r)
 	if err != nil {
 		return err
 	}
-	return w.render(rw, r, http.StatusOK, "home", "home_title", rows)
+	if !v.runs() && len(rows) == 1 {
+		http.Redirect(rw, r, "/orgs/"+rows[0].Org.ID+"/board", http.StatusSeeOther)
+		return nil
+	}
+	if own := v.orgs(); !v.runs() && len(rows) == 0 {
+		if len(own) == 0 {
+			return forbidden()
+		}
+		http.Redirect(rw, r, "/orgs/"+own[0]+"/agents", http.StatusSeeOther)
+		return nil
+	}
+	body := homeBody{Query: strings.TrimSpace(r.FormValue("q")), All: len(rows)}
+	for _, row := range rows {
+		if strings.Contains(strings.ToLower(row.Org.Name), strings.ToLower(body.Query)) {
+			body.Rows = append(body.Rows, row)
+		}
+	}
+	return w.render(rw, r, http.StatusOK, "home", "home_title", body)
 }
 
+// customers are those that the viewer sees. A duty that was never judged is
+// unproven.
 func (w *Web) customers(r *http.Request) ([]customerRow, error) {
 	orgs, err := w.Store.Orgs(r.Context())
 	if err != nil {
@@ -70,17 +93,29 @@ func (w *Web) customers(r *http.Request) ([]customerRow, error) {
 	}
 	rows := []customerRow{}
 	for _, o := range orgs {
-		if o.Kind != store.Customer {
+		if o.Kind != store.Customer || !viewerOf(r.Context()).sees(o.ID) {
 			continue
 		}
 		row := customerRow{Org: o}
 		if c := byOrg[o.ID]; c != nil {
 			row.counts = *c
 		}
+		row.Unproven += max(0, w.dutiesOf(o)-row.all())
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b customerRow) int {
 		return cmp.Or(cmp.Compare(b.Breached, a.Breached), cmp.Compare(b.Unproven, a.Unproven), cmp.Compare(a.Org.Name, b.Org.Name))
 	})
 	return rows, nil
+}
+
+// dutiesOf counts the duties of the services that a customer has.
+func (w *Web) dutiesOf(o store.Org) int {
+	n := 0
+	for _, d := range w.Catalogue.Duties() {
+		if slices.Contains(o.Services, d.Service) {
+			n++
+		}
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
@@ -44,7 +45,7 @@ func CheckNewPassword(password, email string) error {
 		return fmt.Errorf("the password is shorter than %d characters", minPassword)
 	case len(password) > maxPassword:
 		return fmt.Errorf("the password is longer than %d bytes", maxPassword)
-	case strings.Contains(strings.ToLower(password), strings.ToLower(strings.Split(email, "@")[0])) && email != "":
+	case saysName(password, email):
 		return errors.New("the password contains the user's name")
 	}
 	distinct := map[rune]bool{}
@@ -55,6 +56,29 @@ func CheckNewPassword(password, email string) error {
 		return errors.New("the password repeats a few characters")
 	}
 	return nil
+}
+
+// saysName reports whether a password contains the name part of an address. Names
+// of one or two letters are in anything.
+func saysName(password, email string) bool {
+	name, _, _ := strings.Cut(strings.ToLower(email), "@")
+	return len(name) > 2 && strings.Contains(strings.ToLower(password), name)
+}
+
+// hashing bounds how many passwords are hashed at once: each takes memory.
+type hashing chan struct{}
+
+const maxHashing = 4
+
+// holds is passwordHolds in its turn; no answer in time is no.
+func (h hashing) holds(ctx context.Context, password, hash string) bool {
+	select {
+	case h <- struct{}{}:
+		defer func() { <-h }()
+		return passwordHolds(password, hash)
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // passwordHolds compares a password with a hash, in constant time.

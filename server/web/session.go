@@ -2,11 +2,9 @@ package web
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -16,87 +14,24 @@ import (
 
 const (
 	sessionUser = "user"
-	sessionLang = "lang"
 	langCookie  = "lang"
 )
 
-func newSessions(st *store.Store, publicURL string) *scs.SessionManager {
+func (w *Web) newSessions() *scs.SessionManager {
 	m := scs.New()
-	m.Store = store.Sessions{Store: st}
+	m.Store = store.Sessions{Store: w.Store}
+	m.HashTokenInStore = true // who reads the database cannot take over a session
 	m.Lifetime = 12 * time.Hour
 	m.IdleTimeout = 2 * time.Hour
 	m.Cookie.Name = "attesto"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
-	m.Cookie.Secure = strings.HasPrefix(publicURL, "https://")
+	m.Cookie.Secure = strings.HasPrefix(w.PublicURL, "https://")
+	m.ErrorFunc = func(rw http.ResponseWriter, r *http.Request, err error) {
+		w.Log.ErrorContext(r.Context(), "session", "error", err)
+		http.Error(rw, "The server could not read the session. Try again in a moment.", http.StatusServiceUnavailable)
+	}
 	return m
-}
-
-// limits slows guessing: so many failures per address, and per address and
-// account, within a window. An account itself is never locked, so nobody can
-// lock another out.
-type limits struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	seen map[string]*window
-}
-
-type window struct {
-	start time.Time
-	count int
-}
-
-const (
-	limitWindow     = 5 * time.Minute
-	perAddress      = 30
-	perAddressUser  = 5
-	limitsRemembers = 100_000
-)
-
-func newLimits(now func() time.Time) *limits { return &limits{now: now, seen: map[string]*window{}} }
-
-// blocked reports whether another try must wait.
-func (l *limits) blocked(addr, email string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.count(addr) >= perAddress || l.count(addr+" "+email) >= perAddressUser
-}
-
-func (l *limits) count(key string) int {
-	w := l.seen[key]
-	if w == nil || l.now().Sub(w.start) > limitWindow {
-		return 0
-	}
-	return w.count
-}
-
-// failed counts a failure.
-func (l *limits) failed(addr, email string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.seen) > limitsRemembers {
-		for key, w := range l.seen {
-			if l.now().Sub(w.start) > limitWindow {
-				delete(l.seen, key)
-			}
-		}
-	}
-	for _, key := range []string{addr, addr + " " + email} {
-		w := l.seen[key]
-		if w == nil || l.now().Sub(w.start) > limitWindow {
-			w = &window{start: l.now()}
-			l.seen[key] = w
-		}
-		w.count++
-	}
-}
-
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 func (w *Web) signinPage(rw http.ResponseWriter, r *http.Request) error {
@@ -117,7 +52,7 @@ func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 	email, password := strings.ToLower(strings.TrimSpace(r.PostFormValue("email"))), r.PostFormValue("password")
 	body := signinBody{Next: local(r.PostFormValue("next")), Email: email}
 	addr := address(r)
-	if w.limits.blocked(addr, email) {
+	if !w.limits.allow(addr, email) {
 		body.Fault = "signin_slow"
 		rw.Header().Set("Retry-After", "300")
 		return w.render(rw, r, http.StatusTooManyRequests, "signin", "signin_title", body)
@@ -130,12 +65,12 @@ func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil || !u.Disabled.IsZero() {
 		hash = w.dummy
 	}
-	if !passwordHolds(password, hash) {
-		w.limits.failed(addr, email)
+	if !w.hashes.holds(r.Context(), password, hash) {
 		w.Log.WarnContext(r.Context(), "sign-in refused", "from", addr)
 		body.Fault = "signin_wrong"
 		return w.render(rw, r, http.StatusUnauthorized, "signin", "signin_title", body)
 	}
+	w.limits.passed(addr, email)
 	if err := w.sessions.RenewToken(r.Context()); err != nil {
 		return err
 	}

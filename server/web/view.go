@@ -2,9 +2,7 @@ package web
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,16 +65,7 @@ func newViews() (*views, error) {
 		}
 		v.pages[base] = t
 	}
-	h := sha256.New()
-	err = fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := staticFiles.ReadFile(name)
-		h.Write(b)
-		return err
-	})
-	v.digest = hex.EncodeToString(h.Sum(nil))[:12]
+	v.digest, err = staticDigest()
 	return v, err
 }
 
@@ -103,7 +92,6 @@ type page struct {
 type pageViewer struct {
 	Known, Staff bool
 	Name, Email  string
-	Home         string // the viewer's own board, "" for staff
 }
 
 // T is a text in the reader's language; args are pairs of name and value.
@@ -188,14 +176,9 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 	v := viewerOf(r.Context())
 	p := page{Lang: lang, Path: r.URL.Path, Digest: w.views.digest, Org: orgOf(r.Context()), Body: body,
 		words: w.views.words[lang], zone: time.UTC, now: w.Now(),
-		Viewer: pageViewer{Known: v.known(), Staff: v.staff != "", Name: v.user.Name, Email: v.user.Email}}
+		Viewer: pageViewer{Known: v.known(), Staff: v.runs(), Name: v.user.Name, Email: v.user.Email}}
 	if p.Viewer.Name == "" {
 		p.Viewer.Name = v.user.Email
-	}
-	if v.staff == "" {
-		for org := range v.roles {
-			p.Viewer.Home = org
-		}
 	}
 	if zone, err := time.LoadLocation(p.Org.Zone); err == nil && p.Org.Zone != "" {
 		p.zone = zone

@@ -4,10 +4,10 @@ package web
 
 import (
 	"context"
-	"embed"
-	"io/fs"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -43,12 +43,10 @@ type Web struct {
 	Deps
 	sessions *scs.SessionManager
 	limits   *limits
+	hashes   hashing
 	views    *views
 	dummy    string // a hash that no password has, so that unknown users take as long
 }
-
-//go:embed static
-var staticFiles embed.FS
 
 // grant says who may use a route.
 type grant int
@@ -56,11 +54,10 @@ type grant int
 const (
 	anyone    grant = iota // signed in or not
 	signedIn               // every user
-	seeOrg                 // members of the organisation in the path, and the provider's staff
-	manageOrg              // its admins, and the provider's admins and operators
+	seeOrg                 // members of the organisation in the path; the provider's admins and operators in all
+	manageOrg              // its admins; the provider's admins and operators in all
 	reviewOrg              // who acts for the party of the duty in the path
-	seeRecord              // seeOrg; for records of the provider also every customer's member, without the raw facts
-	provider               // the provider's own members
+	seeRecord              // seeOrg; the provider's evidence also whom it serves, without the raw facts
 )
 
 // route is one way in. API routes answer in JSON and take bearer tokens.
@@ -101,7 +98,7 @@ const maxForm = 64 << 10
 
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
-	w := &Web{Deps: d, limits: newLimits(d.Now)}
+	w := &Web{Deps: d, limits: newLimits(d.Now), hashes: make(hashing, maxHashing)}
 	var err error
 	if w.views, err = newViews(); err != nil {
 		return nil, err
@@ -109,30 +106,32 @@ func New(d Deps) (http.Handler, error) {
 	if w.dummy, err = HashPassword(evidence.NewID("")); err != nil {
 		return nil, err
 	}
-	w.sessions = newSessions(d.Store, d.PublicURL)
-	w.sessions.ErrorFunc = func(rw http.ResponseWriter, r *http.Request, err error) {
-		if r.Context().Err() != nil {
-			return // the reader is gone
-		}
-		d.Log.ErrorContext(r.Context(), "keeping a session", "error", err)
-		http.Error(rw, "internal error", http.StatusInternalServerError)
-	}
-	mux := http.NewServeMux()
+	w.sessions = w.newSessions()
+	pages := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.pattern, w.guard(r))
+		pages.Handle(r.pattern, w.guard(r))
 	}
-	static, err := fs.Sub(staticFiles, "static")
+	pages.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, isAPI(r), notFound()) })
+	cross := http.NewCrossOriginProtection()
+	if origin := strings.TrimSuffix(d.PublicURL, "/"); origin != "" {
+		if err := cross.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("public URL: %w", err)
+		}
+	}
+	cross.SetDenyHandler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.fail(rw, r, isAPI(r), &problem{status: http.StatusForbidden, key: "cross_origin"})
+	}))
+	static, err := newStatic(w.views.digest)
 	if err != nil {
 		return nil, err
 	}
-	mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
-	mux.HandleFunc("/api/", func(rw http.ResponseWriter, r *http.Request) {
-		w.fail(rw, r, true, notFound())
-	})
-	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, false, notFound()) })
-	cross := http.NewCrossOriginProtection()
-	return secure(w.sessions.LoadAndSave(cross.Handler(http.MaxBytesHandler(mux, maxForm)))), nil
+	mux := http.NewServeMux()
+	mux.Handle("/static/", static)
+	mux.Handle("/", w.sessions.LoadAndSave(cross.Handler(http.MaxBytesHandler(pages, maxForm))))
+	return secure(mux), nil
 }
+
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
 
 // secure sets the headers that hold for every answer. Scripts and styles come
 // from this server only; nothing is inline.
@@ -145,14 +144,6 @@ func secure(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// cached lets browsers keep static files for a day; pages name them with a digest.
-func cached(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=86400")
 		next.ServeHTTP(w, r)
 	})
 }
