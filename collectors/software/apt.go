@@ -65,7 +65,7 @@ func (a AptUpgrade) pending() ([]evidence.Update, []evidence.Gap) {
 		e.Unsorted = e.Unsorted && !e.Security
 		out = append(out, e)
 	}
-	unnamed := 0
+	unnamed := a.Unnamed
 	for _, u := range a.Kept {
 		if u.Candidate == "" {
 			unnamed++

@@ -51,7 +51,6 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte(staleMap))
 	f.Add([]byte("  * glibc\n"))
 	f.Add([]byte(`{"attached":true,"services":[{"name":"esm-infra","status":"enabled"}]}`))
-	f.Add([]byte("source: x\ndate: 2026-08-22\nproducts: {a: {\"1\": {eol: open}}}"))
 	if b, err := os.ReadFile("testdata/apt-policy.txt"); err == nil {
 		f.Add(b)
 	}
@@ -61,7 +60,6 @@ func FuzzParsers(f *testing.F) {
 		_, _ = software.ParseRelease(bytes.NewReader(data))
 		_, _ = software.ParseAptPolicy(bytes.NewReader(data))
 		_, _ = software.ParseProStatus(data)
-		_, _ = software.ParseLifeCycles(data)
 		names, _ := software.ParseMaps(bytes.NewReader(data))
 		if _, err := json.Marshal(append(names, software.ParseNeedsRestarting(string(data))...)); err != nil {
 			t.Fatal(err)

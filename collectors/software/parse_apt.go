@@ -14,6 +14,7 @@ import (
 type AptUpgrade struct {
 	Updates []AptUpdate
 	Kept    []AptUpdate // that wait, but that dependencies hold back; Sources are not known
+	Unnamed int         // kept back without being named
 }
 
 // AptUpdate is one package with a newer version.
@@ -52,9 +53,7 @@ func ParseAptUpgrade(r io.Reader) (AptUpgrade, error) {
 	if n := len(p.up.Kept); n != p.held && n != 0 {
 		return AptUpgrade{}, fmt.Errorf("apt-get's output says that %d packages are kept back and names %d", p.held, n)
 	}
-	for len(p.up.Kept) < min(p.held, maxPackages) { // without their names
-		p.up.Kept = append(p.up.Kept, AptUpdate{})
-	}
+	p.up.Unnamed = p.held - len(p.up.Kept)
 	return p.up, nil
 }
 

@@ -98,6 +98,32 @@ func TestAptUpgrade(t *testing.T) {
 	}
 }
 
+func TestSources(t *testing.T) {
+	for source, want := range map[string]string{
+		"Debian-Security:12/stable-security":                      "security",
+		"Debian-Security:10/oldstable":                            "security",
+		"Debian:12.11/stable, Debian-Security:12/stable-security": "security",
+		"Ubuntu:22.04/jammy-updates, Ubuntu:22.04/jammy-security": "security",
+		"UbuntuESMApps:22.04/jammy-apps-updates":                  "security",
+		"Debian:12.11/stable":                                     "sorted",
+		"Ubuntu:22.04/jammy-updates":                              "sorted",
+		"Debian Backports:stable-backports":                       "unsorted",
+		"LP-PPA-ondrej-php:22.04/jammy":                           "unsorted",
+		"Proxmox Debian Repository:stable":                        "unsorted",
+		"":                                                        "unsorted",
+	} {
+		in := "1 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\nInst a [1] (2 " + source + " [all])\n"
+		facts, _, err := explain(t, "apt-upgrade", []byte(in))
+		if err != nil {
+			t.Fatalf("%s: %v", source, err)
+		}
+		got := map[[2]bool]string{{true, false}: "security", {false, false}: "sorted", {false, true}: "unsorted"}[[2]bool{facts.Pending[0].Security, facts.Pending[0].Unsorted}]
+		if got != want {
+			t.Errorf("%q is %s, want %s", source, got, want)
+		}
+	}
+}
+
 func TestAptUpgradeBad(t *testing.T) {
 	const none = "Calculating upgrade...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n"
 	if up, err := software.ParseAptUpgrade(strings.NewReader(none)); err != nil || len(up.Updates) != 0 {

@@ -336,6 +336,16 @@ func TestRealAptStamp(t *testing.T) {
 	}
 }
 
+func TestRealAptFuture(t *testing.T) {
+	m := newApt(t, lookAt, "openssl=3.0.15-1")
+	m.archive("security", securityHead, "openssl=3.0.15-1")
+	m.aptUpdate()
+	m.touch(lookAt.Add(time.Hour))
+	if f, _, _ := m.look(nil); f.Managers[0].Refreshed != nil {
+		t.Errorf("lists from the future prove no refresh: %v", f.Managers[0].Refreshed)
+	}
+}
+
 func TestRealAptBroken(t *testing.T) {
 	m := newApt(t, lookAt, "!curl=7.88.1-10")
 	m.archive("security", securityHead, "curl=7.88.1-10")

@@ -36,7 +36,7 @@ type Config struct{}
 func Spec() host.Spec {
 	return host.Spec{
 		Kind: evidence.KindSoftware, Title: "Software: versions, pending updates, ends of life, restarts",
-		OS: []string{"linux"}, Needs: host.NeedExec | host.NeedRoot, Every: lookEvery, Timeout: lookTimeout,
+		OS: []string{"linux"}, Needs: host.NeedExec, Every: lookEvery, Timeout: lookTimeout,
 		New: New, Detect: detect, Formats: formats(),
 	}
 }
