@@ -51,18 +51,19 @@ func eachLine(r io.Reader, f func(n int, line string) error) error {
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = b.ReadSlice('\n')
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		if limited.N <= 0 {
 			return fmt.Errorf("more than %d bytes", maxDatabase)
 		}
-		if text != "" || err == nil {
+		if text != "" || !last {
 			if err := f(n, trimEnd(text)); err != nil {
 				return fmt.Errorf("line %d: %w", n, err)
 			}
 		}
-		if err != nil {
+		if last {
 			return nil
 		}
 	}

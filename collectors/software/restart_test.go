@@ -163,7 +163,7 @@ func TestRealProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a folder of the test
+	defer os.RemoveAll(dir)
 	from, err := exec.LookPath("sleep")
 	if err != nil {
 		t.Fatal(err)
@@ -180,8 +180,8 @@ func TestRealProcess(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()         //nolint:errcheck // killed
-	defer cmd.Process.Kill() //nolint:errcheck // ends with the test
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
 	m := &machine{t: t, host: host.Real()}
 	m.host.Run = answers{}.run
 	const why = "attesto-sleeper still runs replaced attesto-sleeper"
