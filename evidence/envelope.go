@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
@@ -49,9 +50,11 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	if len(b) > MaxEnvelope {
 		return Envelope{}, fmt.Errorf("envelope of %d bytes is over the limit of %d", len(b), MaxEnvelope)
 	}
-	var ej envelopeJSON
-	if err := unmarshalExact(b, &ej); err != nil {
-		return Envelope{}, fmt.Errorf("envelope: %w", err)
+	ej, ok := cutEnvelope(b)
+	if !ok { // another spelling, or something else: the careful way finds out what is wrong
+		if err := unmarshalExact(b, &ej); err != nil {
+			return Envelope{}, fmt.Errorf("envelope: %w", err)
+		}
 	}
 	if len(ej.Signatures) != 1 {
 		return Envelope{}, fmt.Errorf("envelope: %d signatures, want exactly one", len(ej.Signatures))
@@ -66,6 +69,43 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	}
 	return Envelope{b, ej.PayloadType, payload, KeyID(ej.Signatures[0].KeyID), sig}, nil
 }
+
+// cutEnvelope takes the one permitted spelling apart at its fixed texts, which costs a
+// tenth of decoding it. It vouches for nothing but what it says: every value is
+// of characters that JSON writes as themselves.
+func cutEnvelope(b []byte) (e envelopeJSON, ok bool) {
+	rest := string(b)
+	value := func(prefix string) string {
+		if rest, ok = strings.CutPrefix(rest, prefix); !ok {
+			return ""
+		}
+		var v string
+		v, rest, ok = strings.Cut(rest, `"`)
+		for i := 0; ok && i < len(v); i++ {
+			ok = plainJSON[v[i]]
+		}
+		return v
+	}
+	var s signatureJSON
+	for _, part := range []struct {
+		prefix string
+		at     *string
+	}{{`{"payload":"`, &e.Payload}, {`,"payloadType":"`, &e.PayloadType}, {`,"signatures":[{"keyid":"`, &s.KeyID}, {`,"sig":"`, &s.Sig}} {
+		if *part.at = value(part.prefix); !ok {
+			return envelopeJSON{}, false
+		}
+	}
+	e.Signatures = []signatureJSON{s}
+	return e, rest == `}]}`
+}
+
+// plainJSON marks the characters of base64, media types and fingerprints.
+var plainJSON = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=.:-_ ") {
+		t[c] = true
+	}
+	return t
+}()
 
 // SealPayload signs payload under its type (DSSE's PAE) and encodes the envelope.
 func SealPayload(s Signer, payloadType string, payload []byte) (Envelope, error) {
