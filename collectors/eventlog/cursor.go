@@ -18,6 +18,7 @@ type cursor struct {
 	Until       time.Time           `json:"until"`
 	Journal     string              `json:"journal,omitempty"` // journald's own cursor
 	JournalTime time.Time           `json:"journalTime,omitzero"`
+	Kernel      time.Time           `json:"kernel,omitzero"` // last message of the ring buffer
 	Files       map[string]fileMark `json:"files"`
 }
 

@@ -21,6 +21,9 @@ type Config struct {
 	Journal string `yaml:"journal"`
 	// JournalDir reads another folder of journal files instead of the host's own.
 	JournalDir string `yaml:"journal_dir"`
+	// Kernel: auto reads the kernel's ring buffer where there is no journal, off leaves
+	// it alone.
+	Kernel string `yaml:"kernel"`
 	// Files are read besides the journal; without a journal the usual files of
 	// syslog are read by themselves.
 	Files []string `yaml:"files"`
@@ -56,12 +59,15 @@ type collector struct {
 }
 
 func newCollector(decode func(any) error, h *host.Host) (host.Collector, error) {
-	cfg := Config{Journal: "auto", MaxBytes: 256 << 20, Samples: 3}
+	cfg := Config{Journal: "auto", Kernel: "auto", MaxBytes: 256 << 20, Samples: 3}
 	if err := decode(&cfg); err != nil {
 		return nil, err
 	}
 	if !slices.Contains([]string{"auto", "on", "off"}, cfg.Journal) {
 		return nil, fmt.Errorf("eventlog: journal %q: want auto, on or off", cfg.Journal)
+	}
+	if !slices.Contains([]string{"auto", "on", "off"}, cfg.Kernel) {
+		return nil, fmt.Errorf("eventlog: kernel %q: want auto, on or off", cfg.Kernel)
 	}
 	if cfg.MaxBytes < 1<<20 || cfg.Samples < 0 || cfg.Samples > 10 {
 		return nil, fmt.Errorf("eventlog: max_bytes %d and samples %d: want at least 1048576, and 0 to 10", cfg.MaxBytes, cfg.Samples)
@@ -112,6 +118,12 @@ func (c *collector) Collect(ctx context.Context, saved []byte) (host.Look, error
 	l.next = cursor{V: cursorVersion, Until: l.now, Files: map[string]fileMark{}}
 	journal := l.readJournal(ctx, old)
 	l.readFiles(ctx, old, journal)
+	if !journal && !l.keepsKernel() {
+		logs := len(l.facts.Sources)
+		if l.readKernel(ctx, old); logs == 0 && len(l.facts.Sources) > 0 {
+			l.gap("logs", "only the kernel's messages: no journal and no syslog files found; name files in collectors.eventlog.files")
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return host.Look{}, fmt.Errorf("reading logs: %w", err)
 	}
@@ -124,6 +136,14 @@ func (c *collector) Collect(ctx context.Context, saved []byte) (host.Look, error
 	}
 	l.facts.Hits = l.tally.hits()
 	return host.Look{Facts: l.facts, Detail: Detail{l.tally.samples()}, Gaps: l.gaps, Next: l.next.encode(), From: l.from, To: l.now}, nil
+}
+
+// keepsKernel reports whether a file was read that syslog writes the kernel's
+// messages to.
+func (l *look) keepsKernel() bool {
+	return slices.ContainsFunc(l.facts.Sources, func(s evidence.LogSource) bool {
+		return slices.Contains([]string{"/var/log/kern.log", "/var/log/syslog", "/var/log/messages"}, s.Source)
+	})
 }
 
 func (c *collector) rules() ([]Rule, error) {

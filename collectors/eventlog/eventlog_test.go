@@ -3,6 +3,7 @@ package eventlog_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -399,6 +400,34 @@ func TestNoJournalIsAGap(t *testing.T) {
 	needTool(t, "journalctl")
 	if l, err := m.c.Collect(t.Context(), nil); err == nil {
 		t.Fatalf("facts %+v of a journal that is not there", l.Facts)
+	}
+}
+
+// The ring buffer's text is given here: a real one differs from host to host.
+func TestKernelBuffer(t *testing.T) {
+	m := newMachine(t, "journal: off\nkernel: on")
+	text := "2026-11-23T11:00:00,000001+00:00 Linux version 6.1\n  continued\n2026-11-23T11:00:01,5+00:00 EXT4-fs error (device sda1): bad block\n"
+	m.host.Run = func(_ context.Context, c host.Command) (host.Result, error) {
+		_, err := c.Stdout.Write([]byte(text))
+		return host.Result{}, err
+	}
+	f, l := m.look()
+	if hits(f, "filesystem_error") != 1 || len(l.Gaps) != 1 || !f.Sources[0].Whole || f.Sources[0].Lines != 2 {
+		t.Fatalf("%+v, gaps %v", f, l.Gaps)
+	}
+	text += "2026-11-23T11:30:00,0+00:00 Out of memory: Killed process 7 (php)\n"
+	if f, _ = m.look(); hits(f, "oom_kill") != 1 || hits(f, "filesystem_error") != 0 {
+		t.Fatalf("%+v", f)
+	}
+	text = "2026-11-23T11:50:00,0+00:00 hello\n" // what came between was overwritten
+	if f, l = m.look(); f.Sources[0].Whole || len(l.Gaps) != 2 {
+		t.Fatalf("%+v, gaps %v", f, l.Gaps)
+	}
+	m.host.Run = func(context.Context, host.Command) (host.Result, error) {
+		return host.Result{Exit: 1, Stderr: "dmesg: read kernel buffer failed: Operation not permitted"}, nil
+	}
+	if _, err := m.c.Collect(t.Context(), nil); err == nil {
+		t.Fatal("a buffer that may not be read gave facts")
 	}
 }
 
