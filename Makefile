@@ -58,7 +58,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 
 .PHONY: packages
 packages: build ## deb and rpm of agent and server into dist/
-	@mkdir -p dist
+	@rm -rf dist && mkdir -p dist
 	@for p in agent server; do for form in deb rpm; do \
 	  VERSION="$$(packaging/scripts/package-version.sh '$(VERSION)')" GOARCH="$$(go env GOARCH)" \
 	  $(GOTOOL) nfpm package --config packaging/nfpm/$$p.yaml --packager $$form --target dist/; done; done

@@ -6,7 +6,9 @@ for group in adm systemd-journal; do
 		usermod --append --groups "$group" attesto
 	fi
 done
-install -d -o attesto -g attesto -m 0700 /var/lib/attesto
+install -d -o attesto -g attesto -m 0711 /var/lib/attesto
+# Hooks of any account may hand in reports, and not read or remove those of others.
+install -d -o attesto -g attesto -m 1733 /var/lib/attesto/report
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload
 	systemctl enable attesto-agent.service >/dev/null 2>&1 || true
