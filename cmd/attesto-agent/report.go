@@ -50,7 +50,7 @@ restored. Say --restorable with the time of the newest state that can be.`,
 			if dir == "" {
 				dir = cmp.Or(cfg.ReportDir(), backup.DefaultReports)
 			}
-			now := time.Now().UTC().Truncate(time.Second)
+			now := time.Now().UTC()
 			r.End = &now
 			for _, t := range []struct {
 				text, flag string
