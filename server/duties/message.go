@@ -71,6 +71,16 @@ func (c *Catalogue) Render(lang string, m Message) (why, cure string) {
 	return r.Replace(w.Why), r.Replace(w.Cure)
 }
 
+// Code puts a code of facts, such as a reason, into words; one that is not known
+// stands for itself.
+func (c *Catalogue) Code(lang, code string) string {
+	words, ok := c.words[lang]
+	if !ok {
+		words = c.words[English]
+	}
+	return words.codes(code)
+}
+
 func (w wordings) codes(list string) string {
 	codes := strings.Split(list, ",")
 	for i, code := range codes {

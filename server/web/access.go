@@ -19,6 +19,9 @@ type viewer struct {
 	roles map[string]string // role by organisation
 	all   string            // role in every organisation: of the provider's admins, operators and tokens
 	via   *store.APIToken   // the token that was used instead of signing in
+	zone  string            // the provider's, for pages outside an organisation
+
+	provider string // the provider's organisation, for its members
 }
 
 func (v viewer) known() bool { return v.user.ID != "" || v.via != nil }
@@ -181,6 +184,10 @@ func (w *Web) withAll(ctx context.Context, v viewer) (viewer, error) {
 	p, err := w.Store.ProviderOrg(ctx)
 	if errors.Is(err, store.ErrNotFound) {
 		return v, nil
+	}
+	v.zone = p.Zone
+	if v.roles[p.ID] != "" {
+		v.provider = p.ID
 	}
 	if role := v.roles[p.ID]; v.via != nil || role == store.RoleAdmin || role == store.RoleOperator {
 		v.all = role

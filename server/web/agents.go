@@ -10,9 +10,10 @@ import (
 )
 
 type agentsBody struct {
-	Agents    []agentBody
-	MayManage bool
-	Token     *tokenBody
+	Agents               []agentBody
+	Sending, Silent, Out int // Out: forked or revoked
+	MayManage            bool
+	Token                *tokenBody
 }
 
 type agentBody struct {
@@ -43,6 +44,16 @@ func (w *Web) agentsPage(rw http.ResponseWriter, r *http.Request, token *tokenBo
 		return err
 	}
 	body := agentsBody{Agents: list, MayManage: viewerOf(r.Context()).manages(orgOf(r.Context()).ID), Token: token}
+	for _, a := range list {
+		switch {
+		case a.State != store.AgentActive:
+			body.Out++
+		case a.Silent:
+			body.Silent++
+		default:
+			body.Sending++
+		}
+	}
 	return w.render(rw, r, http.StatusOK, "agents", "agents_title", body)
 }
 
@@ -63,7 +74,7 @@ func (w *Web) agentsOf(r *http.Request) ([]agentBody, error) {
 	out := []agentBody{}
 	for _, a := range agents {
 		b := agentBody{Agent: a, Looks: byAgent[a.ID], Skewed: a.Skew.Abs() > skewLimit,
-			Silent: a.State == "active" && w.Now().Sub(later(a.Seen, a.Enrolled)) > silentAfter}
+			Silent: a.State == store.AgentActive && w.Now().Sub(later(a.Seen, a.Enrolled)) > silentAfter}
 		if key, err := evidence.ParsePublicKey(a.SPKI); err == nil {
 			b.KeyID = string(key.ID())
 		}
@@ -103,6 +114,7 @@ func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {
 
 type alertBody struct {
 	store.BoardAlert
+	OrgName          string
 	Title, Why, Cure string
 }
 
@@ -118,10 +130,20 @@ func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 	if err != nil {
 		return nil, err
 	}
+	names := map[string]string{org.ID: org.Name}
+	if id == "" {
+		orgs, err := w.Store.Orgs(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range orgs {
+			names[o.ID] = o.Name
+		}
+	}
 	lang := w.views.lang(r)
 	out := []alertBody{}
 	for _, a := range stored {
-		b := alertBody{BoardAlert: a}
+		b := alertBody{BoardAlert: a, OrgName: names[a.Org]}
 		if d, ok := w.Catalogue.Duty(a.Duty); ok {
 			b.Title = d.Title.In(lang)
 		}

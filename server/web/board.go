@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -20,13 +21,20 @@ type cell struct {
 }
 
 type serviceBlock struct {
-	Service   string
-	Providers []cell
-	Customers []cell
+	Service string
+	counts
+	Parties []partyBlock
+}
+
+// partyBlock are the duties of one party in one service.
+type partyBlock struct {
+	Party, Owner string
+	Duties       []cell
 }
 
 type boardBody struct {
 	counts
+	Show     string // the verdict that is shown alone, "" for all
 	Services []serviceBlock
 	Todo     []cell // what the reader's party should look at, worst first
 	More     int    // how many more there are
@@ -54,37 +62,38 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p, err := w.Store.ProviderOrg(r.Context())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	body := boardBody{}
-	blocks := map[string]*serviceBlock{}
-	for _, s := range duties.Services() {
-		blocks[s] = &serviceBlock{Service: s}
-	}
-	party := duties.Customer
-	if viewerOf(r.Context()).runs() {
-		party = duties.Provider
-	}
-	for _, c := range cells {
-		body.add(c.Verdict, 1)
-		b := blocks[c.Service]
-		if c.Party == duties.Provider {
-			b.Providers = append(b.Providers, c)
-		} else {
-			b.Customers = append(b.Customers, c)
-		}
-		if c.Party == party && (c.Verdict == duties.Breached.String() || c.Verdict == duties.Unproven.String()) && c.Cure != "" {
-			body.Todo = append(body.Todo, c)
-		}
+	if v, err := duties.ParseVerdict(r.FormValue("show")); err == nil {
+		body.Show = v.String()
 	}
 	for _, s := range duties.Services() {
-		body.Services = append(body.Services, *blocks[s])
+		block := serviceBlock{Service: s, Parties: []partyBlock{{Party: duties.Provider, Owner: p.Name}, {Party: duties.Customer, Owner: org.Name}}}
+		shown := 0
+		for _, c := range cells {
+			if c.Service != s {
+				continue
+			}
+			block.add(c.Verdict, 1)
+			body.add(c.Verdict, 1)
+			if body.Show != "" && c.Verdict != body.Show {
+				continue
+			}
+			party := &block.Parties[0]
+			if c.Party == duties.Customer {
+				party = &block.Parties[1]
+			}
+			party.Duties = append(party.Duties, c)
+			shown++
+		}
+		if shown > 0 {
+			body.Services = append(body.Services, block)
+		}
 	}
-	slices.SortStableFunc(body.Todo, func(a, b cell) int {
-		return rank(a.Verdict) - rank(b.Verdict)
-	})
-	if len(body.Todo) > maxTodo {
-		body.More = len(body.Todo) - maxTodo
-		body.Todo = body.Todo[:maxTodo]
-	}
+	body.todo(cells, viewerOf(r.Context()).runs())
 	if body.Log, err = w.logFoot(r, org.ID); err != nil {
 		return err
 	}
@@ -94,6 +103,20 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	}
 	body.Agents = len(agents)
 	return w.render(rw, r, http.StatusOK, "board", org.Name, body)
+}
+
+// todo picks what the reader's party can mend, breaches first.
+func (b *boardBody) todo(cells []cell, provider bool) {
+	for _, c := range cells {
+		open := c.Verdict == duties.Breached.String() || c.Verdict == duties.Unproven.String()
+		if open && c.Cure != "" && (c.Party == duties.Provider) == provider {
+			b.Todo = append(b.Todo, c)
+		}
+	}
+	slices.SortStableFunc(b.Todo, func(x, y cell) int { return rank(x.Verdict) - rank(y.Verdict) })
+	if len(b.Todo) > maxTodo {
+		b.More, b.Todo = len(b.Todo)-maxTodo, b.Todo[:maxTodo]
+	}
 }
 
 func rank(verdict string) int {

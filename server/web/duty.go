@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -45,11 +46,14 @@ type turnBody struct {
 type citeBody struct {
 	Org, OrgName string
 	Index        int64
+	AgentName    string // "" for the server itself, and for the provider's hosts where the reader is not of the provider
+	Looks        []store.Item
+	Received     time.Time
 }
 
 const (
 	maxTurns  = 50
-	maxCites  = 40
+	maxCites  = 24
 	maxAssets = 100
 )
 
@@ -141,34 +145,50 @@ func (w *Web) turns(r *http.Request, lang, org string, d duties.Duty) ([]turnBod
 	return out, nil
 }
 
-// cited finds the organisation of each cited log, and drops doubles.
+// cited reads what the pages tell of each record that a finding rests on: those of
+// this organisation's log and of the provider's.
 func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
 	if len(cites) == 0 {
 		return nil, nil
 	}
-	logs, err := w.Store.Logs(r.Context())
-	if err != nil {
+	ctx := r.Context()
+	orgs := []store.Org{orgOf(ctx)}
+	if p, err := w.Store.ProviderOrg(ctx); err == nil {
+		orgs = append(orgs, p)
+	} else if !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	orgs, err := w.Store.Orgs(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	names, owner := map[string]string{}, map[string]string{}
-	for _, o := range orgs {
-		names[o.ID] = o.Name
-	}
-	for _, l := range logs {
-		owner[l.ID] = l.Org
-	}
-	seen := map[duties.Cite]bool{}
 	var out []citeBody
-	for _, c := range cites {
-		if seen[c] || owner[c.Log] == "" || len(out) == maxCites {
-			continue
+	for _, org := range orgs {
+		st, err := w.Store.Log(ctx, org.ID)
+		if err != nil {
+			return nil, err
 		}
-		seen[c] = true
-		out = append(out, citeBody{owner[c.Log], names[owner[c.Log]], c.Index})
+		names := map[string]string{}
+		if viewerOf(ctx).sees(org.ID) {
+			agents, err := w.Store.Agents(ctx, org.ID)
+			if err != nil {
+				return nil, err
+			}
+			for _, a := range agents {
+				names[a.ID] = a.Name
+			}
+		}
+		seen := map[int64]bool{}
+		for _, c := range cites {
+			if c.Log != st.ID || seen[c.Index] || len(out) == maxCites {
+				continue
+			}
+			seen[c.Index] = true
+			b := citeBody{Org: org.ID, OrgName: org.Name, Index: c.Index}
+			if b.Looks, err = w.Store.ItemsAt(ctx, org.ID, c.Log, c.Index, c.Index+1); err != nil {
+				return nil, err
+			}
+			for _, it := range b.Looks {
+				b.AgentName, b.Received = names[it.Agent], it.Received
+			}
+			out = append(out, b)
+		}
 	}
 	return out, nil
 }

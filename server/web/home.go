@@ -30,7 +30,27 @@ func (c *counts) add(verdict string, n int) {
 	}
 }
 
-func (c counts) all() int {
+// share is one verdict's part of all duties; From and Count are its place in a bar.
+type share struct {
+	Verdict     string
+	From, Count int
+}
+
+// Shares are the counts as a bar shows them, worst first.
+func (c counts) Shares() []share {
+	list := []share{{"breached", 0, c.Breached}, {"unproven", 0, c.Unproven}, {"fulfilled", 0, c.Fulfilled}, {"no_occasion", 0, c.NoOccasion},
+		{"not_applicable", 0, c.NotApplicable}}
+	from := 0
+	for i := range list {
+		list[i].From, from = from, from+list[i].Count
+	}
+	return slices.DeleteFunc(list, func(s share) bool {
+		return s.Count == 0 && (s.Verdict == "no_occasion" || s.Verdict == "not_applicable")
+	})
+}
+
+// All counts the duties.
+func (c counts) All() int {
 	return c.Breached + c.Unproven + c.Fulfilled + c.NoOccasion + c.NotApplicable
 }
 
@@ -91,6 +111,10 @@ func (w *Web) customers(r *http.Request) ([]customerRow, error) {
 		}
 		byOrg[t.Org].add(t.Verdict, t.Duties)
 	}
+	perService := map[string]int{}
+	for _, d := range w.Catalogue.Duties() {
+		perService[d.Service]++
+	}
 	rows := []customerRow{}
 	for _, o := range orgs {
 		if o.Kind != store.Customer || !viewerOf(r.Context()).sees(o.ID) {
@@ -100,22 +124,15 @@ func (w *Web) customers(r *http.Request) ([]customerRow, error) {
 		if c := byOrg[o.ID]; c != nil {
 			row.counts = *c
 		}
-		row.Unproven += max(0, w.dutiesOf(o)-row.all())
+		due := 0
+		for _, s := range o.Services {
+			due += perService[s]
+		}
+		row.Unproven += max(0, due-row.All())
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(a, b customerRow) int {
 		return cmp.Or(cmp.Compare(b.Breached, a.Breached), cmp.Compare(b.Unproven, a.Unproven), cmp.Compare(a.Org.Name, b.Org.Name))
 	})
 	return rows, nil
-}
-
-// dutiesOf counts the duties of the services that a customer has.
-func (w *Web) dutiesOf(o store.Org) int {
-	n := 0
-	for _, d := range w.Catalogue.Duties() {
-		if slices.Contains(o.Services, d.Service) {
-			n++
-		}
-	}
-	return n
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -30,7 +32,8 @@ type recordBody struct {
 	Hidden             bool // the facts are the provider's own
 	Log                logFoot
 	LogKey             string
-	Delta              time.Duration // server's clock minus the host's, as the host stated it
+	Clock              *evidence.Clock // as the host stated it; nil for what is no evidence
+	Assurance          string          // EVIDENCE 3: "a1" for a software key, "server" for what the server itself states
 }
 
 type itemBody struct {
@@ -38,7 +41,8 @@ type itemBody struct {
 	Outcome, Reason string
 	From, To        time.Time
 	Gaps            []evidence.Gap
-	Facts           any    // one of evidence's kinds, for the table; nil for none
+	Facts           any    // one of evidence's kinds; nil for none
+	View            any    // the facts as the kind's table takes them
 	Raw, Detail     string // indented JSON
 	Absent          string // "missing" or "erased", when the facts cannot be shown
 }
@@ -54,6 +58,7 @@ func (w *Web) record(rw http.ResponseWriter, r *http.Request) error {
 	return w.render(rw, r, http.StatusOK, "record", "record_title", body)
 }
 
+// stored reads the record that the path names, if the viewer may see it.
 func (w *Web) stored(r *http.Request) (store.StoredRecord, error) {
 	index, err := strconv.ParseInt(r.PathValue("index"), 10, 64)
 	if err != nil || index < 0 {
@@ -63,7 +68,36 @@ func (w *Web) stored(r *http.Request) (store.StoredRecord, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return rec, notFound()
 	}
+	if err == nil && !viewerOf(r.Context()).sees(rec.Org) {
+		err = w.served(r, rec)
+	}
 	return rec, err
+}
+
+// served refuses a record of the provider to those whom it does not concern: a
+// customer sees the evidence of the agents that look after the services that it
+// has, and nothing else.
+func (w *Web) served(r *http.Request, rec store.StoredRecord) error {
+	if rec.Type != evidence.EntryEvidence {
+		return notFound()
+	}
+	agent, err := w.Store.Agent(r.Context(), rec.Agent)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound()
+	}
+	if err != nil {
+		return err
+	}
+	for _, id := range viewerOf(r.Context()).orgs() {
+		org, err := w.Store.Org(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(agent.Services, func(s string) bool { return slices.Contains(org.Services, s) }) {
+			return nil
+		}
+	}
+	return notFound()
 }
 
 func (w *Web) recordOf(r *http.Request) (recordBody, error) {
@@ -73,25 +107,30 @@ func (w *Web) recordOf(r *http.Request) (recordBody, error) {
 		return recordBody{}, err
 	}
 	body := recordBody{Index: rec.Index, Type: rec.Type, Agent: rec.Agent, Seq: rec.Seq, Received: rec.Received,
-		Stmt: rec.Stmt, Envelope: evidence.Sum(rec.Envelope), Entry: string(rec.Line),
-		Hidden: !viewerOf(r.Context()).sees(org.ID)}
+		Stmt: rec.Stmt, Envelope: evidence.Sum(rec.Envelope), Entry: strings.TrimSpace(string(rec.Line)),
+		Hidden: !viewerOf(r.Context()).sees(org.ID), Assurance: "a1"}
+	if rec.Type == evidence.EntryWorkflow {
+		body.Seq, body.Assurance = 0, "server"
+	}
 	if body.Proofs, err = w.Verify(r.Context(), org.ID, rec.Index); err != nil {
 		return body, err
 	}
-	body.Sound = true
+	body.Sound = len(body.Proofs) > 0
 	for _, p := range body.Proofs {
 		body.Sound = body.Sound && p.OK
 	}
 	if env, err := evidence.ParseEnvelope(rec.Envelope); err == nil {
 		body.KeyID, body.Statement = string(env.KeyID()), indent(env.Payload())
 		if stated, err := evidence.ParseRecord(env.Payload()); err == nil {
-			body.Delta = time.Duration(stated.Clock.ServerDeltaMs) * time.Millisecond
+			body.Clock = &stated.Clock
 		}
 	}
-	if a, err := w.Store.Agent(r.Context(), rec.Agent); err == nil {
-		body.AgentName = a.Name
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return body, err
+	if !body.Hidden && rec.Agent != "" {
+		if a, err := w.Store.Agent(r.Context(), rec.Agent); err == nil {
+			body.AgentName = a.Name
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return body, err
+		}
 	}
 	for _, it := range rec.Items {
 		if it.To.After(body.Observed) {
@@ -113,6 +152,7 @@ func itemOf(it store.Item, blobs map[evidence.Digest]store.Blob, hidden bool) it
 	}
 	facts, ok := blobs[it.Facts]
 	switch {
+	case it.Facts.IsZero(): // what the server states has detail only
 	case !ok:
 		b.Absent = "missing"
 	case facts.Data == nil:
@@ -122,6 +162,7 @@ func itemOf(it store.Item, blobs map[evidence.Digest]store.Blob, hidden bool) it
 		b.Gaps, b.Raw = gaps, indent(facts.Data)
 		if err == nil && raw != nil {
 			b.Facts = factsOf(it.Kind, facts.Data)
+			b.View = viewOf(b.Facts)
 		}
 	}
 	if detail, ok := blobs[it.Detail]; ok && detail.Data != nil {

@@ -2,6 +2,8 @@ package web
 
 import (
 	"bytes"
+	"cmp"
+	"compress/gzip"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -9,6 +11,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -16,6 +19,8 @@ import (
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/duties"
@@ -56,10 +61,10 @@ func newViews() (*views, error) {
 	}
 	for _, name := range names {
 		base := strings.TrimSuffix(path.Base(name), ".html")
-		if base == "layout" || base == "parts" {
+		if base == "layout" || base == "parts" || base == "facts" {
 			continue
 		}
-		t, err := template.New("layout.html").ParseFS(files, "templates/layout.html", "templates/parts.html", name)
+		t, err := template.New("layout.html").ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/facts.html", name)
 		if err != nil {
 			return nil, err
 		}
@@ -80,17 +85,22 @@ func (v *views) lang(r *http.Request) string {
 
 // page is what every template gets. Its methods are the templates' functions.
 type page struct {
-	Lang, Title, Path, Digest string
-	Viewer                    pageViewer
-	Org                       store.Org // zero outside an organisation
-	Body                      any
-	words                     *i18n.Localizer
-	zone                      *time.Location
-	now                       time.Time
+	Lang, Title, Digest string
+	Path, Return        string // Return: where to come back to after changing the language
+	Viewer              pageViewer
+	Org                 store.Org // zero outside an organisation
+	Body                any
+	words               *i18n.Localizer
+	catalogue           *duties.Catalogue
+	zone                *time.Location
+	now                 time.Time
 }
 
 type pageViewer struct {
 	Known, Staff bool
+	Several      bool   // belongs to several organisations
+	In           bool   // sees all of the page's organisation
+	Home         string // the provider's organisation, for its staff
 	Name, Email  string
 }
 
@@ -108,10 +118,47 @@ func (p page) T(key string, args ...any) (string, error) {
 	return p.words.Localize(&i18n.LocalizeConfig{MessageID: key, TemplateData: data, PluralCount: count})
 }
 
-var layouts = map[string]string{duties.English: "2 Jan 2006 15:04", duties.Italian: "02/01/2006 15:04"}
+// Word is a text whose key is made of a code from data. A code that this version
+// has no word for stands for itself.
+func (p page) Word(prefix string, code any) string {
+	value := strings.ReplaceAll(fmt.Sprint(code), ".", "_")
+	if s, err := p.T(prefix + "_" + value); err == nil {
+		return s
+	}
+	return short(fmt.Sprint(code))
+}
 
-// When writes a moment in the organisation's zone.
-func (p page) When(t any) string {
+// Code puts a reason that stands in facts as a code into words.
+func (p page) Code(code string) string { return short(p.catalogue.Code(p.Lang, code)) }
+
+// Short cuts a long text from outside.
+func (page) Short(s any) string { return short(fmt.Sprint(s)) }
+
+var (
+	layouts = map[string]string{duties.English: "2 Jan 2006 15:04", duties.Italian: "02/01/2006 15:04"}
+	exact   = map[string]string{duties.English: "2 Jan 2006 15:04:05.000 MST", duties.Italian: "02/01/2006 15:04:05.000 MST"}
+	days    = map[string]string{duties.English: "2 Jan 2006", duties.Italian: "02/01/2006"}
+)
+
+// When writes a moment in the organisation's zone, to the minute.
+func (p page) When(t any) string { return p.moment(t, layouts[p.Lang]) }
+
+// Exact writes a moment in the organisation's zone with all that is known of it.
+func (p page) Exact(t any) string { return p.moment(t, exact[p.Lang]) }
+
+// Day writes the calendar day of a moment, or a day that is stated as 2006-01-02.
+func (p page) Day(t any) string {
+	if s, ok := t.(string); ok {
+		at, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			return s
+		}
+		return at.Format(days[p.Lang])
+	}
+	return p.moment(t, days[p.Lang])
+}
+
+func (p page) moment(t any, layout string) string {
 	var at time.Time
 	switch t := t.(type) {
 	case time.Time:
@@ -127,7 +174,7 @@ func (p page) When(t any) string {
 		s, _ := p.T("never")
 		return s
 	}
-	return at.In(p.zone).Format(layouts[p.Lang])
+	return at.In(p.zone).Format(layout)
 }
 
 // ISO is a moment for machines, in the datetime attribute.
@@ -165,22 +212,34 @@ func (page) Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, " KMGTP"[i])
 }
 
+// Count writes a whole number with the language's separators.
+func (p page) Count(n any) string {
+	return message.NewPrinter(language.Make(p.Lang)).Sprint(number.Decimal(n))
+}
+
 // With gives a part of a page its own body beside the page's functions.
 func (p page) With(body any) page {
 	p.Body = body
 	return p
 }
 
+// At reports whether the page is, or is below, a path.
+func (p page) At(path string) bool { return p.Path == path || strings.HasPrefix(p.Path, path+"/") }
+
 func (w *Web) page(r *http.Request, title string, body any) page {
 	lang := w.views.lang(r)
 	v := viewerOf(r.Context())
 	p := page{Lang: lang, Path: r.URL.Path, Digest: w.views.digest, Org: orgOf(r.Context()), Body: body,
-		words: w.views.words[lang], zone: time.UTC, now: w.Now(),
-		Viewer: pageViewer{Known: v.known(), Staff: v.runs(), Name: v.user.Name, Email: v.user.Email}}
-	if p.Viewer.Name == "" {
-		p.Viewer.Name = v.user.Email
+		words: w.views.words[lang], catalogue: w.Catalogue, zone: time.UTC, now: w.Now(),
+		Viewer: pageViewer{Known: v.known(), Staff: v.runs(), Several: len(v.roles) > 1, Name: cmp.Or(v.user.Name, v.user.Email), Email: v.user.Email}}
+	if p.Return = r.URL.RequestURI(); r.Method != http.MethodGet {
+		p.Return = back(r)
 	}
-	if zone, err := time.LoadLocation(p.Org.Zone); err == nil && p.Org.Zone != "" {
+	if v.provider != "" {
+		p.Viewer.Home = "/orgs/" + v.provider
+	}
+	p.Viewer.In = p.Org.ID != "" && v.sees(p.Org.ID)
+	if zone, err := time.LoadLocation(cmp.Or(p.Org.Zone, v.zone)); err == nil {
 		p.zone = zone
 	}
 	if words, err := p.T(title); err == nil {
@@ -191,15 +250,34 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 	return p
 }
 
+// back is the page from which a form was sent.
+func back(r *http.Request) string {
+	from, err := url.Parse(r.Referer())
+	if err != nil || from.Host != r.Host {
+		return "/"
+	}
+	return local(from.RequestURI())
+}
+
 // render writes a page; it is whole or it is an error.
 func (w *Web) render(rw http.ResponseWriter, r *http.Request, status int, name, title string, body any) error {
 	var b bytes.Buffer
 	if err := w.views.pages[name].Execute(&b, w.page(r, title, body)); err != nil {
 		return fmt.Errorf("rendering %s: %w", name, err)
 	}
-	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	out := inert(b.Bytes())
+	h := rw.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Add("Vary", "Accept-Encoding, Accept-Language")
+	if takesGzip(r) {
+		var err error
+		if out, err = zipped(out, gzip.BestSpeed); err != nil {
+			return fmt.Errorf("compressing %s: %w", name, err)
+		}
+		h.Set("Content-Encoding", "gzip")
+	}
 	rw.WriteHeader(status)
-	_, _ = b.WriteTo(rw) // a reader that is gone changes nothing
+	_, _ = rw.Write(out) // a reader that is gone changes nothing
 	return nil
 }
 
@@ -207,8 +285,16 @@ func (w *Web) render(rw http.ResponseWriter, r *http.Request, status int, name, 
 func (w *Web) fail(rw http.ResponseWriter, r *http.Request, api bool, err error) {
 	var p *problem
 	switch {
+	case errors.Is(err, errSignIn) && r.Header.Get("HX-Request") != "":
+		rw.Header().Set("HX-Redirect", "/signin") // a part of a page cannot show the form
+		rw.WriteHeader(http.StatusUnauthorized)
+		return
 	case errors.Is(err, errSignIn) && !api:
-		http.Redirect(rw, r, "/signin?next="+template.URLQueryEscaper(r.URL.RequestURI()), http.StatusSeeOther)
+		next := "/"
+		if r.Method == http.MethodGet {
+			next = r.URL.RequestURI()
+		}
+		http.Redirect(rw, r, "/signin?next="+url.QueryEscape(next), http.StatusSeeOther)
 		return
 	case errors.Is(err, errSignIn):
 		p = &problem{status: http.StatusUnauthorized, key: "bad_token"}
@@ -216,10 +302,13 @@ func (w *Web) fail(rw http.ResponseWriter, r *http.Request, api bool, err error)
 	default:
 		p = &problem{status: http.StatusInternalServerError, key: "internal", cause: err}
 	}
-	if p.cause != nil || p.status >= http.StatusInternalServerError {
-		w.Log.ErrorContext(r.Context(), "answering", "path", r.URL.Path, "error", errors.Join(p.cause, err))
+	if p.status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		w.Log.ErrorContext(r.Context(), "answering", "path", r.URL.Path, "error", err)
 	}
 	if api {
+		if p.status == http.StatusUnauthorized {
+			rw.Header().Set("WWW-Authenticate", "Bearer")
+		}
 		page := w.page(r, p.key, nil)
 		message, _ := page.T("error_" + p.key)
 		cure, _ := page.T("error_" + p.key + "_cure")

@@ -1,5 +1,5 @@
-// Theme before the first paint, then the few things that need a script: the theme
-// switch and copy buttons. Everything else works without.
+// The theme before the first paint, then the few things that need a script: the
+// theme switch and the copy buttons. Everything else works without.
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -9,22 +9,30 @@
   function apply() { root.setAttribute("data-bs-theme", chosen || (dark.matches ? "dark" : "light")); }
   apply();
   dark.addEventListener("change", apply);
-  document.addEventListener("DOMContentLoaded", function () {
+
+  function theme() {
     const toggle = document.getElementById("theme");
-    if (toggle) {
-      toggle.hidden = false;
-      toggle.addEventListener("click", function () {
-        chosen = root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
-        try { localStorage.setItem("theme", chosen); } catch (e) { /* holds for this page only */ }
-        apply();
-      });
-    }
-    document.querySelectorAll("[data-copy]").forEach(function (button) {
-      if (!navigator.clipboard) { return; }
-      button.hidden = false;
-      button.addEventListener("click", function () {
-        navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    if (!toggle) { return; }
+    toggle.hidden = false;
+    toggle.addEventListener("click", function () {
+      chosen = root.getAttribute("data-bs-theme") === "dark" ? "light" : "dark";
+      try { localStorage.setItem("theme", chosen); } catch (e) { /* it holds for this page only */ }
+      apply();
+    });
+  }
+
+  function copy(button) {
+    if (!navigator.clipboard) { return; }
+    button.hidden = false;
+    button.addEventListener("click", function () {
+      navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent).then(function () {
+        button.textContent = button.dataset.done;
       });
     });
+  }
+
+  document.addEventListener("DOMContentLoaded", function () {
+    theme();
+    document.querySelectorAll("[data-copy]").forEach(copy);
   });
 })();

@@ -1,0 +1,245 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// maxRows bounds the rows of a table of facts; the raw facts have them all.
+const maxRows = 200
+
+// rows are the first of a list, and how many more there are.
+func rows[T any](list []T) ([]T, int) {
+	if len(list) <= maxRows {
+		return list, 0
+	}
+	return list[:maxRows], len(list) - maxRows
+}
+
+// viewOf arranges facts for the kind's own table; nil when they do not hold.
+func viewOf(facts any) any {
+	switch f := facts.(type) {
+	case evidence.DNSBL:
+		return dnsblView(f)
+	case evidence.Backup:
+		return backupView(f)
+	case evidence.EventLog:
+		return eventlogView(f)
+	case evidence.Software:
+		return softwareView(f)
+	case evidence.Health:
+		return healthView(f)
+	}
+	return nil
+}
+
+type dnsblTarget struct {
+	evidence.DNSBLTarget
+	Listed, NoAnswer, Clean int
+	Answers                 []dnsblAnswer
+	More                    int
+}
+
+type dnsblAnswer struct {
+	evidence.DNSBLAnswer
+	Tier string
+}
+
+// dnsblView groups the answers by target, listings first.
+func dnsblView(f evidence.DNSBL) []dnsblTarget {
+	tiers := map[[2]string]string{}
+	for _, l := range f.Lists {
+		tiers[[2]string{l.Zone, l.Family}] = l.Tier
+	}
+	order := map[string]int{evidence.Listed: 0, evidence.NoAnswer: 1, evidence.NotListed: 2}
+	var out []dnsblTarget
+	for _, t := range f.Targets {
+		v := dnsblTarget{DNSBLTarget: t}
+		for _, a := range f.Answers {
+			if a.Target != t.Target {
+				continue
+			}
+			v.Answers = append(v.Answers, dnsblAnswer{a, tiers[[2]string{a.Zone, evidence.DNSBLFamily(t.Target)}]})
+			switch a.Result {
+			case evidence.Listed:
+				v.Listed++
+			case evidence.NoAnswer:
+				v.NoAnswer++
+			default:
+				v.Clean++
+			}
+		}
+		slices.SortStableFunc(v.Answers, func(a, b dnsblAnswer) int {
+			return cmp.Or(order[a.Result]-order[b.Result], cmp.Compare(a.Tier, b.Tier), cmp.Compare(a.Zone, b.Zone))
+		})
+		v.Answers, v.More = rows(v.Answers)
+		out = append(out, v)
+	}
+	return out
+}
+
+type backupJob struct {
+	evidence.BackupJob
+	Days   []backupDay
+	Filled int // days of the strip with a point
+}
+
+type backupDay struct {
+	X, Points int
+	Day       string
+}
+
+// stripDays is how many days a job's strip of restorable points spans.
+const stripDays = 60
+
+// backupView adds to each job the strip of its last days, up to its newest point.
+func backupView(f evidence.Backup) []backupJob {
+	var out []backupJob
+	for _, j := range f.Jobs {
+		v := backupJob{BackupJob: j}
+		if len(j.Day) > 0 {
+			v.strip()
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (v *backupJob) strip() {
+	points := map[string]int{}
+	for _, d := range v.Day {
+		points[d.Day] = d.Points
+	}
+	last, err := time.Parse(time.DateOnly, v.Day[len(v.Day)-1].Day)
+	if err != nil {
+		return
+	}
+	for i := range stripDays {
+		day := last.AddDate(0, 0, i+1-stripDays).Format(time.DateOnly)
+		v.Days = append(v.Days, backupDay{X: i * 5, Points: points[day], Day: day})
+		if points[day] > 0 {
+			v.Filled++
+		}
+	}
+}
+
+type eventlogBody struct {
+	evidence.EventLog
+	Lines int64
+	More  int
+}
+
+func eventlogView(f evidence.EventLog) eventlogBody {
+	weight := []string{evidence.SeverityCritical, evidence.SeverityHigh, evidence.SeverityMedium, evidence.SeverityLow, evidence.SeverityInfo}
+	v := eventlogBody{EventLog: f}
+	v.Hits = slices.Clone(f.Hits)
+	slices.SortStableFunc(v.Hits, func(a, b evidence.RuleHit) int {
+		over := func(h evidence.RuleHit) int {
+			if h.Over {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(over(a)-over(b), slices.Index(weight, a.Severity)-slices.Index(weight, b.Severity), cmp.Compare(b.Count, a.Count))
+	})
+	v.Hits, v.More = rows(v.Hits)
+	for _, s := range f.Sources {
+		v.Lines += s.Lines
+	}
+	return v
+}
+
+type softwareBody struct {
+	evidence.Software
+	Security     int // pending updates that mend security
+	MorePending  int
+	MoreProducts int
+}
+
+func softwareView(f evidence.Software) softwareBody {
+	v := softwareBody{Software: f}
+	v.Pending = slices.Clone(f.Pending)
+	slices.SortStableFunc(v.Pending, func(a, b evidence.Update) int {
+		if a.Security != b.Security {
+			if a.Security {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Name, b.Name)
+	})
+	for _, u := range f.Pending {
+		if u.Security {
+			v.Security++
+		}
+	}
+	v.Pending, v.MorePending = rows(v.Pending)
+	v.Products, v.MoreProducts = rows(f.Products)
+	return v
+}
+
+type healthBody struct {
+	evidence.Health
+	Last   evidence.Sample
+	Curves []curve
+}
+
+// curve is one measure of the samples as a line; Points are for an SVG of 240 by 40.
+type curve struct {
+	Name           string
+	Points         string
+	Least, Most    float64
+	LastValue      float64
+	Percent, Known bool
+}
+
+func healthView(f evidence.Health) healthBody {
+	v := healthBody{Health: f}
+	v.Samples, _ = rows(f.Samples)
+	if len(f.Samples) == 0 {
+		return v
+	}
+	v.Last = f.Samples[len(f.Samples)-1]
+	add := func(name string, percent bool, of func(evidence.Sample) float64) {
+		c := curve{Name: name, Percent: percent, Known: true}
+		var values []float64
+		for _, s := range f.Samples {
+			values = append(values, of(s))
+		}
+		c.LastValue, c.Least, c.Most = values[len(values)-1], slices.Min(values), slices.Max(values)
+		if c.Known = c.Least >= 0; c.Known {
+			c.Points = polyline(values, percent)
+		}
+		v.Curves = append(v.Curves, c)
+	}
+	add("cpu", true, func(s evidence.Sample) float64 { return s.CPU })
+	add("memory", true, func(s evidence.Sample) float64 { return s.MemUsed })
+	add("load", false, func(s evidence.Sample) float64 { return s.Load1 })
+	return v
+}
+
+// polyline draws values from left to right; percentages stand on a scale to 100,
+// others on one to their greatest.
+func polyline(values []float64, percent bool) string {
+	top := 100.0
+	if !percent {
+		top = max(1, slices.Max(values)*1.2)
+	}
+	var b strings.Builder
+	for i, v := range values {
+		x := 240.0
+		if len(values) > 1 {
+			x = 240 * float64(i) / float64(len(values)-1)
+		}
+		fmt.Fprintf(&b, "%.1f,%.1f ", x, 38-36*min(1, v/top))
+	}
+	if len(values) == 1 {
+		return "0" + b.String()[strings.IndexByte(b.String(), ','):] + b.String()
+	}
+	return strings.TrimSpace(b.String())
+}
