@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -105,16 +106,28 @@ type BoardAlert struct {
 	Opened, Resolved                 time.Time
 }
 
+const boardAlertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, opened, resolved`
+
+func scanBoardAlert(row func(...any) error) (BoardAlert, error) {
+	var a BoardAlert
+	var opened, resolved int64
+	err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &resolved)
+	a.Opened, a.Resolved = Time(opened), Time(resolved)
+	return a, err
+}
+
 // BoardAlerts lists the newest alerts of an organisation, or of all when org is
 // empty; those that fire come first.
 func (r Reader) BoardAlerts(ctx context.Context, org string, limit int) ([]BoardAlert, error) {
-	return all(ctx, r, "listing alerts", `SELECT id, org_id, duty, part, asset, name, state, party, verdict, why, opened, resolved FROM alert
-		WHERE $1 = '' OR org_id = $1 ORDER BY state, opened DESC LIMIT $2`, []any{org, limit},
-		func(row func(...any) error) (BoardAlert, error) {
-			var a BoardAlert
-			var opened, resolved int64
-			err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &resolved)
-			a.Opened, a.Resolved = Time(opened), Time(resolved)
-			return a, err
-		})
+	return all(ctx, r, "listing alerts", `SELECT `+boardAlertColumns+` FROM alert
+		WHERE $1 = '' OR org_id = $1 ORDER BY state, opened DESC, id LIMIT $2`, []any{org, int64(limit)}, scanBoardAlert)
+}
+
+// CustomerAlerts lists the newest alerts of a customer and those of the provider's
+// duties in the services that it has; those that fire come first.
+func (r Reader) CustomerAlerts(ctx context.Context, org Org, provider string, limit int) ([]BoardAlert, error) {
+	return all(ctx, r, "listing alerts", `SELECT `+boardAlertColumns+` FROM alert
+		WHERE org_id = $1 OR (org_id = $2 AND $3 LIKE '%,' || LOWER(SUBSTR(duty, 1, 2)) || ',%')
+		ORDER BY state, opened DESC, id LIMIT $4`,
+		[]any{org.ID, provider, "," + strings.Join(org.Services, ",") + ",", int64(limit)}, scanBoardAlert)
 }

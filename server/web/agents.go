@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -100,6 +101,9 @@ func (w *Web) addToken(rw http.ResponseWriter, r *http.Request) error {
 	server := strings.TrimSuffix(w.PublicURL, "/")
 	if server == "" {
 		server = "https://" + r.Host
+		if host, _, err := net.SplitHostPort(r.Host); r.TLS == nil && err == nil && net.ParseIP(host).IsLoopback() {
+			server = "http://" + r.Host
+		}
 	}
 	return w.agentsPage(rw, r, &tokenBody{token, server, expires})
 }
@@ -114,36 +118,48 @@ func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {
 
 type alertBody struct {
 	store.BoardAlert
+	Board            string // the organisation on whose board the reader finds the duty
 	OrgName          string
 	Title, Why, Cure string
 }
 
 const maxAlerts = 200
 
+// alertsOf lists an organisation's alerts and, for a customer, those of the
+// provider's duties towards it. Whoever sees all customers sees all alerts on the
+// provider's page.
 func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
-	org := orgOf(r.Context())
-	id := org.ID
-	if org.Kind == store.Provider && viewerOf(r.Context()).all != "" {
-		id = "" // whoever sees all customers sees all their alerts
-	}
-	stored, err := w.Store.BoardAlerts(r.Context(), id, maxAlerts)
+	ctx, org := r.Context(), orgOf(r.Context())
+	orgs, err := w.Store.Orgs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]string{org.ID: org.Name}
-	if id == "" {
-		orgs, err := w.Store.Orgs(r.Context())
-		if err != nil {
-			return nil, err
+	names, provider := map[string]string{}, ""
+	for _, o := range orgs {
+		names[o.ID] = o.Name
+		if o.Kind == store.Provider {
+			provider = o.ID
 		}
-		for _, o := range orgs {
-			names[o.ID] = o.Name
-		}
+	}
+	var stored []store.BoardAlert
+	switch {
+	case org.Kind == store.Customer:
+		stored, err = w.Store.CustomerAlerts(ctx, org, provider, maxAlerts)
+	case viewerOf(ctx).all != "":
+		stored, err = w.Store.BoardAlerts(ctx, "", maxAlerts)
+	default:
+		stored, err = w.Store.BoardAlerts(ctx, org.ID, maxAlerts)
+	}
+	if err != nil {
+		return nil, err
 	}
 	lang := w.views.lang(r)
 	out := []alertBody{}
 	for _, a := range stored {
-		b := alertBody{BoardAlert: a, OrgName: names[a.Org]}
+		b := alertBody{BoardAlert: a, Board: a.Org, OrgName: names[a.Org]}
+		if org.Kind == store.Customer {
+			b.Board = org.ID
+		}
 		if d, ok := w.Catalogue.Duty(a.Duty); ok {
 			b.Title = d.Title.In(lang)
 		}

@@ -54,10 +54,6 @@ const maxTodo = 6
 
 func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	org := orgOf(r.Context())
-	if org.Kind == store.Provider {
-		http.Redirect(rw, r, "/", http.StatusSeeOther)
-		return nil
-	}
 	cells, err := w.cells(r, org)
 	if err != nil {
 		return err
@@ -71,7 +67,10 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 		body.Show = v.String()
 	}
 	for _, s := range duties.Services() {
-		block := serviceBlock{Service: s, Parties: []partyBlock{{Party: duties.Provider, Owner: p.Name}, {Party: duties.Customer, Owner: org.Name}}}
+		block := serviceBlock{Service: s, Parties: []partyBlock{{Party: duties.Provider, Owner: p.Name}}}
+		if org.Kind == store.Customer {
+			block.Parties = append(block.Parties, partyBlock{Party: duties.Customer, Owner: org.Name})
+		}
 		shown := 0
 		for _, c := range cells {
 			if c.Service != s {
@@ -83,7 +82,7 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 				continue
 			}
 			party := &block.Parties[0]
-			if c.Party == duties.Customer {
+			if c.Party != party.Party {
 				party = &block.Parties[1]
 			}
 			party.Duties = append(party.Duties, c)
@@ -126,8 +125,17 @@ func rank(verdict string) int {
 	return 1
 }
 
-// cells are all duties of the services that an organisation has, with what was
-// judged last. A duty that was never judged is unproven.
+// shows reports whether a duty stands on an organisation's board: those of both
+// parties in the services that a customer has, and its own on the provider's.
+func shows(o store.Org, d duties.Duty) bool {
+	if o.Kind == store.Provider {
+		return d.Party == duties.Provider
+	}
+	return slices.Contains(o.Services, d.Service)
+}
+
+// cells are the duties of a board, with what was judged last. A duty that was
+// never judged is unproven.
 func (w *Web) cells(r *http.Request, org store.Org) ([]cell, error) {
 	stored, err := w.Store.Board(r.Context(), org.ID)
 	if err != nil {
@@ -140,7 +148,7 @@ func (w *Web) cells(r *http.Request, org store.Org) ([]cell, error) {
 	lang := w.views.lang(r)
 	var out []cell
 	for _, d := range w.Catalogue.Duties() {
-		if !slices.Contains(org.Services, d.Service) {
+		if !shows(org, d) {
 			continue
 		}
 		c := cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String()}

@@ -68,7 +68,7 @@ func (w *Web) duty(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	org := orgOf(r.Context())
 	d, ok := w.Catalogue.Duty(r.PathValue("duty"))
-	if !ok || org.Kind != store.Customer {
+	if !ok || !shows(org, d) {
 		return dutyBody{}, notFound()
 	}
 	stored, err := w.Store.Cells(r.Context(), org.ID, d.ID)
@@ -153,9 +153,9 @@ func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
 	}
 	ctx := r.Context()
 	orgs := []store.Org{orgOf(ctx)}
-	if p, err := w.Store.ProviderOrg(ctx); err == nil {
+	if p, err := w.Store.ProviderOrg(ctx); err == nil && p.ID != orgs[0].ID {
 		orgs = append(orgs, p)
-	} else if !errors.Is(err, store.ErrNotFound) {
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
 	var out []citeBody
@@ -205,7 +205,7 @@ func (w *Web) review(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) confirm(r *http.Request) error {
 	org := orgOf(r.Context())
 	d, ok := w.Catalogue.Duty(r.PathValue("duty"))
-	if !ok || org.Kind != store.Customer {
+	if !ok || !shows(org, d) {
 		return notFound()
 	}
 	for _, p := range d.Parts {

@@ -81,7 +81,7 @@ func (w *Web) home(rw http.ResponseWriter, r *http.Request) error {
 		if len(own) == 0 {
 			return forbidden()
 		}
-		http.Redirect(rw, r, "/orgs/"+own[0]+"/agents", http.StatusSeeOther)
+		http.Redirect(rw, r, "/orgs/"+own[0]+"/board", http.StatusSeeOther)
 		return nil
 	}
 	body := homeBody{Query: strings.TrimSpace(r.FormValue("q")), All: len(rows)}

@@ -100,7 +100,7 @@ type pageViewer struct {
 	Known, Staff bool
 	Several      bool   // belongs to several organisations
 	In           bool   // sees all of the page's organisation
-	Home         string // the provider's organisation, for its staff
+	Home         string // the path of the organisation whose pages are offered elsewhere
 	Name, Email  string
 }
 
@@ -235,8 +235,10 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 	if p.Return = r.URL.RequestURI(); r.Method != http.MethodGet {
 		p.Return = back(r)
 	}
-	if v.provider != "" {
+	if own := v.orgs(); v.provider != "" {
 		p.Viewer.Home = "/orgs/" + v.provider
+	} else if len(own) == 1 {
+		p.Viewer.Home = "/orgs/" + own[0]
 	}
 	p.Viewer.In = p.Org.ID != "" && v.sees(p.Org.ID)
 	if zone, err := time.LoadLocation(cmp.Or(p.Org.Zone, v.zone)); err == nil {
