@@ -7,10 +7,10 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -30,6 +30,7 @@ type Agent struct {
 	looks  []*looker
 	log    *slog.Logger
 	now    func() time.Time
+	wrote  statusFileContent // the last status that was written
 }
 
 // NewHost is the machine as this agent's collectors see it. Without a readable
@@ -77,10 +78,12 @@ func open(cfg Config, h *host.Host, version string, log *slog.Logger) (a *Agent,
 	for _, said := range spool.repaired {
 		log.Warn("spool: " + said)
 	}
+	unlock := release
 	c, err := newClient(cfg, cmp.Or(cfg.Server, id.Server), id.PushToken, version, log.With("part", "push"))
 	if err != nil {
 		return nil, nil, err
 	}
+	release = func() { c.close(); unlock() }
 	p, err := newPusher(c, spool, st, id, h.Now, log.With("part", "push"))
 	if err != nil {
 		return nil, nil, err
@@ -235,13 +238,26 @@ func Once(ctx context.Context, cfg Config, h *host.Host, version string, log *sl
 	return err
 }
 
+// statusEvery is how often the status is written when nothing has changed.
+const statusEvery = time.Minute
+
 func (a *Agent) writeStatus() {
-	s := statusFileContent{At: a.now().UTC(), PID: os.Getpid(), Push: a.pusher.stateNow(), SealError: a.sealer.lastError(),
+	s := statusFileContent{PID: os.Getpid(), Push: a.pusher.stateNow(), SealError: a.sealer.lastError(),
 		Lost: a.spool.State().Lost, Kinds: map[evidence.Kind]KindState{}}
 	for _, l := range a.looks {
 		s.Kinds[l.spec.Kind] = l.stateNow()
 	}
-	if err := writeStatusFile(a.st, s); err != nil && !errors.Is(err, context.Canceled) {
-		a.log.Error("writing status", "error", err)
+	now := a.now().UTC()
+	if age := now.Sub(a.wrote.At); age >= 0 && age < statusEvery {
+		s.At = a.wrote.At
+		if reflect.DeepEqual(s, a.wrote) {
+			return
+		}
 	}
+	s.At = now
+	if err := writeStatusFile(a.st, s); err != nil {
+		a.log.Error("writing status", "error", err)
+		return
+	}
+	a.wrote = s
 }

@@ -54,34 +54,14 @@ func newClient(cfg Config, server, token, version string, log *slog.Logger) (*cl
 	if err != nil {
 		return nil, err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 1
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if cfg.Proxy != "" {
-		proxy, err := url.Parse(cfg.Proxy)
-		if err != nil {
-			return nil, fmt.Errorf("proxy: %w", err)
+	transport := cfg.network
+	if transport == nil {
+		if transport, err = newTransport(cfg); err != nil {
+			return nil, err
 		}
-		transport.Proxy = http.ProxyURL(proxy)
-	}
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no PEM certificate", cfg.CAFile)
-		}
-		transport.TLSClientConfig.RootCAs = pool
 	}
 	rc := retryablehttp.NewClient()
-	// A full batch may take long on a thin line; a silent server may not.
-	transport.ResponseHeaderTimeout = time.Minute
-	rc.HTTPClient = &http.Client{Transport: transport, Timeout: 10 * time.Minute,
+	rc.HTTPClient = &http.Client{Transport: transport, Timeout: 10 * time.Minute, // a full batch may take long on a thin line
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	rc.Logger = quietLogger{log}
 	rc.RetryMax = 3
@@ -91,6 +71,39 @@ func newClient(cfg Config, server, token, version string, log *slog.Logger) (*cl
 	rc.CheckRetry = retryable
 	rc.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	return &client{base: base, token: token, agent: "attesto-agent/" + version, http: rc}, nil
+}
+
+// close lets go of idle connections.
+func (c *client) close() { c.http.HTTPClient.CloseIdleConnections() }
+
+func newTransport(cfg Config) (*http.Transport, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 1
+	t.ResponseHeaderTimeout = time.Minute // a silent server may not hold us up
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.Proxy != "" {
+		proxy, err := url.Parse(cfg.Proxy)
+		if err != nil {
+			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		t.Proxy = http.ProxyURL(proxy)
+	}
+	if cfg.CAFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(cfg.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s holds no PEM certificate", cfg.CAFile)
+	}
+	t.TLSClientConfig.RootCAs = pool
+	return t, nil
 }
 
 // backoff adds jitter to retryablehttp's own.
@@ -126,7 +139,11 @@ func (r *refusal) Error() string {
 	if r.said != nil {
 		return fmt.Sprintf("server said %d: %v", r.status, r.said)
 	}
-	return fmt.Sprintf("server answered %d %s; is this the address of an Attesto server?", r.status, http.StatusText(r.status))
+	text := fmt.Sprintf("server answered %d %s", r.status, http.StatusText(r.status))
+	if r.status < 500 && r.status != http.StatusTooManyRequests {
+		text += "; is this the address of an Attesto server?"
+	}
+	return text
 }
 
 func (c *client) send(ctx context.Context, method, path, contentType string, body []byte, answer any) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,7 +38,10 @@ type Config struct {
 	// Specs are the collectors that the file may speak of: collectors.All.
 	Specs []host.Spec `yaml:"-"`
 
-	disk files // what the spool writes through; nil for the real disk
+	// What the spool writes through and the client sends through; nil for the real
+	// disk and network.
+	disk    files
+	network http.RoundTripper
 }
 
 // SpoolConfig bounds what waits for the server, and how long what was receipted stays.

@@ -158,6 +158,7 @@ func reach(ctx context.Context, cfg Config, server string, log *slog.Logger) Fin
 		f.Says, f.Cure = err.Error(), "enroll with the server's https address"
 		return f
 	}
+	defer c.close()
 	c.http.RetryMax = 0
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

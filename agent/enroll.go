@@ -60,6 +60,7 @@ func Enroll(ctx context.Context, cfg Config, server, token, version string, log 
 	if err != nil {
 		return EnrollResult{}, err
 	}
+	defer c.close()
 	e := enrolling{client: c, token: t, key: key, witness: witness, version: version, st: st, server: c.base.String()}
 	env, err := e.request(ctx)
 	if err != nil {

@@ -113,7 +113,7 @@ func (p *pusher) setBusy(since time.Time) {
 // run pushes whenever it is nudged, until ctx ends.
 func (p *pusher) run(ctx context.Context) {
 	for {
-		if p.untilDone(ctx) != nil {
+		if p.untilDone(ctx, func() bool { return false }) != nil {
 			return
 		}
 		select {
@@ -124,15 +124,15 @@ func (p *pusher) run(ctx context.Context) {
 	}
 }
 
-// untilDone drains, as often as it takes; its error is the last one when ctx ends.
-// After a failure it waits, longer each time, with jitter, so that many agents do
-// not come back at once.
-func (p *pusher) untilDone(ctx context.Context) error {
+// untilDone drains, as often as it takes; its error is the last one when ctx ends or
+// hopeless says so. After a failure it waits, longer each time, with jitter, so
+// that many agents do not come back at once.
+func (p *pusher) untilDone(ctx context.Context, hopeless func() bool) error {
 	wait := firstWait
 	for {
 		err := p.drain(ctx)
-		if err == nil {
-			return nil
+		if err == nil || hopeless() {
+			return err
 		}
 		pause := wait/2 + rand.N(wait/2+1)
 		var r *refusal
@@ -152,13 +152,10 @@ func (p *pusher) untilDone(ctx context.Context) error {
 
 // insist pushes until all is receipted, ctx ends, or a person is needed.
 func (p *pusher) insist(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	err := p.drain(ctx)
-	if alarm, _ := p.st.alarm(); err == nil || alarm != nil {
-		return err
-	}
-	return p.untilDone(ctx)
+	return p.untilDone(ctx, func() bool {
+		alarm, err := p.st.alarm()
+		return err != nil || alarm != nil
+	})
 }
 
 // drain pushes until nothing waits.

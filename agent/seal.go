@@ -109,6 +109,7 @@ func (s *sealer) sealLocked() {
 	if len(results) == 0 {
 		return
 	}
+	slices.SortStableFunc(results, func(a, b Result) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
 	for len(results) > 0 {
 		results = s.sealSome(results)
 	}
