@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
-		os.Exit(child(dir, os.Getenv(childServerEnv)))
+		os.Exit(child(dir))
 	}
 	goleak.VerifyTestMain(m)
 }

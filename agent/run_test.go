@@ -504,3 +504,50 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 }
+
+// TestLateLook: a collector that ignores its end must not seal anything once the
+// state folder may be another agent's.
+func TestLateLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := newRig(t, spec("deaf", time.Hour, func(context.Context, []byte) (host.Look, error) {
+			<-release
+			return host.Look{Facts: seen{"deaf", 1}}, nil
+		}))
+		r.enroll()
+		stop := r.run()
+		time.Sleep(time.Second)
+		at := time.Now()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(at); d > 20*time.Second {
+			t.Errorf("stopping took %v", d)
+		}
+		close(release)
+		synctest.Wait()
+		if s := r.status(); s.Spool.Last != 0 || len(r.srv.all()) != 0 {
+			t.Errorf("a record was sealed after the end: %+v", s.Spool)
+		}
+	})
+}
+
+// TestLookAgainBeforeSealed: while a slow look holds up the record, another kind's
+// next look goes on from where its last one ended.
+func TestLookAgainBeforeSealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, counter("alpha", 10*time.Second), spec("slow", time.Hour, func(context.Context, []byte) (host.Look, error) {
+			time.Sleep(50 * time.Second)
+			return host.Look{Facts: seen{"slow", 1}}, nil
+		}))
+		r.enroll()
+		stop := r.run()
+		time.Sleep(2 * time.Minute)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.checkCounts("alpha", 0); n < 10 {
+			t.Errorf("%d looks in two minutes", n)
+		}
+	})
+}

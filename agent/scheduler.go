@@ -73,8 +73,8 @@ func (l *looker) look(ctx context.Context) {
 	if ctx.Err() != nil || !l.start() {
 		return
 	}
-	l.agent.sealer.begin()
-	r, returned := lookOnce(ctx, l.host, l.spec, l.collector, l.sched, l.agent.spool.Cursor(l.spec.Kind))
+	cursor := l.agent.sealer.beginLook(l.spec.Kind)
+	r, returned := lookOnce(ctx, l.host, l.spec, l.collector, l.sched, cursor)
 	if ctx.Err() != nil && r.err != nil {
 		// The agent is stopping: an interrupted look is no finding about the host.
 		l.agent.sealer.end(nil)

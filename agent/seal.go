@@ -41,6 +41,19 @@ func (s *sealer) begin() {
 	s.running++
 }
 
+// beginLook begins a kind's look and returns the cursor that it goes on from. What
+// the kind's last look found is sealed before: a look that started from an older
+// cursor would see the same again.
+func (s *sealer) beginLook(kind evidence.Kind) (cursor []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running++
+	if slices.ContainsFunc(s.results, func(r Result) bool { return r.Kind == kind }) {
+		s.sealLocked()
+	}
+	return s.agent.spool.Cursor(kind)
+}
+
 func (s *sealer) end(r *Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
