@@ -120,7 +120,7 @@ func (p *program) logger(cfg agent.Config) *slog.Logger {
 		level = slog.LevelDebug
 	}
 	if f, ok := p.errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(tint.NewHandler(f, &tint.Options{Level: level}))
+		return slog.New(tint.NewTextHandler(f, &tint.Options{Level: level}))
 	}
 	return slog.New(slog.NewJSONHandler(p.errOut, &slog.HandlerOptions{Level: level}))
 }

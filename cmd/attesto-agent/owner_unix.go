@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,7 +19,14 @@ const serviceUser = "attesto"
 // enrolled the packaged agent, so that the service can read its keys.
 func ownedByService(dir string) error {
 	u, err := user.Lookup(serviceUser)
-	if err != nil || os.Geteuid() != 0 || filepath.Clean(dir) != u.HomeDir {
+	var absent user.UnknownUserError
+	if errors.As(err, &absent) {
+		return nil // not the packaged agent
+	}
+	if err != nil {
+		return fmt.Errorf("looking up user %s: %w", serviceUser, err)
+	}
+	if os.Geteuid() != 0 || filepath.Clean(dir) != u.HomeDir {
 		return nil
 	}
 	uid, err := strconv.Atoi(u.Uid)

@@ -50,6 +50,9 @@ restored. Say --restorable with the time of the newest state that can be.`,
 			if dir == "" {
 				dir = cmp.Or(cfg.ReportDir(), backup.DefaultReports)
 			}
+			if dir == "off" {
+				return usagef("the config says reports: off (collectors.backup); name a folder there, or with --dir")
+			}
 			now := time.Now().UTC()
 			r.End = &now
 			for _, t := range []struct {
