@@ -56,6 +56,12 @@ func (t *Tx) SetPassword(ctx context.Context, user, hash string) error {
 	return err
 }
 
+// DisableUser takes an account out of use; the zero time brings it back.
+func (t *Tx) DisableUser(ctx context.Context, user string, at time.Time) error {
+	_, err := t.exec(ctx, "disabling a user", `UPDATE app_user SET disabled = $1 WHERE id = $2`, Micros(at), user)
+	return err
+}
+
 // SetMember gives a user a role in an organisation, in place of an older one.
 func (t *Tx) SetMember(ctx context.Context, m Member) error {
 	_, err := t.exec(ctx, "adding a member", `INSERT INTO member (org_id, user_id, role) VALUES ($1, $2, $3)

@@ -114,7 +114,7 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	if !v.known() {
 		return r, errSignIn
 	}
-	if v.via != nil && r.Method != http.MethodGet && !v.via.Writes() {
+	if v.via != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !v.via.Writes() {
 		return r, forbidden()
 	}
 	if g == signedIn {

@@ -11,7 +11,7 @@ import (
 type town struct {
 	*site
 	mail, web, node, vault, erp, files *host
-	mailIndex, erpIndex                int64 // newest records
+	mailIndex, nodeIndex, erpIndex     int64 // newest records
 }
 
 // seeded fills a site with three days of two parties' hosts: most in order, a
@@ -29,7 +29,7 @@ func seeded(s *site) *town {
 	for at := now.Add(-78 * time.Hour); !at.After(now); at = at.Add(6 * time.Hour) {
 		s.now = at
 		last := now.Sub(at) < 6*time.Hour
-		w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), whole(events(at, 0)))
+		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), whole(events(at, 0)))
 		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(events(at, 3)))
 		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)))
 		w.vault.sees(whole(health(at, 0.9)), whole(software(at, "proxmox-backup", 0)))

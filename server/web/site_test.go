@@ -41,6 +41,13 @@ type person struct {
 
 func newSite(t testing.TB, dsn string) *site {
 	t.Helper()
+	cfg := server.DefaultConfig()
+	cfg.Name = "proof.example"
+	return newSiteWith(t, dsn, cfg)
+}
+
+func newSiteWith(t testing.TB, dsn string, cfg server.Config) *site {
+	t.Helper()
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	st, err := store.Open(ctx, dsn, quiet)
 	if err != nil {
@@ -50,8 +57,7 @@ func newSite(t testing.TB, dsn string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := server.DefaultConfig()
-	cfg.Name, cfg.Limits = "proof.example", server.Limits{PushesPerSecond: 1e6, PushBurst: 1e6}
+	cfg.Limits = server.Limits{PushesPerSecond: 1e6, PushBurst: 1e6}
 	s := &site{t: t, store: st, now: time.Now(), people: map[string]person{}}
 	if s.srv, err = server.New(ctx, cfg, server.Deps{Store: st, Keys: keys, Log: quiet, Version: "1.0.0", Now: func() time.Time { return s.now }}); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,184 @@
+package web_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
+	"github.com/attesto/attesto/server/web"
+)
+
+// Who walks: a stranger; the customer's admin, viewer and auditor; another
+// customer's admin; the provider's admin, operator, viewer and auditor.
+var walkers = []string{"stranger", "admin", "viewer", "auditor", "foreign", "p-admin", "p-operator", "p-viewer", "p-auditor"}
+
+// Which tokens try the API: a wrong one; the customer's for reading and writing;
+// another customer's for writing; the provider's for reading and writing.
+var tokens = []string{"wrong", "read", "write", "foreign-write", "p-read", "p-write"}
+
+// visit is a route with an organisation and what else its path names. want has a
+// letter for each of walkers, then for each of tokens where the route is of the
+// API: o let in, s sent to sign in, u not signed in, f forbidden, n nothing there.
+type visit struct{ pattern, path, want string }
+
+// visits is who may do what, stated once more and apart from the code.
+func visits(w *town) []visit {
+	c, p := "/orgs/"+w.customer.ID, "/orgs/"+w.provider.ID
+	erp, mail := fmt.Sprint(w.erpIndex), fmt.Sprint(w.mailIndex)
+	node := fmt.Sprint(w.nodeIndex)
+	return []visit{
+		{"GET /{$}", "/", "soooooooo"},
+		{"GET /signin", "/signin", "ooooooooo"},
+		{"POST /signin", "/signin", "ooooooooo"},
+		{"POST /language", "/language", "ooooooooo"},
+
+		{"GET /orgs/{org}/board", c + "/board", "sooonoonn"},
+		{"GET /orgs/{org}/board", p + "/board", "snnnnoooo"},
+		{"GET /orgs/{org}/board", "/orgs/o_nobody/board", "snnnnnnnn"},
+		{"GET /orgs/{org}/duties/{duty}", c + "/duties/SC-C5", "sooonoonn"},
+		{"GET /orgs/{org}/duties/{duty}", c + "/duties/PE-P3", "sooonoonn"},
+		{"GET /orgs/{org}/duties/{duty}", p + "/duties/PE-P3", "snnnnoooo"},
+		{"GET /orgs/{org}/duties/{duty}", p + "/duties/SC-C5", "snnnnnnnn"}, // a customer's duty
+		{"POST /orgs/{org}/duties/{duty}/review", c + "/duties/SC-C5/review", "soffnffnn"},
+		{"POST /orgs/{org}/duties/{duty}/review", c + "/duties/PE-P1/review", "sfffnoonn"},
+		{"POST /orgs/{org}/duties/{duty}/review", p + "/duties/PE-P1/review", "snnnnooff"},
+		{"GET /orgs/{org}/records/{index}", c + "/records/" + erp, "sooonoonn"},
+		{"GET /orgs/{org}/records/{index}", p + "/records/" + mail, "soooooooo"},
+		{"GET /orgs/{org}/records/{index}", p + "/records/" + node, "sooonoooo"}, // of a service that the other customer lacks
+		{"GET /orgs/{org}/records/{index}", p + "/records/0", "snnnnoooo"},       // an enrollment
+		{"GET /orgs/{org}/records/{index}", c + "/records/99999", "snnnnnnnn"},
+		{"GET /orgs/{org}/records/{index}", c + "/records/-1", "snnnnnnnn"},
+		{"GET /orgs/{org}/records/{index}/envelope", c + "/records/" + erp + "/envelope", "sooonoonn"},
+		{"GET /orgs/{org}/records/{index}/envelope", p + "/records/" + mail + "/envelope", "soooooooo"},
+		{"GET /orgs/{org}/records/{index}/envelope", p + "/records/0/envelope", "snnnnoooo"},
+		{"GET /orgs/{org}/agents", c + "/agents", "sooonoonn"},
+		{"GET /orgs/{org}/agents", p + "/agents", "snnnnoooo"},
+		{"POST /orgs/{org}/agents/token", c + "/agents/token", "soffnoonn"},
+		{"POST /orgs/{org}/agents/token", p + "/agents/token", "snnnnooff"},
+		{"GET /orgs/{org}/alerts", c + "/alerts", "sooonoonn"},
+		{"GET /orgs/{org}/alerts", p + "/alerts", "snnnnoooo"},
+
+		{"GET /api/v1/orgs", "/api/v1/orgs", "uoooooooo" + "uooooo"},
+		{"GET /api/v1/orgs/{org}/duties", "/api/v1" + c + "/duties", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/duties", "/api/v1" + p + "/duties", "unnnnoooo" + "unnnoo"},
+		{"GET /api/v1/orgs/{org}/duties/{duty}", "/api/v1" + c + "/duties/PE-P3", "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/duties/{duty}/review", "/api/v1" + c + "/duties/SC-C5/review", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/duties/{duty}/review", "/api/v1" + c + "/duties/PE-P1/review", "ufffnoonn" + "uffnfo"},
+		{"GET /api/v1/orgs/{org}/records/{index}", "/api/v1" + c + "/records/" + erp, "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/records/{index}", "/api/v1" + p + "/records/" + mail, "uoooooooo" + "uooooo"},
+		{"GET /api/v1/orgs/{org}/records/{index}", "/api/v1" + p + "/records/" + node, "uooonoooo" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/agents", "/api/v1" + c + "/agents", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/alerts", "/api/v1" + c + "/alerts", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/alerts", "/api/v1" + p + "/alerts", "unnnnoooo" + "unnnoo"},
+
+		{"POST /signout", "/signout", "soooooooo"}, // last: it ends the sessions
+	}
+}
+
+// TestEveryRouteAsEveryone walks every route as everyone, on their own and on
+// others' organisations, and holds each answer to the table above.
+func TestEveryRouteAsEveryone(t *testing.T) {
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	clients := map[string]*http.Client{"stranger": w.browser(), "foreign": w.signedIn(w.add(w.other, store.RoleAdmin))}
+	for _, role := range []string{store.RoleAdmin, store.RoleViewer, store.RoleAuditor} {
+		clients[role] = w.signedIn(w.add(w.customer, role))
+	}
+	for _, role := range []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor} {
+		clients["p-"+role] = w.signedIn(w.add(w.provider, role))
+	}
+	texts := map[string]string{"wrong": "attapi_wrong", "read": w.apiToken(w.customer, false), "write": w.apiToken(w.customer, true),
+		"foreign-write": w.apiToken(w.other, true), "p-read": w.apiToken(w.provider, false), "p-write": w.apiToken(w.provider, true)}
+	walked := map[string]bool{}
+	for _, v := range visits(w) {
+		walked[v.pattern] = true
+		method, _, _ := strings.Cut(v.pattern, " ")
+		api := strings.HasPrefix(v.path, "/api/")
+		if want := len(walkers) + map[bool]int{true: len(tokens)}[api]; len(v.want) != want {
+			t.Fatalf("%s: %d answers are declared, want %d", v.pattern, len(v.want), want)
+		}
+		var form url.Values
+		if method == "POST" {
+			form = url.Values{"lang": {"en"}}
+		}
+		for i, who := range walkers {
+			res, body := w.send(clients[who], method, v.path, form, nil)
+			if got := letter(res, body); got != v.want[i:i+1] {
+				t.Errorf("%s %s as %s: %s (status %d), want %s", method, v.path, who, got, res.StatusCode, v.want[i:i+1])
+			}
+		}
+		for i, name := range tokens {
+			if !api {
+				break
+			}
+			res, body := w.send(w.browser(), method, v.path, form, map[string]string{"Authorization": "Bearer " + texts[name]})
+			want := v.want[len(walkers)+i : len(walkers)+i+1]
+			if got := letter(res, body); got != want {
+				t.Errorf("%s %s with token %s: %s (status %d), want %s", method, v.path, name, got, res.StatusCode, want)
+			}
+		}
+	}
+	for _, pattern := range web.Patterns() {
+		if !walked[pattern] {
+			t.Errorf("%s is not walked: declare who may use it", pattern)
+		}
+		delete(walked, pattern)
+	}
+	for _, left := range slices.Sorted(maps.Keys(walked)) {
+		t.Errorf("%s is walked and does not exist", left)
+	}
+}
+
+// letter says in short how a request was answered.
+func letter(res *http.Response, body string) string {
+	switch {
+	case res.StatusCode == http.StatusSeeOther && strings.HasPrefix(res.Header.Get("Location"), "/signin?"):
+		return "s"
+	case res.StatusCode == http.StatusUnauthorized && strings.Contains(body, `"bad_token"`):
+		return "u"
+	case res.StatusCode == http.StatusForbidden:
+		return "f"
+	case res.StatusCode == http.StatusNotFound:
+		return "n"
+	case res.StatusCode < 400, strings.Contains(body, `action="/signin"`):
+		return "o" // a refused password is an answer of the sign-in page, too
+	}
+	return fmt.Sprint(res.StatusCode)
+}
+
+// A customer sees of the provider's records that they exist, when and that they
+// are proven, and none of the facts; who works for the provider sees them all.
+func TestProvidersFactsStayTheProviders(t *testing.T) {
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	secrets := []string{"192.0.2.25", "bl.spamcop.net", "mailboxes", "libssl3", "mx1.nordest.example"}
+	paths := []string{path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex), path("/api/v1/orgs/%s/records/%d", w.provider.ID, w.mailIndex),
+		path("/orgs/%s/records/%d/envelope", w.provider.ID, w.mailIndex)}
+	customer, operator := w.signedIn(w.add(w.customer, store.RoleAdmin)), w.signedIn(w.add(w.provider, store.RoleOperator))
+	for _, p := range paths {
+		res, body := w.get(customer, p)
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: status %d", p, res.StatusCode)
+		}
+		for _, secret := range secrets {
+			if strings.Contains(body, secret) {
+				t.Errorf("%s shows a customer %q of the provider's", p, secret)
+			}
+		}
+	}
+	if _, body := w.get(customer, paths[0]); !strings.Contains(body, "belong to the provider") {
+		t.Error("the page does not say why there are no facts")
+	}
+	for _, p := range paths[:2] {
+		_, body := w.get(operator, p)
+		for _, secret := range secrets[:4] {
+			if !strings.Contains(body, secret) {
+				t.Errorf("%s does not show the provider %q", p, secret)
+			}
+		}
+	}
+}
