@@ -172,7 +172,7 @@ func cmdMailbox(ts *testscript.TestScript, _ bool, args []string) {
 	srv.AllowInsecureAuth = true
 	l, err := net.Listen("tcp", srv.Addr)
 	ts.Check(err)
-	go srv.Serve(l) //nolint:errcheck // ends with Close
+	go srv.Serve(l)
 	ts.Defer(func() { _ = srv.Close() })
 }
 
@@ -230,7 +230,7 @@ func cmdHook(ts *testscript.TestScript, _ bool, args []string) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})}
-	go srv.Serve(l) //nolint:errcheck // ends with Close
+	go srv.Serve(l)
 	ts.Defer(func() { _ = srv.Close() })
 }
 
@@ -254,7 +254,7 @@ func cmdRBL(ts *testscript.TestScript, _ bool, args []string) {
 	if _, err := exec.LookPath(name); err != nil {
 		name = "/usr/sbin/rbldnsd"
 	}
-	cmd := exec.Command(name, argv...) //nolint:noctx // ends with the script
+	cmd := exec.Command(name, argv...)
 	out, err := os.Create(ts.MkAbs("rbldnsd.log"))
 	ts.Check(err)
 	cmd.Stdout, cmd.Stderr = out, out

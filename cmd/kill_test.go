@@ -164,7 +164,7 @@ func (w *deaths) kill(program string) {
 func (w *deaths) await() {
 	w.t.Helper()
 	for range 300 {
-		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", w.port)) //nolint:noctx // loopback, bounded by the loop
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", w.port))
 		if err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {

@@ -246,7 +246,7 @@ func TestResticLocked(t *testing.T) {
 		t.Fatal("restic did not start")
 	}
 	for range 200 { // until it holds its lock
-		if found, _ := filepath.Glob(b.path("repo/locks/*")); len(found) > 0 { //nolint:errcheck // a fixed pattern
+		if found, _ := filepath.Glob(b.path("repo/locks/*")); len(found) > 0 {
 			break
 		}
 		<-time.After(50 * time.Millisecond)
@@ -295,7 +295,7 @@ func TestResticRunResults(t *testing.T) {
 func TestResticHangs(t *testing.T) {
 	b := newRestic(t)
 	b.do("backup", "src")
-	b.run = func(ctx context.Context, c host.Command) (host.Result, error) {
+	b.run = func(ctx context.Context, _ host.Command) (host.Result, error) {
 		return host.Exec(ctx, host.Command{Name: "sleep", Args: []string{"600"}})
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)

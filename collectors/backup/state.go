@@ -213,7 +213,7 @@ func (l *look) groupName(name string, points []Point, groups int) string {
 		return name
 	}
 	mac := hmac.New(sha256.New, l.h.MachineKey)
-	fmt.Fprintf(mac, "backup\x00%s\x00%s", points[0].Host, sourceKey(points[0].Paths)) //nolint:errcheck // a hash takes all
+	fmt.Fprintf(mac, "backup\x00%s\x00%s", points[0].Host, sourceKey(points[0].Paths))
 	runes := []rune(name)
 	return string(runes[:min(len(runes), 55)]) + "-" + hex.EncodeToString(mac.Sum(nil)[:4])
 }
