@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"time"
 )
@@ -9,22 +10,43 @@ import (
 // alexedwards/scs asks for (scs.CtxStore).
 type Sessions struct{ *Store }
 
+type session struct {
+	data   []byte
+	expiry time.Time
+}
+
+func scanSession(row func(...any) error) (session, error) {
+	var v session
+	var expiry int64
+	err := row(&v.data, &expiry)
+	v.expiry = Time(expiry)
+	return v, err
+}
+
 // FindCtx reads a session that has not expired.
 func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	list, err := all(ctx, s.Reader, "reading a session", `SELECT data FROM session WHERE token = $1 AND expiry > $2`,
-		[]any{token, Micros(time.Now())}, func(row func(...any) error) ([]byte, error) {
-			var b []byte
-			err := row(&b)
-			return b, err
-		})
+	list, err := all(ctx, s.Reader, "reading a session", `SELECT data, expiry FROM session WHERE token = $1 AND expiry > $2`,
+		[]any{token, Micros(time.Now())}, scanSession)
 	if err != nil || len(list) == 0 {
 		return nil, false, err
 	}
-	return list[0], true, nil
+	return list[0].data, true, nil
 }
 
-// CommitCtx writes a session.
+// sessionStep is how far an expiry may lag behind: reading pages does not write
+// the session anew each time.
+const sessionStep = 5 * time.Minute
+
+// CommitCtx writes a session. Where only its expiry moves on, and by less than
+// five minutes, nothing is written.
 func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	list, err := all(ctx, s.Reader, "reading a session", `SELECT data, expiry FROM session WHERE token = $1`, []any{token}, scanSession)
+	if err != nil {
+		return err
+	}
+	if len(list) == 1 && bytes.Equal(list[0].data, data) && expiry.Sub(list[0].expiry) < sessionStep && !expiry.Before(list[0].expiry) {
+		return nil
+	}
 	return s.Tx(ctx, func(ctx context.Context, tx *Tx) error {
 		if _, err := tx.exec(ctx, "dropping old sessions", `DELETE FROM session WHERE expiry <= $1`, Micros(time.Now())); err != nil {
 			return err

@@ -95,12 +95,18 @@ func (r Reader) Users(ctx context.Context) ([]User, error) {
 	return all(ctx, r, "listing users", `SELECT `+userColumns+` FROM app_user ORDER BY email`, nil, scanUser)
 }
 
+func scanMember(row func(...any) error) (Member, error) {
+	var m Member
+	err := row(&m.Org, &m.User, &m.Role)
+	return m, err
+}
+
+// Members lists all roles of all users.
+func (r Reader) Members(ctx context.Context) ([]Member, error) {
+	return all(ctx, r, "reading roles", `SELECT org_id, user_id, role FROM member ORDER BY user_id, org_id`, nil, scanMember)
+}
+
 // MembersOf lists the roles of a user.
 func (r Reader) MembersOf(ctx context.Context, user string) ([]Member, error) {
-	return all(ctx, r, "reading roles", `SELECT org_id, user_id, role FROM member WHERE user_id = $1 ORDER BY org_id`, []any{user},
-		func(row func(...any) error) (Member, error) {
-			var m Member
-			err := row(&m.Org, &m.User, &m.Role)
-			return m, err
-		})
+	return all(ctx, r, "reading roles", `SELECT org_id, user_id, role FROM member WHERE user_id = $1 ORDER BY org_id`, []any{user}, scanMember)
 }

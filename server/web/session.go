@@ -26,7 +26,10 @@ func (w *Web) newSessions() *scs.SessionManager {
 	m.Cookie.Name = "attesto"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
-	m.Cookie.Secure = strings.HasPrefix(w.PublicURL, "https://")
+	if strings.HasPrefix(w.PublicURL, "https://") {
+		m.Cookie.Secure = true
+		m.Cookie.Name = "__Host-attesto" // browsers take it from this host alone, over TLS alone (RFC 6265bis, 4.1.3.2)
+	}
 	m.ErrorFunc = func(rw http.ResponseWriter, r *http.Request, err error) {
 		w.Log.ErrorContext(r.Context(), "session", "error", err)
 		http.Error(rw, "The server could not read the session. Try again in a moment.", http.StatusServiceUnavailable)
