@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -25,6 +26,7 @@ import (
 // site is a real server on an empty database, with a provider and two customers.
 type site struct {
 	t               testing.TB
+	dsn             string
 	srv             *server.Server
 	store           *store.Store
 	http            *httptest.Server
@@ -58,7 +60,7 @@ func newSiteWith(t testing.TB, dsn string, cfg server.Config) *site {
 		t.Fatal(err)
 	}
 	cfg.Limits = server.Limits{PushesPerSecond: 1e6, PushBurst: 1e6}
-	s := &site{t: t, store: st, now: time.Now(), people: map[string]person{}}
+	s := &site{t: t, dsn: dsn, store: st, now: time.Now(), people: map[string]person{}}
 	if s.srv, err = server.New(ctx, cfg, server.Deps{Store: st, Keys: keys, Log: quiet, Version: "1.0.0", Now: func() time.Time { return s.now }}); err != nil {
 		t.Fatal(err)
 	}
@@ -333,4 +335,21 @@ func (h *host) sees(looks ...look) int64 {
 		t.Fatal(err)
 	}
 	return st.Size - 1
+}
+
+// spoil changes a SQLite database behind the server's back.
+func (s *site) spoil(statement string, args ...any) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(s.dsn, "sqlite:"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	res, err := db.ExecContext(context.Background(), statement, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		s.t.Fatalf("%d rows were changed (%v)", n, err)
+	}
 }
