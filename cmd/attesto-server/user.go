@@ -16,8 +16,8 @@ import (
 )
 
 func (a *app) userCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "user", Short: "Add people who sign in"}
-	cmd.AddCommand(a.userAddCommand())
+	cmd := &cobra.Command{Use: "user", Short: "Add, list and disable people who sign in"}
+	cmd.AddCommand(a.userAddCommand(), a.userListCommand(), a.userDisableCommand())
 	return cmd
 }
 
@@ -69,37 +69,88 @@ Without --password-stdin a password is made and printed, this once.`,
 	return cmd
 }
 
-func (a *app) apiTokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "api-token", Short: "Make tokens for scripts"}
-	var org, name string
-	var write bool
-	var ttl time.Duration
-	create := &cobra.Command{
-		Use:   "create --org ORG",
-		Short: "Make an API token; it is shown this once",
-		Long: `Make a token for scripts; it is shown this once. They send it as
-  Authorization: Bearer TOKEN
-to /api/v1/. A token of the provider reads all organisations.`,
-		Args: cobra.NoArgs,
+func (a *app) userListCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List people and their roles",
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
+				rows, err := userRows(ctx, s)
 				if err != nil {
 					return err
 				}
-				text, err := s.AddAPIToken(ctx, o.ID, name, write, ttl)
-				if err == nil {
-					say(a.out, "%s\n", text)
-				}
-				return err
+				return a.table(asJSON, []string{"email", "name", "org", "role", "state"}, rows)
 			})
 		},
 	}
-	flags := create.Flags()
-	flags.StringVar(&org, "org", "", "organisation, by id or name")
-	flags.StringVar(&name, "name", "", "what it is for")
-	flags.BoolVar(&write, "write", false, "let it change things, not only read")
-	flags.DurationVar(&ttl, "ttl", 0, "how long it holds (default: until it is removed)")
-	cmd.AddCommand(create)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+// userRows has a row for each role of each person, and one for who has none.
+func userRows(ctx context.Context, s *opened) ([][]string, error) {
+	users, err := s.store.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members, err := s.store.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	orgs, err := s.store.Orgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, roles := map[string]string{}, map[string][]store.Member{}
+	for _, o := range orgs {
+		names[o.ID] = o.Name
+	}
+	for _, m := range members {
+		roles[m.User] = append(roles[m.User], m)
+	}
+	rows := [][]string{}
+	for _, u := range users {
+		state := "active"
+		if !u.Disabled.IsZero() {
+			state = "disabled"
+		}
+		if len(roles[u.ID]) == 0 {
+			rows = append(rows, []string{u.Email, u.Name, "", "", state})
+		}
+		for _, m := range roles[u.ID] {
+			rows = append(rows, []string{u.Email, u.Name, names[m.Org], m.Role, state})
+		}
+	}
+	return rows, nil
+}
+
+func (a *app) userDisableCommand() *cobra.Command {
+	var email string
+	var enable bool
+	cmd := &cobra.Command{
+		Use:   "disable --email ADDRESS",
+		Short: "Take an account out of use; open sessions end at once",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				u, err := s.store.UserByEmail(ctx, email)
+				if errors.Is(err, store.ErrNotFound) {
+					return misused(fmt.Errorf("--email %q: nobody has this address; attesto-server user list shows who is there", email))
+				}
+				if err != nil {
+					return err
+				}
+				at := time.Now()
+				if enable {
+					at = time.Time{}
+				}
+				return s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DisableUser(ctx, u.ID, at) })
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "whose account")
+	cmd.Flags().BoolVar(&enable, "undo", false, "bring it back into use")
 	return cmd
 }

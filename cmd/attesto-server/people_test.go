@@ -1,0 +1,40 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestPeopleAndTheirTokens(t *testing.T) {
+	c := newCLI(t)
+	c.must("org", "add", "--kind", "provider", "--name", "Example Hosting")
+	c.must("org", "add", "--name", "Example Shop", "--services", "wh,pe")
+	if got := c.must("user", "add", "--email", "anna@example.com", "--name", "Anna", "--org", "Example Shop", "--role", "admin", "--password-stdin"); got != "" {
+		t.Errorf("a password that was given is printed: %q", got)
+	}
+	if got := c.must("user", "add", "--email", "op@example.com", "--org", "Example Hosting", "--role", "operator"); len(got) < 16 {
+		t.Errorf("password made: %q", got)
+	}
+	c.must("user", "add", "--email", "anna@example.com", "--org", "Example Hosting", "--role", "auditor")
+	c.must("user", "disable", "--email", "OP@example.com")
+	list := c.must("user", "list", "--json")
+	for _, want := range []string{`{"email":"anna@example.com","name":"Anna","org":"Example Shop","role":"admin","state":"active"}`,
+		`"org":"Example Hosting","role":"auditor","state":"active"`, `"role":"operator","state":"disabled"`} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %s in\n%s", want, list)
+		}
+	}
+	c.must("user", "disable", "--email", "op@example.com", "--undo")
+	if got := c.must("user", "list"); strings.Contains(got, "disabled") || !strings.Contains(got, "EMAIL") {
+		t.Errorf("list:\n%s", got)
+	}
+	if got := c.must("api-token", "create", "--org", "Example Shop", "--name", "ci", "--ttl", "1h"); !strings.HasPrefix(got, "attapi_") {
+		t.Errorf("API token %q", got)
+	}
+	for _, wrong := range [][]string{{"user", "add", "--org", "Example Shop"}, {"user", "disable", "--email", "nobody@example.com"}, {"user", "list", "x"},
+		{"user", "add", "--email", "b@example.com", "--org", "Nobody", "--role", "admin"}, {"api-token", "create"}} {
+		if code, out, errOut := c.run(wrong...); code == exitOK || out != "" || errOut == "" {
+			t.Errorf("%v: exit %d, %q, %q", wrong, code, out, errOut)
+		}
+	}
+}
