@@ -155,6 +155,7 @@ func Run(ctx context.Context, cfg Config, h *host.Host, version string, log *slo
 		log.Info("the last push did not get through; what waits is kept", "waiting", a.spool.State().Waiting)
 	}
 	a.writeStatus()
+	log.Info("agent stopped", "waiting", a.spool.State().Waiting)
 	return err
 }
 

@@ -86,7 +86,7 @@ func TestKill(t *testing.T) {
 // killOnce starts the agent and kills it at its n-th push.
 func killOnce(t *testing.T, r *rig, moment string, n int, later time.Duration) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // it is killed below
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+r.cfg.StateDir)
 	var said strings.Builder
 	cmd.Stderr = &said

@@ -551,3 +551,49 @@ func TestLookAgainBeforeSealed(t *testing.T) {
 		}
 	})
 }
+
+// deaf never answers, whatever the request's context says.
+type deaf struct{ release chan struct{} }
+
+func (d deaf) RoundTrip(*http.Request) (*http.Response, error) {
+	<-d.release
+	return nil, errors.New("connection reset by peer")
+}
+
+// TestWatchdog: the service manager hears that all is well while the agent gets on,
+// an outage included, and not when a part of it hangs.
+func TestWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, counter("alpha", time.Hour))
+		r.enroll()
+		var said []string
+		watch := func(cfg agent.Config, life time.Duration, last func()) {
+			said = nil
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			go func() {
+				done <- agent.Run(ctx, cfg, r.h, "test", r.logger(), agent.Hooks{Progress: func(s string) { said = append(said, s) }})
+			}()
+			time.Sleep(life)
+			cancel()
+			last()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		watch(r.cfg, 30*time.Minute, func() {})
+		if n := len(said); n < 170 || said[n-1] != "1 records sealed, 0 wait for the server" {
+			t.Errorf("said %d times, at last %q", n, said[n-1])
+		}
+		down(r)
+		watch(r.cfg, 12*time.Hour, func() {})
+		if n := len(said); n < 4300 || !strings.Contains(said[n-1], "not reached since") {
+			t.Errorf("in an outage: said %d times, at last %q", n, said[n-1])
+		}
+		d := deaf{make(chan struct{})}
+		watch(r.cfg.Over(d), 4*time.Hour, func() { close(d.release) })
+		if n := len(said); n < 340 || n > 380 {
+			t.Errorf("with a push that hangs: said %d times in four hours, want one hour's worth", n)
+		}
+	})
+}
