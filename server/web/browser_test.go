@@ -3,7 +3,6 @@ package web_test
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,7 +97,7 @@ func (b *tab) must(err error) {
 	}
 }
 
-// look is how the reader sees a page.
+// view is how the reader sees a page.
 type view struct {
 	width, height int64
 	theme         string // light or dark
@@ -189,7 +188,7 @@ func TestPagesInChromium(t *testing.T) {
 	admin, operator := w.add(w.customer, store.RoleAdmin), w.add(w.provider, store.RoleOperator)
 	base, org := w.http.URL, "/orgs/"+w.customer.ID
 	views := map[string]view{"1440-light": {1440, 900, "light", "en"}, "1440-dark": {1440, 900, "dark", "it"},
-		"390-light": {390, 844, "light", "it"}, "390-dark": {390, 844, "dark", "en"}}
+		"390-light": {390, 844, "light", "it"}, "390-dark": {390, 844, "dark", "en"}, "2560-light": {2560, 1440, "light", "en"}}
 	for name, v := range views {
 		t.Run(name, func(t *testing.T) {
 			b := newTab(t)
@@ -215,7 +214,8 @@ func TestPagesInChromium(t *testing.T) {
 			b.signIn(base, operator)
 			for _, p := range []struct{ name, path string }{
 				{"home", "/"}, {"record-dnsbl", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex)}, {"alerts-all", "/orgs/" + w.provider.ID + "/alerts"},
-				{"board-operator", org + "/board"},
+				{"board-operator", org + "/board"}, {"board-provider", "/orgs/" + w.provider.ID + "/board"},
+				{"board-breached", org + "/board?show=breached"}, {"agents-none", "/orgs/" + w.other.ID + "/agents"},
 			} {
 				b.open(base+p.path, 200)
 				b.fits(p.name)
@@ -236,4 +236,38 @@ func dropCookies(b *tab) error {
 	return err
 }
 
-var _ = url.Values{}
+// What moves on a page moves by itself, and what needs a script works: the board
+// shows a new verdict without a click, the theme can be chosen, and a reader whose
+// session has ended is sent to sign in.
+func TestLiveBoardInChromium(t *testing.T) {
+	needTool(t, "chromium", "chromium-browser", "google-chrome")
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	b := newTab(t)
+	b.as(view{1280, 800, "light", "en"})
+	b.signIn(w.http.URL, w.add(w.customer, store.RoleAdmin))
+	b.open(w.http.URL+"/orgs/"+w.customer.ID+"/board?show=breached", 200)
+	before, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.ID("live")))
+	b.must(err)
+	if !strings.Contains(before, "PE-P3") {
+		t.Fatalf("no PE-P3 among the breached:\n%s", before)
+	}
+	w.now = w.now.Add(time.Minute)
+	w.mail.sees(whole(lists(false)))
+	w.judge()
+	b.must(chromedp.Do(b.ctx, chromedp.Evaluate[chromedp.Void](`htmx.ajax("GET", location.pathname + location.search, {source: "#live", target: "#live", select: "#live", swap: "outerHTML"})`)))
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](`!document.getElementById("live").textContent.includes("PE-P3")`)); err != nil {
+		t.Errorf("the board still shows PE-P3 as breached: %v", err)
+	}
+	b.must(chromedp.Do(b.ctx, chromedp.Click(chromedp.ID("theme"))))
+	theme, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.documentElement.dataset.bsTheme`))
+	b.must(err)
+	if theme != "dark" {
+		t.Errorf("theme %q after the switch", theme)
+	}
+	b.must(dropCookies(b))
+	b.must(chromedp.Do(b.ctx, chromedp.Evaluate[chromedp.Void](`htmx.ajax("GET", location.pathname, {source: "#live", target: "#live", select: "#live", swap: "outerHTML"})`)))
+	if err := chromedp.Do(b.ctx, chromedp.WaitVisible(chromedp.ID("email"))); err != nil {
+		t.Errorf("a reader without a session stays: %v", err)
+	}
+	b.calm("live board", "401 (Unauthorized)", "Response Status Error Code 401", "console.error")
+}
