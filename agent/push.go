@@ -231,7 +231,7 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 	done, err := p.verify(known, answer, recs, envs)
 	if err != nil && !errors.Is(err, errKeepHead) {
 		p.raise(Alarm{Code: alarmLog, Message: "the log's answer does not verify: " + err.Error(),
-			Cure:  "nothing was forgotten here; show both signed heads in alarm.json to the provider and to your auditor",
+			Cure:  "nothing was forgotten here; show both signed heads in alarm.json to the provider and to your auditor; then attesto-agent status --clear-alarm",
 			Known: known.Checkpoint, Offered: answer.Checkpoint})
 	}
 	if err != nil {
