@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +28,7 @@ func decoder(config string) func(any) error {
 	return func(v any) error {
 		dec := yaml.NewDecoder(strings.NewReader(config))
 		dec.KnownFields(true)
-		if err := dec.Decode(v); err != nil && err != io.EOF {
+		if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		return nil

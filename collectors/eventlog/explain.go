@@ -18,18 +18,18 @@ func formats() []host.Format {
 }
 
 func explainSyslog(data []byte, at time.Time) (host.Look, error) {
-	return explain(data, at, "syslog", func(line []byte) (Event, error) { return ParseSyslog(line, at) })
+	return explain(data, "syslog", func(line []byte) (Event, error) { return ParseSyslog(line, at) })
 }
 
-func explainJournal(data []byte, at time.Time) (host.Look, error) {
-	return explain(data, at, "journald", func(line []byte) (Event, error) {
+func explainJournal(data []byte, _ time.Time) (host.Look, error) {
+	return explain(data, "journald", func(line []byte) (Event, error) {
 		e, _, err := ParseJournal(line)
 		return e, err
 	})
 }
 
 // explain applies the built-in rules to a captured log, whatever its age.
-func explain(data []byte, at time.Time, source string, parse func([]byte) (Event, error)) (host.Look, error) {
+func explain(data []byte, source string, parse func([]byte) (Event, error)) (host.Look, error) {
 	rules, err := BuiltinRules()
 	if err != nil {
 		return host.Look{}, err
