@@ -38,18 +38,26 @@ func supported(lang string) bool { return lang == duties.English || lang == duti
 type views struct {
 	pages   map[string]*template.Template
 	words   map[string]*i18n.Localizer
+	plain   map[string]map[string]string // texts without arguments, by language and key
 	matcher language.Matcher
 	digest  string // of the static files, so that browsers fetch changed ones
 }
 
 func newViews() (*views, error) {
-	v := &views{pages: map[string]*template.Template{}, words: map[string]*i18n.Localizer{}}
+	v := &views{pages: map[string]*template.Template{}, words: map[string]*i18n.Localizer{}, plain: map[string]map[string]string{}}
 	bundle := i18n.NewBundle(language.English)
 	bundle.RegisterUnmarshalFunc("yaml", yaml.Unmarshal)
 	var tags []language.Tag
 	for _, lang := range languages {
-		if _, err := bundle.LoadMessageFileFS(files, "i18n/active."+lang+".yaml"); err != nil {
+		file, err := bundle.LoadMessageFileFS(files, "i18n/active."+lang+".yaml")
+		if err != nil {
 			return nil, fmt.Errorf("texts in %s: %w", lang, err)
+		}
+		v.plain[lang] = map[string]string{}
+		for _, m := range file.Messages {
+			if m.One == "" && !strings.Contains(m.Other, "{{") {
+				v.plain[lang][m.ID] = m.Other
+			}
 		}
 		v.words[lang] = i18n.NewLocalizer(bundle, lang)
 		tags = append(tags, language.Make(lang))
@@ -91,6 +99,7 @@ type page struct {
 	Org                 store.Org // zero outside an organisation
 	Body                any
 	words               *i18n.Localizer
+	plain               map[string]string
 	catalogue           *duties.Catalogue
 	zone                *time.Location
 	now                 time.Time
@@ -106,6 +115,9 @@ type pageViewer struct {
 
 // T is a text in the reader's language; args are pairs of name and value.
 func (p page) T(key string, args ...any) (string, error) {
+	if s, ok := p.plain[key]; ok {
+		return s, nil
+	}
 	data := map[string]any{}
 	var count any
 	for i := 0; i+1 < len(args); i += 2 {
@@ -197,7 +209,7 @@ func (p page) Ago(t time.Time) (string, error) {
 }
 
 // Bytes writes a size with a binary unit.
-func (page) Bytes(n int64) string {
+func (p page) Bytes(n int64) string {
 	const unit = 1024
 	if n < 0 {
 		return "?"
@@ -207,9 +219,14 @@ func (page) Bytes(n int64) string {
 		v, i = v/unit, i+1
 	}
 	if i == 0 {
-		return fmt.Sprintf("%d B", n)
+		return p.Count(n) + " B"
 	}
-	return fmt.Sprintf("%.1f %ciB", v, " KMGTP"[i])
+	return fmt.Sprintf("%s %ciB", p.Num(v, 1), " KMGTP"[i])
+}
+
+// Num writes a number with so many digits after the language's decimal sign.
+func (p page) Num(v float64, digits int) string {
+	return message.NewPrinter(language.Make(p.Lang)).Sprint(number.Decimal(v, number.Scale(digits)))
 }
 
 // Count writes a whole number with the language's separators.
@@ -230,7 +247,7 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 	lang := w.views.lang(r)
 	v := viewerOf(r.Context())
 	p := page{Lang: lang, Path: r.URL.Path, Digest: w.views.digest, Org: orgOf(r.Context()), Body: body,
-		words: w.views.words[lang], catalogue: w.Catalogue, zone: time.UTC, now: w.Now(),
+		words: w.views.words[lang], plain: w.views.plain[lang], catalogue: w.Catalogue, zone: time.UTC, now: w.Now(),
 		Viewer: pageViewer{Known: v.known(), Staff: v.runs(), Several: len(v.roles) > 1, Name: cmp.Or(v.user.Name, v.user.Email), Email: v.user.Email}}
 	if p.Return = r.URL.RequestURI(); r.Method != http.MethodGet {
 		p.Return = back(r)

@@ -223,6 +223,7 @@ CREATE TABLE verdict (
     PRIMARY KEY (org_id, duty, part)
 );
 CREATE INDEX verdict_due ON verdict (due);
+CREATE INDEX verdict_tally ON verdict (org_id, verdict) WHERE part = ''; -- counts of all boards without reading them
 
 CREATE TABLE verdict_change (
     org_id  TEXT   NOT NULL,
