@@ -54,7 +54,7 @@ bench: ## measure, each figure beside its baseline in the same run
 fuzz: ## run every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do dir=$$(go list -f '{{.Dir}}' $$pkg); \
 	  for f in $$(cat /dev/null $$dir/*_test.go | grep -oE '^func Fuzz[A-Za-z0-9_]+' | awk '{print $$2}' | sort); do \
-	    echo "$$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) | tail -n 1; done; done
+	    echo "$$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x | tail -n 1; done; done
 
 .PHONY: packages
 packages: build ## deb and rpm of agent and server into dist/
