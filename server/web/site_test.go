@@ -213,7 +213,7 @@ func (s *site) ask(path, token string, body, out any) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req := httptest.NewRequest("POST", path, bytes.NewReader(b))
+	req := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(b))
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
