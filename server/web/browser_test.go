@@ -171,6 +171,12 @@ func (b *tab) shoot(name string) {
 	b.t.Helper()
 	image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	b.must(err)
+	b.keep(name, image)
+}
+
+// keep writes a picture into the folder of ATTESTO_ARTIFACTS, else of the test.
+func (b *tab) keep(name string, image []byte) {
+	b.t.Helper()
 	dir := os.Getenv("ATTESTO_ARTIFACTS")
 	if dir == "" {
 		dir = b.t.ArtifactDir()
@@ -243,8 +249,12 @@ func TestLiveBoardInChromium(t *testing.T) {
 	needTool(t, "chromium", "chromium-browser", "google-chrome")
 	w := seeded(newSite(t, storetest.SQLite(t)))
 	b := newTab(t)
-	b.as(view{1280, 800, "light", "en"})
+	b.as(view{1280, 860, "light", "en"})
 	b.signIn(w.http.URL, w.add(w.customer, store.RoleAdmin))
+	b.open(w.http.URL+"/orgs/"+w.customer.ID+"/board", 200)
+	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	b.must(err)
+	b.keep("readme", picture)
 	b.open(w.http.URL+"/orgs/"+w.customer.ID+"/board?show=breached", 200)
 	before, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.ID("live")))
 	b.must(err)

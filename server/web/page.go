@@ -204,4 +204,3 @@ func back(r *http.Request) string {
 	}
 	return local(from.RequestURI())
 }
-

@@ -91,6 +91,8 @@ func (s *site) addOrg(o store.Org) store.Org {
 	return o
 }
 
+var names = map[string]string{store.RoleAdmin: "Anna Bianchi", store.RoleOperator: "Olga Ferri", store.RoleViewer: "Vera Neri", store.RoleAuditor: "Aldo Conti"}
+
 // add makes a person with a role in an organisation.
 func (s *site) add(org store.Org, role string) person {
 	s.t.Helper()
@@ -99,7 +101,7 @@ func (s *site) add(org store.Org, role string) person {
 		return known
 	}
 	var err error
-	if p.password, err = s.srv.AddUser(context.Background(), server.UserRequest{Email: p.email, Org: org.ID, Role: role}); err != nil {
+	if p.password, err = s.srv.AddUser(context.Background(), server.UserRequest{Email: p.email, Name: names[role], Org: org.ID, Role: role}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.people[p.email] = p
