@@ -15,3 +15,6 @@ for package in "$@"; do
 	case $package in htmx.org@*) cp unpacked/package/LICENSE "$target/htmx.LICENSE" ;; esac
 	rm -rf unpacked
 done
+for want in tabler.min.css htmx.min.js htmx.LICENSE; do
+	[ -s "$target/$want" ] || { echo "$want is missing: none of $* has it" >&2; exit 1; }
+done
