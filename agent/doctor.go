@@ -135,8 +135,8 @@ func folder(cfg Config) Finding {
 		f.Says, f.Cure = err.Error(), "run doctor as root or as the agent's own user (attesto)"
 	case !info.IsDir():
 		f.Says, f.Cure = cfg.StateDir+" is no folder", "set state_dir in the config to a folder"
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		f.Says, f.Cure = fmt.Sprintf("%s is open to others (mode %04o)", cfg.StateDir, info.Mode().Perm()), "chmod 700 "+cfg.StateDir
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o066 != 0: // passing through to report/ is meant
+		f.Says, f.Cure = fmt.Sprintf("%s is open to others (mode %04o)", cfg.StateDir, info.Mode().Perm()), "chmod 711 "+cfg.StateDir
 	default:
 		f.OK = true
 	}

@@ -26,6 +26,7 @@ exec chroot "$1/root" /bin/sh -ec "$3"
 
 const story = `
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
+rm -rf /var/lib/attesto /var/lib/attesto-server # what an earlier try on this machine left
 dpkg -i /mnt/attesto-agent_*.deb /mnt/attesto-server_*.deb
 echo "== groups"; id -nG attesto
 echo "== shell"; getent passwd attesto | cut -d: -f6,7

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,9 @@ func (r *demoRun) table(ctx context.Context, s DemoSummary) error {
 		fmt.Fprintf(&b, "Data       %s\n", r.dir)
 	}
 	customer := r.customer()
+	if r.Keep != "" || !r.Once {
+		fmt.Fprintf(&b, "Ask        attesto-agent status --config %s   (also: doctor, journal)\n", filepath.Join(r.dir, "agent-"+customer.org.Kind, "agent.yaml"))
+	}
 	fmt.Fprintf(&b, "\nFound on this host (agent of %s)\n", customer.org.Name)
 	for _, kind := range demoKinds {
 		it := customer.items[kind]

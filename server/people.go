@@ -76,6 +76,24 @@ func (s *Server) AddUser(ctx context.Context, q UserRequest) (password string, e
 	})
 }
 
+// NewPassword replaces a user's password by one that it makes, for somebody who
+// lost theirs.
+func (s *Server) NewPassword(ctx context.Context, email string) (password string, err error) {
+	u, err := s.store.UserByEmail(ctx, email)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("nobody signs in as %q; see: attesto-server user list", clip(email, 80))
+	}
+	if err != nil {
+		return "", err
+	}
+	password = strings.ToLower(rand.Text()[:20])
+	hash, err := web.HashPassword(password)
+	if err != nil {
+		return "", err
+	}
+	return password, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.SetPassword(ctx, u.ID, hash) })
+}
+
 // AddAPIToken makes a token for scripts; its text is shown once. write lets it
 // change things as well, life 0 has it never expire.
 func (s *Server) AddAPIToken(ctx context.Context, org, name string, write bool, life time.Duration) (string, error) {

@@ -126,7 +126,7 @@ Exit status: 0 fine, 1 failed (check: the store is not sound), 2 wrong call.`,
 // commands is the one list of commands.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.serveCommand(), a.orgCommand(), a.userCommand(), a.tokenCommand(), a.apiTokenCommand(), a.agentCommand(), a.logCommand(), a.checkCommand(), a.migrateCommand(), a.demoCommand(),
+		a.versionCommand(), a.serveCommand(), a.orgCommand(), a.userCommand(), a.tokenCommand(), a.apiTokenCommand(), a.agentCommand(), a.logCommand(), a.checkCommand(), a.migrateCommand(), a.demoCommand(),
 		a.catalogueCommand(), a.channelCommand(),
 	}
 }
@@ -223,4 +223,11 @@ func plural(n int, what string) error {
 		what += "s"
 	}
 	return fmt.Errorf("not sound: %d %s", n, what)
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		say(a.out, "attesto-server %s\n", version)
+		return nil
+	}}
 }

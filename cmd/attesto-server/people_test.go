@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -27,6 +28,15 @@ func TestPeopleAndTheirTokens(t *testing.T) {
 	c.must("user", "disable", "--email", "op@example.com", "--undo")
 	if got := c.must("user", "list"); strings.Contains(got, "disabled") || !strings.Contains(got, "EMAIL") {
 		t.Errorf("list:\n%s", got)
+	}
+	if a, b := c.must("user", "password", "--email", "OP@example.com"), c.must("user", "password", "--email", "op@example.com"); len(a) < 16 || a == b {
+		t.Errorf("new passwords %q and %q", a, b)
+	}
+	if code, _, errOut := c.run("user", "password", "--email", "nobody@example.com"); code == exitOK || !strings.Contains(errOut, "nobody@example.com") {
+		t.Errorf("password of nobody: exit %d, %q", code, errOut)
+	}
+	if code, _, errOut := c.run("check", "--store", "sqlite:"+filepath.Join(t.TempDir(), "typo.db")); code == exitOK || !strings.Contains(errOut, "nothing was checked") {
+		t.Errorf("check of no database: exit %d, %q", code, errOut)
 	}
 	if got := c.must("api-token", "create", "--org", "Example Shop", "--name", "ci", "--ttl", "1h"); !strings.HasPrefix(got, "attapi_") {
 		t.Errorf("API token %q", got)

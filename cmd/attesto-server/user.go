@@ -17,7 +17,7 @@ import (
 
 func (a *app) userCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "user", Short: "Add, list and disable people who sign in"}
-	cmd.AddCommand(a.userAddCommand(), a.userListCommand(), a.userDisableCommand())
+	cmd.AddCommand(a.userAddCommand(), a.userListCommand(), a.userDisableCommand(), a.userPasswordCommand())
 	return cmd
 }
 
@@ -52,10 +52,15 @@ Without --password-stdin a password is made and printed, this once.`,
 				}
 				q.Org = o.ID
 				password, err := s.AddUser(ctx, q)
-				if err == nil && password != "" {
+				switch {
+				case err != nil:
+					return err
+				case password != "":
 					say(a.out, "%s\n", password)
+				case q.Password == "":
+					say(a.errOut, "%s is known: role %s in %s now; the password is as before.\n", q.Email, q.Role, o.Name)
 				}
-				return err
+				return nil
 			})
 		},
 	}
@@ -152,5 +157,25 @@ func (a *app) userDisableCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&email, "email", "", "whose account")
 	cmd.Flags().BoolVar(&enable, "undo", false, "bring it back into use")
+	return cmd
+}
+
+func (a *app) userPasswordCommand() *cobra.Command {
+	var email string
+	cmd := &cobra.Command{
+		Use:   "password --email ADDRESS",
+		Short: "Give a person a new password, and print it this once",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				password, err := s.NewPassword(ctx, email)
+				if err == nil {
+					say(a.out, "%s\n", password)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "address to sign in with")
 	return cmd
 }
