@@ -3,23 +3,27 @@ package eventlog
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/attesto/attesto/evidence"
 )
 
 const (
-	cursorVersion = 1
-	maxCursor     = 256 << 10
+	cursorVersion = 2
+	maxCursor     = 512 << 10
 )
 
 // cursor is where the next look goes on.
 type cursor struct {
-	V           int                 `json:"v"`
-	Until       time.Time           `json:"until"`
-	Journal     string              `json:"journal,omitempty"` // journald's own cursor
-	JournalTime time.Time           `json:"journalTime,omitzero"`
-	Kernel      time.Time           `json:"kernel,omitzero"` // last message of the ring buffer
-	Files       map[string]fileMark `json:"files"`
+	V       int                 `json:"v"`
+	Until   time.Time           `json:"until"`             // all before was read
+	Journal string              `json:"journal,omitempty"` // journald's own cursor
+	Written time.Time           `json:"written,omitzero"`  // time of the journal's last entry
+	Kernel  time.Time           `json:"kernel,omitzero"`   // time of the ring buffer's last message
+	Files   map[string]fileMark `json:"files"`
+	Bursts  []burstMark         `json:"bursts,omitempty"`
 }
 
 // fileMark is how far a file was read, and how to know it again: by its inode,
@@ -31,36 +35,68 @@ type fileMark struct {
 	Head   string `json:"head"` // digest of the first HeadN bytes
 	HeadN  int64  `json:"headN"`
 	Tail   string `json:"tail"` // digest of the up to 256 bytes before Offset
+	// Mid says that Offset lies within a line that was too long to wait for its end.
+	Mid bool `json:"mid,omitempty"`
+	// Old is the file's predecessor, read to its end right after rotation: its
+	// writer may have added to it until told of the rotation.
+	Old *fileMark `json:"old,omitempty"`
+}
+
+func (m fileMark) check() error {
+	if m.Offset < 0 || m.HeadN < 0 || m.HeadN > headBytes || m.HeadN > m.Offset {
+		return fmt.Errorf("offset %d, head %d", m.Offset, m.HeadN)
+	}
+	if m.Old == nil {
+		return nil
+	}
+	if m.Old.Old != nil {
+		return errors.New("a predecessor of a predecessor")
+	}
+	return m.Old.check()
 }
 
 func readCursor(b []byte) (cursor, error) {
-	var c cursor
 	if len(b) == 0 {
-		return c, nil
+		return cursor{}, nil
 	}
 	if len(b) > maxCursor {
-		return c, fmt.Errorf("%d bytes are too many", len(b))
+		return cursor{}, fmt.Errorf("%d bytes, over the limit of %d", len(b), maxCursor)
 	}
+	if err := evidence.CheckJSON(b); err != nil {
+		return cursor{}, err
+	}
+	var v struct {
+		V int `json:"v"`
+	}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return cursor{}, err
+	}
+	if v.V != cursorVersion {
+		return cursor{}, fmt.Errorf("version %d, want %d", v.V, cursorVersion)
+	}
+	var c cursor
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
 		return cursor{}, err
 	}
-	if c.V != cursorVersion {
-		return cursor{}, fmt.Errorf("version %d, this agent knows %d", c.V, cursorVersion)
-	}
 	for path, m := range c.Files {
-		if m.Offset < 0 || m.HeadN < 0 || m.HeadN > headBytes {
-			return cursor{}, fmt.Errorf("%s: offset %d, head %d", path, m.Offset, m.HeadN)
+		if err := m.check(); err != nil {
+			return cursor{}, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	for _, m := range c.Bursts {
+		if err := m.check(); err != nil {
+			return cursor{}, err
 		}
 	}
 	return c, nil
 }
 
-func (c cursor) encode() []byte {
+func (c cursor) encode() ([]byte, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // strings, numbers and times only
+		return nil, fmt.Errorf("encoding the event log collector's cursor: %w", err)
 	}
-	return b
+	return b, nil
 }

@@ -7,8 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
@@ -21,11 +21,12 @@ type Config struct {
 	Journal string `yaml:"journal"`
 	// JournalDir reads another folder of journal files instead of the host's own.
 	JournalDir string `yaml:"journal_dir"`
-	// Kernel: auto reads the kernel's ring buffer where there is no journal, off leaves
-	// it alone.
+	// Kernel: auto reads the kernel's ring buffer where neither a journal nor a file
+	// keeps its messages, off leaves it alone.
 	Kernel string `yaml:"kernel"`
-	// Files are read besides the journal; without a journal the usual files of
-	// syslog are read by themselves.
+	// Files (with * and ?) are read besides the journal. Name only what the journal
+	// does not carry, or it counts twice. Without a journal the usual files of syslog
+	// are read by themselves; Exim's and Dovecot's own always are.
 	Files []string `yaml:"files"`
 	// Rules are files with rules of one's own, added to the built-in ones.
 	Rules []string `yaml:"rules"`
@@ -35,18 +36,26 @@ type Config struct {
 	Samples int `yaml:"samples"`
 }
 
-// firstWindow is how far back the first look goes.
-const firstWindow = 24 * time.Hour
+const (
+	every   = time.Hour
+	timeout = 2 * time.Minute
+	// firstWindow is how far back the first look goes.
+	firstWindow = 24 * time.Hour
+	// silence is how long a journal may have nothing new before that is a gap: a
+	// system whose services run writes something every day.
+	silence  = 24 * time.Hour
+	minBytes = 1 << 20
+)
 
 // Spec describes the collector.
 func Spec() host.Spec {
 	return host.Spec{
 		Kind:    evidence.KindEventLog,
 		Title:   "event logs: rules matched, lines read, gaps",
-		OS:      []string{"linux", "darwin", "freebsd"},
+		OS:      []string{"linux", "darwin", "freebsd", "windows"},
 		Needs:   host.NeedExec | host.NeedRoot,
-		Every:   time.Hour,
-		Timeout: 2 * time.Minute,
+		Every:   every,
+		Timeout: timeout,
 		New:     newCollector,
 		Detect:  detect,
 		Formats: formats(),
@@ -63,14 +72,18 @@ func newCollector(decode func(any) error, h *host.Host) (host.Collector, error) 
 	if err := decode(&cfg); err != nil {
 		return nil, err
 	}
-	if !slices.Contains([]string{"auto", "on", "off"}, cfg.Journal) {
-		return nil, fmt.Errorf("eventlog: journal %q: want auto, on or off", cfg.Journal)
+	for key, value := range map[string]string{"journal": cfg.Journal, "kernel": cfg.Kernel} {
+		if !slices.Contains([]string{"auto", "on", "off"}, value) {
+			return nil, fmt.Errorf("eventlog: %s %q: want auto, on or off", key, value)
+		}
 	}
-	if !slices.Contains([]string{"auto", "on", "off"}, cfg.Kernel) {
-		return nil, fmt.Errorf("eventlog: kernel %q: want auto, on or off", cfg.Kernel)
+	if cfg.MaxBytes < minBytes || cfg.Samples < 0 || cfg.Samples > 10 {
+		return nil, fmt.Errorf("eventlog: max_bytes %d and samples %d: want at least %d, and 0 to 10", cfg.MaxBytes, cfg.Samples, minBytes)
 	}
-	if cfg.MaxBytes < 1<<20 || cfg.Samples < 0 || cfg.Samples > 10 {
-		return nil, fmt.Errorf("eventlog: max_bytes %d and samples %d: want at least 1048576, and 0 to 10", cfg.MaxBytes, cfg.Samples)
+	for _, path := range slices.Concat(cfg.Files, cfg.Rules) {
+		if !strings.HasPrefix(path, "/") {
+			return nil, fmt.Errorf("eventlog: file %q: want a path from the root", path)
+		}
 	}
 	return &collector{cfg, h}, nil
 }
@@ -85,12 +98,18 @@ type look struct {
 	*collector
 	now    time.Time
 	from   time.Time // events before are older than the window
-	engine *engine
+	to     time.Time // all up to here was read
+	stop   time.Time // when to end reading and leave the rest to the next look
+	engine *Engine
 	tally  *tally
 	facts  evidence.EventLog
 	gaps   []evidence.Gap
+	old    cursor
 	next   cursor
 	left   int64 // bytes that may still be read
+	buf    []byte
+	// journalLive says that the journal carries what syslog would write to its files.
+	journalLive bool
 }
 
 func (l *look) gap(what, why string) {
@@ -99,109 +118,103 @@ func (l *look) gap(what, why string) {
 
 // Collect reads what came since the last look.
 func (c *collector) Collect(ctx context.Context, saved []byte) (host.Look, error) {
-	rules, err := c.rules()
+	l, err := c.begin(ctx, saved)
 	if err != nil {
 		return host.Look{}, err
 	}
-	l := &look{collector: c, now: c.host.Now(), left: c.cfg.MaxBytes,
-		engine: newEngine(rules), facts: evidence.EventLog{Sources: []evidence.LogSource{}, Hits: []evidence.RuleHit{}, Rules: len(rules)}}
-	l.facts.RuleSet = ruleSetDigest(rules)
-	l.tally = newTally(rules, c.cfg.Samples, c.host.MachineKey)
-	old, err := readCursor(saved)
-	if err != nil {
-		l.gap("cursor", "cannot be read, so the last day is read again: "+err.Error())
-	}
-	l.from = old.Until
-	if l.from.IsZero() {
-		l.from = l.now.Add(-firstWindow)
-	}
-	l.next = cursor{V: cursorVersion, Until: l.now, Files: map[string]fileMark{}}
-	journal := l.readJournal(ctx, old)
-	l.readFiles(ctx, old, journal)
-	if !journal && !l.keepsKernel() {
-		logs := len(l.facts.Sources)
-		if l.readKernel(ctx, old); logs == 0 && len(l.facts.Sources) > 0 {
-			l.gap("logs", "only the kernel's messages: no journal and no syslog files found; name files in collectors.eventlog.files")
-		}
+	for _, read := range readers() {
+		read(ctx, l)
 	}
 	if err := ctx.Err(); err != nil {
 		return host.Look{}, fmt.Errorf("reading logs: %w", err)
 	}
 	if len(l.facts.Sources) == 0 {
 		if len(l.gaps) == 0 {
-			l.gap("logs", "no journal and no syslog files found; name files in collectors.eventlog.files")
+			l.gap("logs", "no log was found that this agent can read; name files in collectors.eventlog.files")
 			return host.Look{Gaps: l.gaps, Unsupported: true}, nil
 		}
 		return host.Look{Gaps: l.gaps}, errors.New("no log could be read")
 	}
 	l.facts.Hits = l.tally.hits()
-	return host.Look{Facts: l.facts, Detail: Detail{l.tally.samples()}, Gaps: l.gaps, Next: l.next.encode(), From: l.from, To: l.now}, nil
+	l.next.Until = l.to
+	l.next.Bursts = l.tally.bursts.marks(l.now.Add(-maxWithin))
+	l.next.Bursts = l.next.Bursts[:min(len(l.next.Bursts), keptBursts)]
+	next, err := l.next.encode()
+	if err != nil {
+		return host.Look{}, err
+	}
+	return host.Look{Facts: l.facts, Detail: Detail{l.tally.samples()}, Gaps: l.gaps, Next: next, From: l.from, To: l.to}, nil
 }
 
-// keepsKernel reports whether a file was read that syslog writes the kernel's
-// messages to.
-func (l *look) keepsKernel() bool {
-	return slices.ContainsFunc(l.facts.Sources, func(s evidence.LogSource) bool {
-		return slices.Contains([]string{"/var/log/kern.log", "/var/log/syslog", "/var/log/messages"}, s.Source)
-	})
+func (c *collector) begin(ctx context.Context, saved []byte) (*look, error) {
+	l := &look{collector: c, now: c.host.Now(), left: c.cfg.MaxBytes, next: cursor{V: cursorVersion, Files: map[string]fileMark{}}}
+	l.to, l.stop = l.now, l.now.Add(timeout*3/4)
+	if deadline, ok := ctx.Deadline(); ok {
+		l.stop = l.now.Add(time.Until(deadline) * 3 / 4)
+	}
+	rules, err := l.rules()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := ruleSetDigest(rules)
+	if err != nil {
+		return nil, err
+	}
+	l.facts = evidence.EventLog{RuleSet: digest, Rules: len(rules), Sources: []evidence.LogSource{}, Hits: []evidence.RuleHit{}}
+	if l.old, err = readCursor(saved); err != nil {
+		l.gap("cursor", "what was kept of the last look is damaged, so the last day is read again and counts again: "+err.Error())
+		l.old = cursor{}
+	}
+	l.from = l.old.Until
+	switch {
+	case l.from.IsZero():
+		l.from = l.now.Add(-firstWindow)
+	case l.from.After(l.now):
+		l.gap("clock", "it went back behind the last look, at "+l.from.UTC().Format(time.RFC3339))
+		l.from = l.now
+	}
+	l.engine = NewEngine(rules)
+	l.tally = newTally(rules, c.cfg.Samples, c.host.MachineKey, readBursts(l.old.Bursts))
+	return l, nil
 }
 
-func (c *collector) rules() ([]Rule, error) {
+// rules are the built-in ones and the operator's. A file that cannot be used is a
+// gap: the other rules still hold.
+func (l *look) rules() ([]Rule, error) {
 	rules, err := BuiltinRules()
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range c.cfg.Rules {
-		b, err := c.host.ReadFile(path, 1<<20)
+	for _, path := range l.cfg.Rules {
+		b, err := l.host.ReadFile(path, 1<<20)
 		if err != nil {
-			return nil, fmt.Errorf("reading rules: %w", err)
+			l.gap("rules "+path, "not applied: "+err.Error())
+			continue
 		}
 		more, err := ParseRules(b)
+		if err == nil {
+			more = append(slices.Clone(rules), more...)
+			err = checkTogether(more)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("rules %s: %w", path, err)
+			l.gap("rules "+path, "not applied: "+err.Error())
+			continue
 		}
-		rules = append(rules, more...)
+		rules = more
 	}
-	return rules, uniqueRules(rules)
+	return rules, nil
 }
 
-// take counts an event. Of a log that is followed from where it was read last, all
-// that comes is new, however old its stamp; of one that is read for the first
-// time, only what lies within the window counts.
-func (l *look) take(e Event, followed bool) {
-	if !followed && e.Time.Before(l.from) {
-		return
+// until notes that a log was read only up to a moment: the window ends there, and
+// the next one begins there.
+func (l *look) until(at time.Time) {
+	if at.Before(l.to) {
+		l.to = at
 	}
-	if e.Time.After(l.now.Add(time.Minute)) {
-		e.Time = l.now // a stamp from the future: the event is here, its time is not to be believed
-	}
-	for _, m := range l.engine.match(e) {
-		l.tally.add(m, e)
+	if l.to.Before(l.from) {
+		l.to = l.from
 	}
 }
 
-func detect(_ context.Context, h *host.Host) host.Detection {
-	var d host.Detection
-	if dir := journalDir(h); dir != "" {
-		d.Useful, d.Found = true, "journald in "+dir
-		if !canRead(h, dir) {
-			d.Missing = append(d.Missing, host.Missing{What: "permission to read the journal", Cure: "usermod -aG systemd-journal,adm attesto, then restart the agent"})
-		}
-		return d
-	}
-	for _, path := range defaultFiles {
-		f, err := h.Open(path)
-		switch {
-		case err == nil:
-			_ = f.Close()
-			d.Useful = true
-			d.Found += path + " "
-		case errors.Is(err, fs.ErrPermission):
-			d.Missing = append(d.Missing, host.Missing{What: "permission to read " + path, Cure: "usermod -aG adm attesto, then restart the agent"})
-		}
-	}
-	if !d.Useful && len(d.Missing) == 0 {
-		d.Missing = []host.Missing{{What: "a journal or syslog files", Cure: "install systemd-journald or rsyslog, or name files in collectors.eventlog.files"}}
-	}
-	return d
-}
+// enough reports whether the rest must wait for the next look.
+func (l *look) enough() bool { return l.left <= 0 || l.host.Now().After(l.stop) }

@@ -1,142 +1,272 @@
 package eventlog
 
 import (
-	"bufio"
-	"compress/gzip"
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"path"
 	"slices"
 	"strings"
-
-	"github.com/attesto/attesto/evidence"
+	"time"
 )
 
-const (
-	headBytes = 1 << 10
-	tailBytes = 256
-	maxLine   = 64 << 10 // what of a longer line is looked at
-)
+// maxFiles bounds how many files one look follows.
+const maxFiles = 200
 
-// defaultFiles are what syslog writes on Debian, Ubuntu, Red Hat and SUSE.
-var defaultFiles = []string{"/var/log/auth.log", "/var/log/secure", "/var/log/mail.log", "/var/log/maillog", "/var/log/kern.log",
-	"/var/log/syslog", "/var/log/messages"}
+// syslogFiles are what syslog writes on Debian, Ubuntu, Red Hat and SUSE: where there
+// is a journal, their lines stand there too.
+var syslogFiles = []string{"/var/log/auth.log", "/var/log/secure", "/var/log/mail.log", "/var/log/maillog", "/var/log/mail",
+	"/var/log/kern.log", "/var/log/syslog", "/var/log/messages"}
 
-// coveredBy names, for the catch-all files, the programs whose messages stand in a
-// file of their own too, so that nothing counts twice.
-var coveredBy = map[string][]string{
-	"/var/log/auth.log": {"sshd", "sshd-session", "sudo", "su", "login", "useradd", "usermod", "userdel", "groupadd", "passwd", "chpasswd"},
-	"/var/log/secure":   {"sshd", "sshd-session", "sudo", "su", "login", "useradd", "usermod", "userdel", "groupadd", "passwd", "chpasswd"},
-	"/var/log/mail.log": {"postfix/", "dovecot", "exim", "exim4"},
-	"/var/log/maillog":  {"postfix/", "dovecot", "exim", "exim4"},
+// ownFiles are what programs write themselves, past syslog: Exim on Debian, Red Hat
+// and cPanel, Dovecot with log_path.
+var ownFiles = []string{"/var/log/exim4/mainlog", "/var/log/exim/main.log", "/var/log/exim_mainlog", "/var/log/dovecot.log", "/var/log/dovecot-info.log"}
+
+// programs are names of programs as rules write them: "postfix*" for all that start so.
+type programs []string
+
+func (p programs) from(program string) bool { r := Rule{Programs: p}; return r.from(program) }
+
+// coveredBy names, for the files that hold everything, the programs whose messages
+// stand in a file of their own too, so that nothing counts twice. Messages of
+// programs that are not listed count in both only where syslog writes them to both.
+var coveredBy = map[string]programs{
+	"/var/log/auth.log": {"sshd", "sshd-session", "sudo", "su", "login", "systemd-logind", "CRON", "useradd", "usermod", "userdel", "groupadd",
+		"groupmod", "groupdel", "gpasswd", "passwd", "chpasswd", "newusers", "chage", "adduser", "addgroup", "deluser", "polkitd", "pkexec"},
+	"/var/log/mail.log": {"postfix*", "dovecot*", "exim*", "sendmail", "sm-mta", "opendkim", "amavis", "spamd", "saslauthd"},
 	"/var/log/kern.log": {"kernel"},
 }
 
-// readFiles reads the named files; without a journal the usual ones too.
-func (l *look) readFiles(ctx context.Context, old cursor, journal bool) {
-	var paths []string
-	for _, pattern := range l.cfg.Files {
-		found, err := l.host.Glob(pattern)
-		if err != nil || len(found) == 0 {
-			l.gap(pattern, "no such file")
-		}
-		paths = append(paths, found...)
+// sameAs are other systems' names for the same files.
+var sameAs = map[string]string{"/var/log/secure": "/var/log/auth.log", "/var/log/maillog": "/var/log/mail.log", "/var/log/mail": "/var/log/mail.log"}
+
+// readFiles reads the named files and programs' own; where the journal does not
+// carry them, those of syslog too.
+func readFiles(ctx context.Context, l *look) {
+	paths, skip := l.paths()
+	if len(paths) > maxFiles {
+		l.gap("files", fmt.Sprintf("%d are named, only the first %d are read", len(paths), maxFiles))
+		paths = paths[:maxFiles]
 	}
-	var covered []string
-	if !journal {
-		for _, path := range defaultFiles {
-			_, err := l.host.Stat(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				if _, known := old.Files[path]; known {
-					l.gap(path, "was here at the last look and is gone")
-				}
-				continue
-			}
-			paths = append(paths, path)
-			covered = append(covered, coveredBy[path]...)
-		}
-	}
-	slices.Sort(paths)
-	for _, path := range slices.Compact(paths) {
+	budget := l.left
+	for i, p := range paths {
 		if ctx.Err() != nil {
 			return
 		}
-		f := file{look: l, path: path, source: evidence.LogSource{Source: path, Whole: true}}
-		if path == "/var/log/syslog" || path == "/var/log/messages" {
-			f.skip = covered
+		l.left = budget / int64(len(paths)-i) // what one leaves, the next may use
+		given := l.left
+		f := newFile(l, p)
+		if p == "/var/log/syslog" || p == "/var/log/messages" {
+			f.skip = skip
 		}
-		f.read(ctx, old)
+		f.follow(ctx)
+		budget -= given - l.left
 	}
+	l.left = budget
 }
 
-// file is the reading of one file in one look.
-type file struct {
-	*look
-	path     string
-	skip     []string
-	followed bool // it was read before, under this name
-	source   evidence.LogSource
-	foreign  int64 // lines that are not of a form that we know
-	long     int64
-}
-
-func (f *file) unwhole(why string) {
-	f.source.Whole = false
-	f.gap(f.path, why)
-}
-
-func (f *file) read(ctx context.Context, old cursor) {
-	mark, known := old.Files[f.path]
-	in, info, err := f.open(f.path)
-	if err != nil {
-		why := err.Error()
-		if errors.Is(err, fs.ErrPermission) {
-			why = "no permission; add the agent's user to the group adm"
+// paths lists the files to read, and the programs that the catch-all files leave to others.
+func (l *look) paths() (paths []string, skip []programs) {
+	for _, pattern := range l.cfg.Files {
+		found, err := l.host.Glob(pattern)
+		if strings.ContainsAny(pattern, "*?[") {
+			found = slices.DeleteFunc(found, rotatedName)
+		} else if _, known := l.old.Files[pattern]; known {
+			found = []string{pattern} // it may be gone only while it is being rotated
 		}
-		f.gap(f.path, why)
+		if err != nil || len(found) == 0 {
+			l.gap(pattern, "no such file; correct collectors.eventlog.files or the agent's permission to list the folder")
+		}
+		paths = append(paths, found...)
+	}
+	usual := ownFiles
+	if !l.journalLive {
+		usual = slices.Concat(ownFiles, syslogFiles)
+	}
+	for _, p := range usual {
+		_, known := l.old.Files[p]
+		info, err := l.host.Stat(p)
+		if err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) && !known {
+			continue
+		}
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	for _, p := range paths {
+		if same, ok := sameAs[p]; ok {
+			p = same
+		}
+		if c, ok := coveredBy[p]; ok {
+			skip = append(skip, c)
+		}
+	}
+	return paths, skip
+}
+
+// file is the reading of one file, and of what rotation made of it, in one look.
+type file struct {
+	source
+	path  string
+	skip  []programs
+	lines *lines
+
+	number, matched int64  // lines of a known kind so far; the last of them that a rule matched
+	again           Event  // that line, in case it is said to have come again
+	decade          []byte // stamp of the line that was taken apart last, up to ten minutes
+	latest          []byte // stamp of the last line that no rule needed
+	begun           []byte // beginning of a line that is longer than maxLine
+	dropped         int64  // bytes of it so far
+	mid             bool   // within such a line
+	lastEnd         int64  // how far the last rotated file was read
+	foreign, long   int64
+	cut             bool // the rest waits for the next look
+}
+
+func newFile(l *look, name string) *file {
+	return &file{source: l.newSource(name), path: name}
+}
+
+// program is whose log a file is, where its lines do not say.
+func (f *file) program() string {
+	if strings.Contains(path.Base(f.path), "exim") || strings.Contains(path.Dir(f.path), "exim") {
+		return "exim"
+	}
+	return ""
+}
+
+// follow reads on where the last look ended, through all that happened to the file since.
+func (f *file) follow(ctx context.Context) {
+	mark, known := f.old.Files[f.path]
+	f.lines = newLines(f.now, f.program())
+	in, info, err := f.open(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && known:
+		f.followed = true
+		f.absent(ctx, mark)
+		return
+	case err != nil:
+		f.unreadable(err)
 		if known {
 			f.next.Files[f.path] = mark
 		}
 		return
 	}
 	defer in.Close() //nolint:errcheck // opened for reading
-	offset := int64(0)
-	f.followed = known
-	if known {
-		if f.same(in, info, mark) {
-			offset = mark.Offset
-		} else {
-			f.finishRotated(ctx, mark)
+	offset, old := int64(0), (*fileMark)(nil)
+	switch {
+	case !known:
+		offset, old = f.start(ctx, in, info)
+	case mark.is(info) && mark.in(in, info.Size()):
+		f.followed, offset = true, mark.Offset
+		if mark.Old != nil {
+			f.drain(ctx, *mark.Old)
 		}
-	} else if info.Size() > f.left/2 {
-		offset = info.Size() - f.left/2
-		f.unwhole("the first look reads the end of it only")
+		f.mid = mark.Mid
+	default:
+		f.followed = true
+		old = f.finishRotated(ctx, mark, mark.is(info))
 	}
-	end := f.scan(ctx, io.NewSectionReader(in, offset, info.Size()-offset), offset)
-	f.next.Files[f.path] = markOf(in, info, end)
-	if f.long > 0 {
-		f.unwhole(fmt.Sprintf("%d lines were longer than %d bytes; only their beginning was looked at", f.long, maxLine))
+	if f.cut { // a predecessor was too much for one look
+		if old != nil {
+			f.next.Files[f.path] = *old
+		}
+		f.verdict()
+		return
 	}
-	if f.foreign > 0 && f.foreign*2 > f.source.Lines {
-		f.unwhole(fmt.Sprintf("%d of %d lines are not of a form that is known", f.foreign, f.source.Lines))
-	}
-	f.facts.Sources = append(f.facts.Sources, f.source)
+	f.reference(info)
+	end := f.scan(ctx, io.NewSectionReader(in, offset, info.Size()-offset), offset, false)
+	next := markOf(in, info, end)
+	next.Mid, next.Old = f.mid, old
+	f.next.Files[f.path] = next
+	f.verdict()
 }
 
-func (f *file) open(path string) (*os.File, fs.FileInfo, error) {
-	info, err := f.host.Stat(path)
+// reference sets the moment that no line of a file can be later than by much.
+func (f *file) reference(info fs.FileInfo) {
+	ref := info.ModTime().In(f.now.Location())
+	if ref.After(f.now) {
+		ref = f.now
+	}
+	f.lines.stamps.until(ref)
+}
+
+// start finds where a log begins to matter that was never read: at the beginning of
+// the window, in a predecessor where the log itself begins later.
+func (f *file) start(ctx context.Context, in io.ReaderAt, info fs.FileInfo) (int64, *fileMark) {
+	f.reference(info)
+	if first, ok := f.timeAt(in, 0); ok && first.Before(f.from) {
+		return f.seek(in, info.Size()), nil
+	}
+	old := f.readChain(ctx, f.since(f.predecessors()), fileMark{}, false)
+	return 0, old
+}
+
+// seek finds the line where the window begins by halving: lines are in the order of time.
+func (f *file) seek(in io.ReaderAt, size int64) int64 {
+	low, high := int64(0), size
+	for high-low > bufferSize {
+		middle := lineAfter(in, low+(high-low)/2)
+		at, ok := f.timeAt(in, middle)
+		switch {
+		case !ok || middle >= high:
+			high = low + (high-low)/2
+		case at.Before(f.from):
+			low = middle
+		default:
+			high = low + (high-low)/2
+		}
+	}
+	return low
+}
+
+// timeAt reads the stamp of the line that begins at offset.
+func (f *file) timeAt(in io.ReaderAt, offset int64) (time.Time, bool) {
+	b := make([]byte, 256)
+	n, err := in.ReadAt(b, offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return time.Time{}, false
+	}
+	b = header(b[:n])
+	if n = stampLen(b); n == 0 {
+		return time.Time{}, false
+	}
+	return newStamps(f.lines.stamps.ref).read(b, n)
+}
+
+// lineAfter finds where the next line after offset begins; far away if its end is.
+func lineAfter(in io.ReaderAt, offset int64) int64 {
+	b := make([]byte, maxLine)
+	n, err := in.ReadAt(b, offset)
+	i := bytes.IndexByte(b[:n], '\n')
+	if i < 0 || err != nil && !errors.Is(err, io.EOF) {
+		return math.MaxInt64
+	}
+	return offset + int64(i) + 1
+}
+
+func (f *file) unreadable(err error) {
+	why := err.Error()
+	if errors.Is(err, fs.ErrPermission) {
+		why = "no permission; add the agent's user to the file's group (adm on Debian and Ubuntu), or: setfacl -m u:attesto:r " + f.path
+	}
+	f.gap(f.path, why)
+}
+
+func (f *file) open(name string) (*os.File, fs.FileInfo, error) {
+	info, err := f.host.Stat(name)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil, errors.New("not a regular file")
 	}
-	in, err := f.host.Open(path)
+	in, err := f.host.Open(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -144,169 +274,4 @@ func (f *file) open(path string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, errors.Join(err, in.Close())
 	}
 	return in, info, nil
-}
-
-// same reports whether the open file is the one that was read last, only longer.
-func (f *file) same(in io.ReaderAt, info fs.FileInfo, m fileMark) bool {
-	dev, ino := identity(info)
-	return dev == m.Dev && ino == m.Inode && info.Size() >= m.Offset && continues(in, m)
-}
-
-// continues compares the first bytes and those before the offset.
-func continues(in io.ReaderAt, m fileMark) bool {
-	return digestAt(in, 0, m.HeadN) == m.Head && digestAt(in, max(0, m.Offset-tailBytes), min(tailBytes, m.Offset)) == m.Tail
-}
-
-func digestAt(in io.ReaderAt, at, n int64) string {
-	b := make([]byte, n)
-	if _, err := in.ReadAt(b, at); err != nil && n > 0 && !errors.Is(err, io.EOF) {
-		return ""
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-func markOf(in io.ReaderAt, info fs.FileInfo, end int64) fileMark {
-	dev, ino := identity(info)
-	m := fileMark{Dev: dev, Inode: ino, Offset: end, HeadN: min(headBytes, end)}
-	m.Head = digestAt(in, 0, m.HeadN)
-	m.Tail = digestAt(in, max(0, end-tailBytes), min(tailBytes, end))
-	return m
-}
-
-// finishRotated reads the rest of the file that was read last, under the name that
-// rotation gave it: by inode where it was renamed, by content where it was copied
-// or compressed.
-func (f *file) finishRotated(ctx context.Context, m fileMark) {
-	var names []string
-	for _, pattern := range []string{f.path + ".*", f.path + "-*", strings.TrimSuffix(f.path, ".log") + "-*.log*"} {
-		found, err := f.host.Glob(pattern)
-		if err == nil {
-			names = append(names, found...)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		if f.finish(ctx, name, m) {
-			return
-		}
-	}
-	f.unwhole("was rotated or cut, and the rest of what was not read yet was not found")
-}
-
-func (f *file) finish(ctx context.Context, name string, m fileMark) bool {
-	in, info, err := f.open(name)
-	if err != nil {
-		return false
-	}
-	defer in.Close() //nolint:errcheck // opened for reading
-	if !strings.HasSuffix(name, ".gz") {
-		if info.Size() < m.Offset || !continues(in, m) {
-			return false
-		}
-		f.scan(ctx, io.NewSectionReader(in, m.Offset, info.Size()-m.Offset), m.Offset)
-		return true
-	}
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		return false
-	}
-	head := make([]byte, m.Offset)
-	if m.Offset > 1<<28 {
-		return false
-	}
-	if _, err := io.ReadFull(z, head); err != nil || !continues(readerAt(head), m) {
-		return false
-	}
-	f.scan(ctx, io.LimitReader(z, f.left), m.Offset)
-	return true
-}
-
-type readerAt []byte
-
-// ReadAt reads from memory.
-func (r readerAt) ReadAt(p []byte, at int64) (int, error) {
-	if at >= int64(len(r)) {
-		return 0, io.EOF
-	}
-	n := copy(p, r[at:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// scan reads whole lines and returns the offset after the last of them. A last
-// line without its end is left for the next look.
-func (f *file) scan(ctx context.Context, in io.Reader, offset int64) int64 {
-	r := bufio.NewReaderSize(in, maxLine)
-	for n := 0; f.left > 0; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return offset
-		}
-		line, err := r.ReadSlice('\n')
-		size := int64(len(line))
-		if errors.Is(err, bufio.ErrBufferFull) {
-			first := slices.Clone(line)
-			rest, ended := discardLine(r)
-			if !ended {
-				return offset
-			}
-			f.long++
-			size += rest
-			line, err = first, nil
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				f.unwhole("reading: " + err.Error())
-			}
-			return offset
-		}
-		offset += size
-		f.left -= size
-		f.source.Lines++
-		f.source.Bytes += size
-		f.line(trimEnd(line))
-	}
-	f.unwhole(fmt.Sprintf("more than %d bytes came since the last look; the rest follows with the next one", f.cfg.MaxBytes))
-	return offset
-}
-
-func discardLine(r *bufio.Reader) (n int64, ended bool) {
-	for {
-		more, err := r.ReadSlice('\n')
-		n += int64(len(more))
-		if err == nil {
-			return n, true
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return n, false
-		}
-	}
-}
-
-func trimEnd(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
-		line = line[:len(line)-1]
-	}
-	return line
-}
-
-func (f *file) line(line []byte) {
-	e, err := ParseSyslog(line, f.now)
-	if err != nil {
-		f.foreign++
-		return
-	}
-	at := evidence.At(e.Time)
-	if f.source.From == nil {
-		f.source.From = &at
-	}
-	f.source.To = &at
-	for _, p := range f.skip {
-		if e.Program == p || (strings.HasSuffix(p, "/") && strings.HasPrefix(e.Program, p)) {
-			return
-		}
-	}
-	f.take(e, f.followed)
 }

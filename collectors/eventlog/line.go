@@ -2,9 +2,8 @@ package eventlog
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -12,137 +11,201 @@ import (
 // Event is one message of a log.
 type Event struct {
 	Time    time.Time
-	Program string // syslog identifier without its process id
-	Message []byte
+	Program string // syslog identifier without its process id, "" if unknown
+	Message []byte // valid until the next line is read
+	Repeat  int64  // how often the same message came, 1 or more
 }
 
-var errForm = errors.New("not a syslog line")
+var errForm = errors.New("no time at its start that is known: want syslog (RFC 3164, RFC 5424, RFC 3339) or ISO 8601")
 
-// ParseSyslog reads a line of a syslog file: the traditional form of RFC 3164
-// ("Nov 23 03:00:00 host program[pid]: message", local time without a year) or
-// rsyslog's RFC 3339 form. The year is the one that puts the line at most a day
-// after now and closest to it.
-func ParseSyslog(line []byte, now time.Time) (Event, error) {
-	at, rest, err := stamp(line, now)
-	if err != nil {
-		return Event{}, err
+// ParseSyslog reads one line of a log file: the traditional form of RFC 3164
+// ("Nov 23 03:00:00 host program[pid]: message", local time without a year),
+// rsyslog's RFC 3339 form, RFC 5424, Dovecot's own and Exim's own form. Stamps
+// without a zone are in that of ref, and no line is later than a day after ref.
+func ParseSyslog(line []byte, ref time.Time) (Event, error) {
+	return newLines(ref, "").parse(line)
+}
+
+// lines reads the lines of one log.
+type lines struct {
+	stamps  *stamps
+	program string            // whose log it is, where lines do not say
+	names   map[string]string // programs seen, so that their names are kept once
+}
+
+func newLines(ref time.Time, program string) *lines {
+	return &lines{stamps: newStamps(ref), program: program, names: map[string]string{}}
+}
+
+const maxNames = 4096
+
+func (l *lines) name(b []byte) string {
+	if s, known := l.names[string(b)]; known {
+		return s
 	}
-	_, rest, ok := bytes.Cut(rest, []byte(" ")) // host
+	s := string(b)
+	if len(l.names) < maxNames {
+		l.names[s] = s
+	}
+	return s
+}
+
+// header skips what may stand before the stamp: zero bytes that a crash or a
+// truncation left, the priority of RFC 5424 and its version.
+func header(line []byte) []byte {
+	line = bytes.TrimLeft(line, "\x00")
+	if len(line) > 3 && line[0] == '<' {
+		if end := bytes.IndexByte(line[:min(6, len(line))], '>'); end > 1 {
+			line = line[end+1:]
+			if len(line) > 2 && line[0] == '1' && line[1] == ' ' {
+				line = line[2:]
+			}
+		}
+	}
+	return line
+}
+
+func (l *lines) parse(line []byte) (Event, error) {
+	rest := header(line)
+	structured := len(rest) < len(line) && len(line)-len(rest) > 4 && line[len(line)-len(rest)-1] == ' '
+	n := stampLen(rest)
+	if n == 0 {
+		return Event{}, errForm
+	}
+	at, ok := l.stamps.read(rest, n)
 	if !ok {
 		return Event{}, errForm
+	}
+	spaced := rest[3] != ' ' && rest[10] == ' '
+	rest = bytes.TrimLeft(rest[n:], " ")
+	e := Event{Time: at, Repeat: 1}
+	switch {
+	case structured:
+		l.rfc5424(&e, rest)
+	case spaced && !tagged(rest):
+		e.Program, e.Message = l.program, withoutPID(rest)
+	default:
+		l.tagged(&e, rest)
+	}
+	if e.Program == "kernel" {
+		e.Message = withoutUptime(e.Message)
+	}
+	e.unrepeat()
+	return e, nil
+}
+
+// tagged reports whether "tag: " or "host tag: " comes first.
+func tagged(rest []byte) bool {
+	word, more, _ := bytes.Cut(rest, []byte(" "))
+	if bytes.HasSuffix(word, []byte(":")) {
+		return true
+	}
+	tag, _, ok := bytes.Cut(more, []byte(": "))
+	return ok && len(tag) > 0 && bytes.IndexByte(tag, ' ') < 0 && bytes.IndexByte(word, '=') < 0 && word[0] != '['
+}
+
+// Dovecot's own files (log_path) and syslog with an empty host have no host.
+var dovecotPart = regexp.MustCompile(`^(?:auth|auth-worker|dovecot-auth|[a-z0-9]+-login|lmtp|imap|pop3|managesieve)(?:\(.*\))?:$`)
+
+func (l *lines) tagged(e *Event, rest []byte) {
+	word, more, _ := bytes.Cut(rest, []byte(" "))
+	if dovecotPart.Match(word) && bytes.HasSuffix(word, []byte(":")) {
+		e.Program, e.Message = "dovecot", rest
+		return
+	}
+	if !bytes.HasSuffix(word, []byte(":")) {
+		rest = more // the word is the host's name
 	}
 	tag, msg, ok := bytes.Cut(rest, []byte(": "))
 	if !ok {
 		if tag, ok = bytes.CutSuffix(rest, []byte(":")); !ok {
-			return Event{}, errForm
+			tag = nil
 		}
 	}
-	if bytes.IndexByte(tag, ' ') >= 0 {
-		return Event{}, errForm
+	if tag == nil || bytes.IndexByte(tag, ' ') >= 0 {
+		e.Program, e.Message = l.program, rest
+		return
 	}
-	program, _, _ := bytes.Cut(tag, []byte("["))
-	if string(program) == "kernel" {
-		msg = withoutUptime(msg)
+	tag = bytes.Trim(tag, "[]")
+	if i := bytes.IndexAny(tag, "[("); i > 0 {
+		tag = tag[:i]
 	}
-	return Event{at, string(program), msg}, nil
+	e.Program, e.Message = l.name(tag), msg
+}
+
+// rfc5424 reads HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG.
+func (l *lines) rfc5424(e *Event, rest []byte) {
+	for i := range 4 {
+		var word []byte
+		word, rest, _ = bytes.Cut(rest, []byte(" "))
+		if i == 1 && string(word) != "-" {
+			e.Program = l.name(word)
+		}
+	}
+	if bytes.HasPrefix(rest, []byte("-")) {
+		rest = rest[1:]
+	}
+	for len(rest) > 0 && rest[0] == '[' {
+		end := 1
+		for quoted := false; end < len(rest) && (quoted || rest[end] != ']'); end++ {
+			switch rest[end] {
+			case '\\':
+				end++
+			case '"':
+				quoted = !quoted
+			}
+		}
+		rest = rest[min(end+1, len(rest)):]
+	}
+	e.Message = bytes.TrimPrefix(bytes.TrimPrefix(rest, []byte(" ")), []byte("\ufeff"))
+}
+
+// withoutPID drops Exim's "[1234] " before a message.
+func withoutPID(msg []byte) []byte {
+	if len(msg) > 3 && msg[0] == '[' {
+		if end := bytes.Index(msg[:min(14, len(msg))], []byte("] ")); end > 1 {
+			if _, ok := number(msg[1:end]); ok {
+				return msg[end+2:]
+			}
+		}
+	}
+	return msg
 }
 
 // withoutUptime drops the kernel's own "[12345.678901] " before a message.
 func withoutUptime(msg []byte) []byte {
 	if len(msg) > 0 && msg[0] == '[' {
-		if end := bytes.Index(msg, []byte("] ")); end > 0 && end < 20 {
+		if end := bytes.Index(msg[:min(24, len(msg))], []byte("] ")); end > 0 {
 			return msg[end+2:]
 		}
 	}
 	return msg
 }
 
-func stamp(line []byte, now time.Time) (time.Time, []byte, error) {
-	if len(line) > 16 && line[3] == ' ' && line[6] == ' ' && line[15] == ' ' {
-		t, err := time.ParseInLocation("Jan _2 15:04:05", string(line[:15]), now.Location())
-		if err == nil {
-			return withYear(t, now), line[16:], nil
-		}
+// unrepeat takes rsyslog's "message repeated 3 times: [ text]" apart.
+func (e *Event) unrepeat() {
+	rest, ok := bytes.CutPrefix(e.Message, []byte(repeated))
+	if !ok {
+		return
 	}
-	word, rest, ok := bytes.Cut(line, []byte(" "))
-	if !ok || len(word) < 19 {
-		return time.Time{}, nil, errForm
+	count, rest, ok := bytes.Cut(rest, []byte(" times: ["))
+	n, err := strconv.ParseInt(string(count), 10, 32)
+	if !ok || err != nil || n < 1 || !bytes.HasSuffix(rest, []byte("]")) {
+		return
 	}
-	t, err := time.Parse(time.RFC3339Nano, string(word))
-	if err != nil {
-		return time.Time{}, nil, errForm
-	}
-	return t, rest, nil
+	e.Repeat, e.Message = n, bytes.TrimPrefix(rest[:len(rest)-1], []byte(" "))
 }
 
-func withYear(t, now time.Time) time.Time {
-	at := func(year int) time.Time {
-		return time.Date(year, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+// lastRepeated reads sysklogd's "last message repeated 3 times", which has no tag.
+func lastRepeated(msg []byte) (n int64, ok bool) {
+	rest, ok := bytes.CutPrefix(msg, []byte("last "+repeated))
+	if !ok {
+		return 0, false
 	}
-	this := at(now.Year())
-	if this.After(now.Add(24 * time.Hour)) {
-		return at(now.Year() - 1)
+	count, ok := bytes.CutSuffix(rest, []byte(" times"))
+	if !ok {
+		return 0, false
 	}
-	if next := at(now.Year() + 1); !next.After(now.Add(24 * time.Hour)) {
-		return next
-	}
-	return this
-}
-
-// journalLine is what we ask journalctl -o json for.
-type journalLine struct {
-	Cursor    string          `json:"__CURSOR"`
-	Realtime  string          `json:"__REALTIME_TIMESTAMP"` // microseconds since 1970
-	Ident     json.RawMessage `json:"SYSLOG_IDENTIFIER"`
-	Comm      json.RawMessage `json:"_COMM"`
-	Transport json.RawMessage `json:"_TRANSPORT"`
-	Message   json.RawMessage `json:"MESSAGE"`
-}
-
-// ParseJournal reads one line of journalctl -o json (systemd's Journal JSON
-// Format): a field is a string, null when it was too long, an array of bytes when it
-// is not UTF-8, or an array of those when it stands more than once.
-func ParseJournal(line []byte) (e Event, cursor string, err error) {
-	var j journalLine
-	if err := json.Unmarshal(line, &j); err != nil {
-		return Event{}, "", fmt.Errorf("journal line: %w", err)
-	}
-	micros, err := strconv.ParseInt(j.Realtime, 10, 64)
-	if err != nil {
-		return Event{}, j.Cursor, fmt.Errorf("journal line: time %q", j.Realtime)
-	}
-	program := string(field(j.Ident))
-	if program == "" {
-		program = string(field(j.Comm))
-	}
-	if program == "" && string(field(j.Transport)) == "kernel" {
-		program = "kernel"
-	}
-	return Event{time.UnixMicro(micros), program, field(j.Message)}, j.Cursor, nil
-}
-
-func field(raw json.RawMessage) []byte {
-	if len(raw) == 0 || raw[0] == 'n' {
-		return nil
-	}
-	if raw[0] == '"' {
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return nil
-		}
-		return []byte(s)
-	}
-	var numbers []int
-	if json.Unmarshal(raw, &numbers) == nil {
-		b := make([]byte, len(numbers))
-		for i, n := range numbers {
-			b[i] = byte(n)
-		}
-		return b
-	}
-	var many []json.RawMessage
-	if json.Unmarshal(raw, &many) != nil || len(many) == 0 || bytes.Equal(many[0], raw) {
-		return nil
-	}
-	return field(many[0])
+	n, err := strconv.ParseInt(string(count), 10, 32)
+	return n, err == nil && n > 0
 }

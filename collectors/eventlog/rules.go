@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -20,8 +22,15 @@ import (
 //go:embed rules/*.yaml
 var builtin embed.FS
 
+const (
+	maxRules      = 1000
+	defaultWithin = time.Hour
+	maxWithin     = 24 * time.Hour
+)
+
 // Rule is one thing to look for. A message counts when it comes from one of the
-// programs, contains one of the literals, and matches one of the patterns whole.
+// programs, contains one of the literals, matches one of the patterns whole and
+// none of the exceptions.
 type Rule struct {
 	ID       string `yaml:"id"`
 	Severity string `yaml:"severity"` // info, low, medium, high, critical
@@ -29,23 +38,36 @@ type Rule struct {
 		EN string `yaml:"en"`
 		IT string `yaml:"it"`
 	} `yaml:"title"`
-	// Programs are syslog identifiers; "postfix/" stands for all that start so,
-	// an empty list for any program.
+	// Families are the services whose duties the rule speaks to: SC, WH, PE, BK or
+	// an operator's own. None means all.
+	Families []string `yaml:"families"`
+	// Programs are syslog identifiers; "postfix*" stands for all that start so, an
+	// empty list for any program.
 	Programs []string `yaml:"programs"`
 	// Literals are looked for first, all rules' at once; patterns only confirm.
 	Literals []string `yaml:"literals"`
-	// Patterns are regular expressions (RE2) over the message. Groups named ip
-	// and user count networks and are made pseudonyms in samples.
+	// Patterns are regular expressions (RE2) over the whole message. {IP} stands for
+	// an address, {HOST} for an address or name, {USER} for a name that may hold
+	// anything. Groups named ip count sources; those named user, user2 … become
+	// pseudonyms in samples.
 	Patterns []string `yaml:"patterns"`
-	// Limit makes the rule a finding when it matched so often in one window; 0: never.
-	Limit int64 `yaml:"limit"`
+	// Except are patterns of messages that look the same and are none.
+	Except []string `yaml:"except"`
+	// Limit makes the rule a finding when it matched so often within Within (an hour
+	// if not said); 0: never. Per "address" counts each source by itself.
+	Limit  int64         `yaml:"limit"`
+	Within time.Duration `yaml:"within"`
+	Per    string        `yaml:"per"`
+	// Loss marks messages that say that the log itself is incomplete.
+	Loss bool `yaml:"loss"`
 	// After makes the rule a sequence instead: a match of Then from an address
-	// that matched After at least Times before.
+	// that matched After at least Times within Within before.
 	After string `yaml:"after"`
 	Then  string `yaml:"then"`
-	Times int    `yaml:"times"`
+	Times int64  `yaml:"times"`
 
-	compiled []*regexp.Regexp
+	patterns []*regexp.Regexp
+	except   []*regexp.Regexp
 }
 
 type ruleFile struct {
@@ -70,10 +92,11 @@ func BuiltinRules() ([]Rule, error) {
 		}
 		out = append(out, rules...)
 	}
-	return out, uniqueRules(out)
+	return out, checkTogether(out)
 }
 
-// ParseRules reads a YAML file of rules and checks each.
+// ParseRules reads a YAML file of rules and checks each by itself. Whether a
+// sequence's parts are there is checked when all files are together.
 func ParseRules(b []byte) ([]Rule, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
@@ -81,8 +104,8 @@ func ParseRules(b []byte) ([]Rule, error) {
 	if err := dec.Decode(&f); err != nil {
 		return nil, err
 	}
-	if len(f.Rules) == 0 {
-		return nil, errors.New("no rules in it")
+	if len(f.Rules) == 0 || len(f.Rules) > maxRules {
+		return nil, fmt.Errorf("%d rules in it, want 1 to %d under the key rules", len(f.Rules), maxRules)
 	}
 	for i := range f.Rules {
 		if err := f.Rules[i].compile(); err != nil {
@@ -92,43 +115,84 @@ func ParseRules(b []byte) ([]Rule, error) {
 	return f.Rules, nil
 }
 
-var ruleID = regexp.MustCompile(`^[a-z][a-z0-9_]{1,63}$`)
+var (
+	ruleID     = regexp.MustCompile(`^[a-z][a-z0-9_]{1,63}$`)
+	ruleFamily = regexp.MustCompile(`^[A-Z][A-Z0-9]{1,7}$`)
+	severities = []string{evidence.SeverityInfo, evidence.SeverityLow, evidence.SeverityMedium, evidence.SeverityHigh, evidence.SeverityCritical}
+	shorthands = strings.NewReplacer(
+		"{IP}", `(?P<ip>[0-9A-Fa-f:.]{2,45})(?:%[\w.-]+)?`,
+		"{HOST}", `(?P<ip>[\w.:%-]+)`,
+		"{USER}", `(?P<user>.*)`)
+)
 
 func (r *Rule) compile() error {
 	if !ruleID.MatchString(r.ID) {
 		return errors.New("id: want 2 to 64 of a-z, 0-9 and _")
 	}
-	if !slices.Contains([]string{evidence.SeverityInfo, evidence.SeverityLow, evidence.SeverityMedium, evidence.SeverityHigh, evidence.SeverityCritical}, r.Severity) {
-		return fmt.Errorf("severity %q: want info, low, medium, high or critical", r.Severity)
+	if !slices.Contains(severities, r.Severity) {
+		return fmt.Errorf("severity %q: want %s", r.Severity, strings.Join(severities, ", "))
 	}
 	if r.Title.EN == "" || r.Title.IT == "" {
 		return errors.New("title: want one in en and one in it")
 	}
-	if r.After != "" || r.Then != "" {
-		if r.After == "" || r.Then == "" || r.Times < 1 || len(r.Patterns) > 0 {
-			return errors.New("a sequence needs after, then and times, and no patterns")
-		}
-		return nil
-	}
-	if len(r.Literals) == 0 || len(r.Patterns) == 0 {
-		return errors.New("want at least one literal and one pattern")
-	}
-	for _, l := range r.Literals {
-		if len(l) < 4 {
-			return fmt.Errorf("literal %q: shorter than 4 characters finds too much", l)
+	for _, f := range r.Families {
+		if !ruleFamily.MatchString(f) {
+			return fmt.Errorf("family %q: want a service such as SC", f)
 		}
 	}
-	for _, p := range r.Patterns {
-		re, err := regexp.Compile(`^(?:` + p + `)$`)
-		if err != nil {
-			return err
-		}
-		r.compiled = append(r.compiled, re)
+	if r.Within == 0 {
+		r.Within = defaultWithin
+	}
+	if r.Limit < 0 || r.Within < time.Second || r.Within > maxWithin || (r.Per != "" && r.Per != "address") {
+		return fmt.Errorf("limit %d, within %s, per %q: want 0 or more, 1s to %s, and nothing or address", r.Limit, r.Within, r.Per, maxWithin)
+	}
+	if r.After != "" || r.Then != "" || r.Times != 0 {
+		return r.checkSequence()
+	}
+	return r.compilePatterns()
+}
+
+func (r *Rule) checkSequence() error {
+	if r.After == "" || r.Then == "" || r.Times < 1 || len(r.Patterns)+len(r.Literals)+len(r.Except)+len(r.Programs) > 0 || r.Loss {
+		return errors.New("a sequence needs after, then and times, and no programs, literals or patterns")
 	}
 	return nil
 }
 
-func uniqueRules(rules []Rule) error {
+func (r *Rule) compilePatterns() error {
+	if len(r.Literals) == 0 || len(r.Patterns) == 0 {
+		return errors.New("want at least one literal and one pattern")
+	}
+	for _, l := range r.Literals {
+		if len(l) < 4 || len(l) > 200 {
+			return fmt.Errorf("literal %q: want 4 to 200 characters; a shorter one finds too much", l)
+		}
+	}
+	var err error
+	if r.patterns, err = compileAll(r.Patterns); err != nil {
+		return err
+	}
+	r.except, err = compileAll(r.Except)
+	return err
+}
+
+func compileAll(patterns []string) ([]*regexp.Regexp, error) {
+	var out []*regexp.Regexp
+	for _, p := range patterns {
+		re, err := regexp.Compile(`^(?s:` + shorthands.Replace(p) + `)$`)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, re)
+	}
+	return out, nil
+}
+
+// checkTogether checks what only shows when all files are together.
+func checkTogether(rules []Rule) error {
+	if len(rules) > maxRules {
+		return fmt.Errorf("%d rules, want at most %d", len(rules), maxRules)
+	}
 	seen := map[string]bool{}
 	for _, r := range rules {
 		if seen[r.ID] {
@@ -146,14 +210,14 @@ func uniqueRules(rules []Rule) error {
 	return nil
 }
 
-// ruleSetDigest names the rules in force.
-func ruleSetDigest(rules []Rule) string {
-	h := sha256.New()
-	for _, r := range rules {
-		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s\x00%s\x00%d\x00%s\x00%s\x00%d\n", r.ID, r.Severity, strings.Join(r.Programs, ","),
-			strings.Join(r.Literals, "\x01"), strings.Join(r.Patterns, "\x01"), r.Limit, r.After, r.Then, r.Times)
+// ruleSetDigest names the rules in force: SHA-256 over all that they say.
+func ruleSetDigest(rules []Rule) (string, error) {
+	b, err := json.Marshal(rules)
+	if err != nil {
+		return "", fmt.Errorf("naming the rule set: %w", err)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func (r *Rule) from(program string) bool {
@@ -161,7 +225,7 @@ func (r *Rule) from(program string) bool {
 		return true
 	}
 	for _, p := range r.Programs {
-		if p == program || (strings.HasSuffix(p, "/") && strings.HasPrefix(program, p)) {
+		if prefix, ok := strings.CutSuffix(p, "*"); p == program || ok && strings.HasPrefix(program, prefix) {
 			return true
 		}
 	}

@@ -3,10 +3,9 @@ package eventlog
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
+	"encoding/binary"
+	"hash"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,73 +13,125 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-const (
-	maxNetworks = 10_000
-	maxSample   = 512
-)
+// maxSamples bounds all samples of a look together, in bytes, well below evidence.MaxBlob.
+const maxSamples = 128 << 10
 
 // tally counts what rules matched in a window.
 type tally struct {
-	rules  []Rule
-	counts map[string]*count
-	keep   int
-	key    []byte
+	rules   []Rule
+	then    map[string][]int // sequences by the rule that ends them
+	after   map[string][]int // sequences by the rule that they wait for
+	counts  map[int]*count   // by rule
+	bursts  bursts
+	keep    int // samples per rule
+	sampled int // bytes of samples so far
+	redact  redactor
+	mac     hash.Hash
 }
 
 type count struct {
 	n           int64
 	first, last time.Time
-	addresses   map[string]int // matches by source address
+	over        bool
+	sources     map[uint64]struct{}
 	samples     []string
 }
 
-func newTally(rules []Rule, samples int, key []byte) *tally {
-	return &tally{rules: rules, counts: map[string]*count{}, keep: samples, key: key}
+func newTally(rules []Rule, samples int, key []byte, b bursts) *tally {
+	t := &tally{rules: rules, then: map[string][]int{}, after: map[string][]int{}, counts: map[int]*count{},
+		bursts: b, keep: samples, redact: redactor{key}, mac: hmac.New(sha256.New, key)}
+	for i, r := range rules {
+		if r.Then != "" {
+			t.then[r.Then] = append(t.then[r.Then], i)
+			t.after[r.After] = append(t.after[r.After], i)
+		}
+	}
+	return t
 }
 
-func (t *tally) add(m match, e Event) {
-	t.count(m.rule, m.ip, e.Time, func() string { return t.redact(m, e) })
-	for i := range t.rules {
-		r := &t.rules[i]
-		if r.Then != m.rule.ID || m.ip == "" {
+// add counts a match and what follows from it.
+func (t *tally) add(m Match, e Event) {
+	source := t.source(m.Address)
+	t.count(m.index, m, e, source)
+	for _, i := range t.after[m.Rule.ID] {
+		if source != 0 {
+			t.bursts.add(burstKey{t.rules[i].ID, source}, e.Time, e.Repeat, t.rules[i].Within)
+		}
+	}
+	for _, i := range t.then[m.Rule.ID] {
+		key := burstKey{t.rules[i].ID, source}
+		if source == 0 || t.bursts.within(key, e.Time, t.rules[i].Within) < t.rules[i].Times {
 			continue
 		}
-		if before := t.counts[r.After]; before != nil && before.addresses[m.ip] >= r.Times {
-			t.count(r, m.ip, e.Time, func() string { return t.redact(m, e) })
-		}
+		delete(t.bursts, key) // the next success is one after no failure
+		t.count(i, m, e, source)
 	}
 }
 
-func (t *tally) count(r *Rule, ip string, at time.Time, sample func() string) {
-	c := t.counts[r.ID]
+func (t *tally) count(i int, m Match, e Event, source uint64) {
+	r, c := &t.rules[i], t.counts[i]
 	if c == nil {
-		c = &count{first: at, last: at, addresses: map[string]int{}}
-		t.counts[r.ID] = c
+		c = &count{first: e.Time, last: e.Time, sources: map[uint64]struct{}{}}
+		t.counts[i] = c
 	}
-	c.n++
-	if at.Before(c.first) {
-		c.first = at
+	c.n += e.Repeat
+	if e.Time.Before(c.first) {
+		c.first = e.Time
 	}
-	if at.After(c.last) {
-		c.last = at
+	if e.Time.After(c.last) {
+		c.last = e.Time
 	}
-	if _, known := c.addresses[ip]; ip != "" && (known || len(c.addresses) < maxNetworks) {
-		c.addresses[ip]++
+	_, known := c.sources[source]
+	if source != 0 && len(c.sources) < evidence.MaxNetworks {
+		c.sources[source] = struct{}{}
 	}
-	if len(c.samples) < t.keep {
-		c.samples = append(c.samples, sample())
+	t.judge(r, c, e, source)
+	if len(c.samples) < t.keep && t.sampled < maxSamples && !known { // of each source one tells enough
+		s := t.redact.sample(m, e)
+		t.sampled += len(s)
+		c.samples = append(c.samples, s)
 	}
+}
+
+// judge marks a rule whose limit is reached. A sequence counts by its own name
+// while it waits, so its limit needs no burst: one is enough.
+func (t *tally) judge(r *Rule, c *count, e Event, source uint64) {
+	switch {
+	case r.Limit == 0 || c.over:
+	case r.Limit == 1 || r.Then != "":
+		c.over = c.n >= r.Limit
+	default:
+		key := burstKey{rule: r.ID}
+		if r.Per == "address" {
+			key.source = source
+		}
+		c.over = t.bursts.add(key, e.Time, e.Repeat, r.Within) >= r.Limit
+	}
+}
+
+// source is a keyed hash of where something came from; of an IPv6 address its /64,
+// which is what one subscriber has (RFC 6177). 0: unknown.
+func (t *tally) source(address string) uint64 {
+	if address == "" {
+		return 0
+	}
+	if addr, err := netip.ParseAddr(address); err == nil && addr.Is6() {
+		if p, err := addr.WithZone("").Prefix(64); err == nil {
+			address = p.String()
+		}
+	}
+	t.mac.Reset()
+	t.mac.Write([]byte(strings.ToLower(address)))
+	var sum [sha256.Size]byte
+	return binary.BigEndian.Uint64(t.mac.Sum(sum[:0])) | 1
 }
 
 func (t *tally) hits() []evidence.RuleHit {
 	hits := []evidence.RuleHit{}
-	for _, r := range t.rules {
-		c := t.counts[r.ID]
-		if c == nil {
-			continue
-		}
-		hits = append(hits, evidence.RuleHit{Rule: r.ID, Severity: r.Severity, Count: c.n, First: evidence.At(c.first), Last: evidence.At(c.last),
-			Limit: r.Limit, Over: r.Limit > 0 && c.n >= r.Limit, Networks: len(c.addresses)})
+	for i, c := range t.counts {
+		r := t.rules[i]
+		hits = append(hits, evidence.RuleHit{Rule: r.ID, Severity: r.Severity, Families: r.Families, Count: c.n,
+			First: evidence.At(c.first), Last: evidence.At(c.last), Limit: r.Limit, Over: c.over, Networks: len(c.sources)})
 	}
 	slices.SortFunc(hits, func(a, b evidence.RuleHit) int { return strings.Compare(a.Rule, b.Rule) })
 	return hits
@@ -88,72 +139,10 @@ func (t *tally) hits() []evidence.RuleHit {
 
 func (t *tally) samples() map[string][]string {
 	out := map[string][]string{}
-	for id, c := range t.counts {
+	for i, c := range t.counts {
 		if len(c.samples) > 0 {
-			out[id] = c.samples
+			out[t.rules[i].ID] = c.samples
 		}
 	}
 	return out
-}
-
-var (
-	mailbox = regexp.MustCompile(`[A-Za-z0-9._%+=-]+@[A-Za-z0-9.-]+`)
-	secret  = regexp.MustCompile(`(?i)\b(pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|authorization|cookie|subject)(\s*[:=]\s*)("[^"]*"|'[^']*'|\S+(?: [^ =]+$)?)`)
-	command = regexp.MustCompile(`(COMMAND=\S+).*`)
-	longHex = regexp.MustCompile(`\b[A-Za-z0-9+/_-]{32,}={0,2}`)
-)
-
-// redact makes a sample of a message: addresses stay, users and mailboxes become
-// pseudonyms that only this host can tell, what looks like a secret goes.
-func (t *tally) redact(m match, e Event) string {
-	msg := m.withoutUser(e.Message, t.pseudonym)
-	if len(msg) > 4*maxSample {
-		msg = msg[:4*maxSample]
-	}
-	msg = mailbox.ReplaceAllStringFunc(msg, t.pseudonym)
-	msg = secret.ReplaceAllString(msg, "$1$2[removed]")
-	msg = command.ReplaceAllString(msg, "$1 [removed]")
-	msg = longHex.ReplaceAllStringFunc(msg, func(s string) string {
-		if _, err := netip.ParseAddr(s); err == nil {
-			return s
-		}
-		return "[removed]"
-	})
-	out := make([]rune, 0, len(msg))
-	for _, r := range strings.ToValidUTF8(msg, "\ufffd") {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-			out = append(out, []rune(fmt.Sprintf("\\u%04x", r))...)
-			continue
-		}
-		out = append(out, r)
-	}
-	s := e.Program + ": " + string(out)
-	if len(s) > maxSample {
-		s = strings.ToValidUTF8(s[:maxSample], "") + "…"
-	}
-	return s
-}
-
-// withoutUser puts the pseudonym where the pattern found the user, and wherever
-// else the same name stands, unless it is so short that it is part of other words.
-func (m match) withoutUser(msg []byte, pseudonym func(string) string) string {
-	if m.user == "" {
-		return string(msg)
-	}
-	if len(m.user) >= 4 {
-		return strings.ReplaceAll(string(msg), m.user, pseudonym(m.user))
-	}
-	for i, n := range m.names {
-		if n == "user" && m.sub[2*i] >= 0 {
-			return string(msg[:m.sub[2*i]]) + pseudonym(m.user) + string(msg[m.sub[2*i+1]:])
-		}
-	}
-	return string(msg)
-}
-
-// pseudonym is the same for the same name on the same host, and says nothing elsewhere.
-func (t *tally) pseudonym(name string) string {
-	h := hmac.New(sha256.New, t.key)
-	h.Write([]byte(strings.ToLower(name)))
-	return "user-" + hex.EncodeToString(h.Sum(nil)[:4])
 }

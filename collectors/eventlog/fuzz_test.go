@@ -1,0 +1,123 @@
+package eventlog
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/attesto/attesto/collectors/host"
+)
+
+var fuzzNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func FuzzSyslog(f *testing.F) {
+	for _, seed := range []string{
+		"Nov 23 11:00:00 mail sshd[1]: Failed password for root from 192.0.2.1 port 1 ssh2",
+		"2025-12-31T22:59:59.5+00:00 h p[1]: m", "2025-12-31 22:59:59 +0100 [7] login authenticator failed for (x) [192.0.2.1]: 535 x (set_id=y)",
+		`<165>1 2025-12-31T22:59:59.003Z h app 7 ID [a b="c\"]"] m`, "Nov 23 11:00:00 h p: message repeated 3 times: [ m]",
+		"Nov 23 11:00:00 h sudo: mario : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls --password=x",
+	} {
+		f.Add([]byte(seed))
+	}
+	rules, err := BuiltinRules()
+	if err != nil {
+		f.Fatal(err)
+	}
+	e, t := NewEngine(rules), newTally(rules, 3, []byte("k"), bursts{})
+	f.Fuzz(func(test *testing.T, line []byte) {
+		ev, err := ParseSyslog(line, fuzzNow)
+		if err != nil {
+			return
+		}
+		if ev.Time.After(fuzzNow.Add(24*time.Hour)) && !bytes.Contains(line, []byte("-")) {
+			test.Errorf("%q is of %v", line, ev.Time)
+		}
+		matches := e.Match(ev)
+		if len(matches) > 0 && !e.MayMatch(line) {
+			test.Errorf("%q matches and may not", line)
+		}
+		for _, m := range matches {
+			t.add(m, ev)
+			if s := t.redact.sample(m, ev); len(s) > maxSample || !utf8.ValidString(s) || strings.ContainsAny(s, "\x1b\n\r\x00") {
+				test.Errorf("sample %q", s)
+			}
+		}
+	})
+}
+
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","MESSAGE":[104,105],"SYSLOG_IDENTIFIER":"sshd"}`))
+	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","MESSAGE":["a","b"]}`))
+	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","MESSAGE":[[1],null],"_TRANSPORT":"kernel"}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, _, err := ParseJournal(line)
+		if err == nil && len(e.Message) > 3*len(line) {
+			t.Errorf("%d bytes from %d", len(e.Message), len(line))
+		}
+	})
+}
+
+func FuzzKernel(f *testing.F) {
+	f.Add([]byte("2026-11-23T16:30:19,000000+00:00 message"))
+	f.Fuzz(func(_ *testing.T, line []byte) { _, _, _ = parseKernel(line) })
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add([]byte(`{"v":2,"until":"2026-11-23T12:00:00Z","files":{"/a":{"dev":1,"ino":2,"off":3,"head":"","headN":1,"tail":"","old":{"dev":1,"ino":2,"off":3,"head":"","headN":1,"tail":""}}},"bursts":[{"r":"ssh_login_failed","s":1,"a":1,"z":2,"n":3}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := readCursor(b)
+		if err != nil || len(b) == 0 {
+			return
+		}
+		again, err := c.encode()
+		if err != nil {
+			t.Fatalf("%s cannot be written: %v", b, err)
+		}
+		if _, err := readCursor(again); err != nil && len(again) <= maxCursor {
+			t.Fatalf("%s became %s: %v", b, again, err)
+		}
+	})
+}
+
+func FuzzRules(f *testing.F) {
+	f.Add([]byte("rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, literals: [abcd], patterns: ['.*abcd.*{IP}{USER}']}\n"))
+	f.Add([]byte("rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, after: x, then: y, times: 3, within: 5m}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rules, err := ParseRules(b)
+		if err != nil || checkTogether(rules) != nil {
+			return
+		}
+		if _, err := ruleSetDigest(rules); err != nil {
+			t.Fatal(err)
+		}
+		NewEngine(rules).Match(Event{Time: fuzzNow, Message: []byte("abcd 192.0.2.1"), Repeat: 1})
+	})
+}
+
+// FuzzScan reads any file in pieces, and must count each of its lines once.
+func FuzzScan(f *testing.F) {
+	f.Add([]byte("a\nb\n\nc"), uint16(3), false)
+	f.Add(bytes.Repeat([]byte("x"), 70_000), uint16(60_000), true)
+	rules, err := BuiltinRules()
+	if err != nil {
+		f.Fatal(err)
+	}
+	engine := NewEngine(rules)
+	f.Fuzz(func(t *testing.T, b []byte, cut uint16, final bool) {
+		l := &look{collector: &collector{cfg: Config{MaxBytes: 1 << 40}, host: &host.Host{Now: func() time.Time { return fuzzNow }}}, now: fuzzNow,
+			stop: fuzzNow.Add(time.Hour), left: 1 << 40, engine: engine, tally: newTally(rules, 3, nil, bursts{})}
+		file := newFile(l, "/log")
+		file.lines = newLines(fuzzNow, "")
+		first := b[:min(int(cut), len(b))]
+		end := file.scan(t.Context(), bytes.NewReader(first), 0, false)
+		end = file.scan(t.Context(), bytes.NewReader(b[end:]), end, final)
+		if whole := int64(bytes.LastIndexByte(b, '\n') + 1); end < whole || end > int64(len(b)) || final && end != int64(len(b)) {
+			t.Fatalf("read to %d of %d, whole lines end at %d", end, len(b), whole)
+		}
+		if file.read.Bytes != end {
+			t.Fatalf("%d bytes counted, read to %d", file.read.Bytes, end)
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package eventlog
+
+import (
+	"bytes"
+	"time"
+)
+
+// stamps reads the time at the start of lines of one log, in their order. A
+// traditional stamp (RFC 3164, 4.1.2) says neither year nor zone: the year is the
+// latest that does not put the line over a day after ref; of an hour that local
+// clocks show twice, the second is taken once the first has gone by in the log.
+type stamps struct {
+	zone *time.Location
+	ref  time.Time // no line is later: when the file was last written, or now
+	last time.Time // of the line before
+
+	text [15]byte // the last traditional stamp and its time: busy logs repeat it
+	at   time.Time
+}
+
+func newStamps(ref time.Time) *stamps { return &stamps{zone: ref.Location(), ref: ref} }
+
+// until moves on to another file of the log, which was last written at ref.
+func (s *stamps) until(ref time.Time) {
+	s.ref, s.zone, s.text = ref, ref.Location(), [15]byte{}
+}
+
+// stampLen tells cheaply how long the stamp at the start of a line is, 0 if there is none.
+func stampLen(b []byte) int {
+	if len(b) < 15 {
+		return 0
+	}
+	if b[3] == ' ' {
+		at := 15
+		if b[5] == ' ' && b[4] != ' ' {
+			at = 14 // "Feb 7 16:01:07"
+		}
+		if len(b) > at && b[at] == ' ' && b[at-3] == ':' && b[at-6] == ':' && isDigit(b[at-1]) {
+			return at
+		}
+		return 0
+	}
+	if len(b) >= 20 && b[4] == '-' && b[7] == '-' && b[13] == ':' && b[16] == ':' && (b[10] == 'T' || b[10] == ' ') {
+		return isoLen(b)
+	}
+	return 0
+}
+
+func isoLen(b []byte) int {
+	n := 19
+	for n < len(b) && n < 40 && (isDigit(b[n]) || b[n] == '.' || b[n] == ',') {
+		n++
+	}
+	if n < len(b) && b[n] == ' ' && b[10] == ' ' && n+6 < len(b) && (b[n+1] == '+' || b[n+1] == '-') && isDigit(b[n+2]) && b[n+6] == ' ' {
+		return n + 6 // Exim's log_timezone: " +0100"
+	}
+	for n < len(b) && n < 40 && (isDigit(b[n]) || b[n] == '+' || b[n] == '-' || b[n] == ':' || b[n] == 'Z') {
+		n++
+	}
+	if n < len(b) && b[n] == ' ' {
+		return n
+	}
+	return 0
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+// read reads the stamp of length n.
+func (s *stamps) read(b []byte, n int) (time.Time, bool) {
+	var t time.Time
+	var ok bool
+	if b[3] == ' ' {
+		t, ok = s.traditional(b[:n])
+	} else {
+		t, ok = s.iso(b[:n])
+	}
+	if ok {
+		s.last = t
+	}
+	return t, ok
+}
+
+func (s *stamps) traditional(b []byte) (time.Time, bool) {
+	if len(b) == len(s.text) && bytes.Equal(b, s.text[:]) {
+		return s.at, true
+	}
+	month := bytes.Index([]byte("JanFebMarAprMayJunJulAugSepOctNovDec"), b[:3])
+	day, ok1 := number(bytes.TrimLeft(b[4:6], " "))
+	hour, ok2 := number(b[len(b)-8 : len(b)-6])
+	minute, ok3 := number(b[len(b)-5 : len(b)-3])
+	second, ok4 := number(b[len(b)-2:])
+	if len(b) == 14 {
+		day, ok1 = number(b[4:5])
+	}
+	if month < 0 || month%3 != 0 || !ok1 || !ok2 || !ok3 || !ok4 || day < 1 || hour > 23 || minute > 59 || second > 60 {
+		return time.Time{}, false
+	}
+	latest := s.ref.Add(24 * time.Hour)
+	for year := latest.Year(); year > latest.Year()-9; year-- { // 29 February may be 8 years away
+		wall := time.Date(year, time.Month(month/3+1), day, hour, minute, second, 0, time.UTC)
+		if wall.Day() != day && second < 60 {
+			continue // no such day in that year
+		}
+		if t := s.local(wall); !t.After(latest) {
+			if len(b) == len(s.text) {
+				copy(s.text[:], b)
+				s.at = t
+			}
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// local is the moment at which clocks of the zone show wall.
+func (s *stamps) local(wall time.Time) time.Time {
+	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), wall.Nanosecond(), s.zone)
+	_, before := t.Add(-12 * time.Hour).Zone()
+	_, after := t.Add(12 * time.Hour).Zone()
+	if before <= after {
+		return t
+	}
+	first := wall.Add(-time.Duration(before) * time.Second).In(s.zone)
+	second := wall.Add(-time.Duration(after) * time.Second).In(s.zone)
+	if first.Hour() != wall.Hour() || second.Hour() != wall.Hour() || first.Minute() != second.Minute() {
+		return t
+	}
+	// Lines may be out of order by minutes, not by more.
+	if !s.last.IsZero() && first.Before(s.last.Add(-5*time.Minute)) && !second.After(s.ref.Add(24*time.Hour)) {
+		return second
+	}
+	return first
+}
+
+func (s *stamps) iso(b []byte) (time.Time, bool) {
+	text := string(bytes.Replace(b, []byte(","), []byte("."), 1))
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, true
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 -0700", "2006-01-02 15:04:05.999999999Z07:00"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	for _, layout := range []string{"2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return s.local(t), true
+		}
+	}
+	return time.Time{}, false
+}
+
+func number(b []byte) (int, bool) {
+	n := 0
+	for _, c := range b {
+		if !isDigit(c) {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, len(b) > 0
+}
