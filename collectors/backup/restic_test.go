@@ -298,12 +298,12 @@ func TestResticHangs(t *testing.T) {
 	b.run = func(ctx context.Context, _ host.Command) (host.Result, error) {
 		return host.Exec(ctx, host.Command{Name: "sleep", Args: []string{"600"}})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
 	start := time.Now()
 	look := b.collect(ctx, backup.Config{Repositories: []backup.Repository{b.cfg}, Reports: "off"})
 	want(t, look.Facts.(evidence.Backup).Jobs[0], "unknown", evidence.ReasonTimeout)
-	if d := time.Since(start); d > 10*time.Second || ctx.Err() != nil {
+	if d := time.Since(start); d > 30*time.Second || ctx.Err() != nil {
 		t.Errorf("ended after %v, context %v", d, ctx.Err())
 	}
 }
