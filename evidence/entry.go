@@ -13,9 +13,13 @@ type EntryType string
 
 // The types of entry.
 const (
-	EntryEvidence   EntryType = "evidence"   // a record of an agent
-	EntryEnrollment EntryType = "enrollment" // an agent's first statement, signed with its new key
-	EntryWorkflow   EntryType = "workflow"   // something that happened on the server, signed with the server's key
+	EntryEvidence   EntryType = "evidence"       // a record of an agent
+	EntryEnrollment EntryType = "enrollment"     // an agent's first statement, signed with its new key
+	EntryWorkflow   EntryType = "workflow"       // something that happened on the server, signed with the server's key
+	EntryRotation   EntryType = "key-rotation"   // an agent's change of key, a record of its chain
+	EntryRevocation EntryType = "key-revocation" // the end of an agent's key, signed with the server's key
+	EntryErasure    EntryType = "erasure"        // blobs that were deleted, signed with the server's key
+	EntryEpoch      EntryType = "epoch"          // the first entry of a log that takes another's place, signed with the server's key
 )
 
 // Entry is one leaf of an organisation's log: digests, ids and times only.

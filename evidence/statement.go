@@ -12,6 +12,10 @@ const (
 	PredicateEvidence   = "https://attesto.dev/evidence/v1"
 	PredicateEnrollment = "https://attesto.dev/enrollment/v1"
 	PredicateWorkflow   = "https://attesto.dev/workflow/v1"
+	PredicateRotation   = "https://attesto.dev/key-rotation/v1"
+	PredicateRevocation = "https://attesto.dev/key-revocation/v1"
+	PredicateErasure    = "https://attesto.dev/erasure/v1"
+	PredicateEpoch      = "https://attesto.dev/epoch/v1"
 
 	statementType = "https://in-toto.io/Statement/v1"
 )
