@@ -140,7 +140,7 @@ func (a *Agent) schedule(ctx context.Context) (stop func() error, err error) {
 		_, err := s.NewJob(gocron.DurationJob(l.sched.Every), gocron.NewTask(func() { l.look(ctx) }),
 			gocron.WithName(string(l.spec.Kind)),
 			gocron.WithSingletonMode(gocron.LimitModeReschedule),
-			gocron.WithStartAt(gocron.WithStartDateTime(first)))
+			gocron.WithStartAt(gocron.WithStartDateTimePast(first))) // past, if the host was held up meanwhile
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("scheduling %s: %w", l.spec.Kind, err), s.Shutdown())
 		}
