@@ -328,3 +328,47 @@ func TestCheckFindsChangesThatHangTogether(t *testing.T) {
 		})
 	}
 }
+
+// Tiles as exported are those that tlog reads, under the paths of C2SP.
+func TestExportedTiles(t *testing.T) {
+	log, m := newMemory(t)
+	ref := &reference{}
+	m.grow(t, log, 66_000)
+	for i, line := range m.lines {
+		ref.add(t, line, int64(i))
+	}
+	files := map[string][]byte{}
+	err := ledger.ExportTiles(context.Background(), m, m.state.ID, m.state.Size, func(path string, data []byte) error {
+		files[path] = data
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, tile := range map[string]tlog.Tile{
+		"tile/0/000":       {H: 8, L: 0, N: 0, W: 256},
+		"tile/0/257.p/208": {H: 8, L: 0, N: 257, W: 208},
+		"tile/1/000":       {H: 8, L: 1, N: 0, W: 256},
+		"tile/1/001.p/1":   {H: 8, L: 1, N: 1, W: 1},
+		"tile/2/000.p/1":   {H: 8, L: 2, N: 0, W: 1},
+	} {
+		want, err := tlog.ReadTileData(tile, ref)
+		if err != nil || string(files[path]) != string(want) {
+			t.Errorf("%s: %d bytes, want %d (%v)", path, len(files[path]), len(want), err)
+		}
+	}
+	if len(files) != 2*258+2+1 {
+		t.Errorf("%d files", len(files))
+	}
+	bundle := files["tile/entries/257.p/208"]
+	for i := 257 * 256; i < 66_000; i++ {
+		n := int(binary.BigEndian.Uint16(bundle))
+		if string(bundle[2:2+n]) != string(m.lines[i]) {
+			t.Fatalf("entry %d is %q", i, bundle[2:2+n])
+		}
+		bundle = bundle[2+n:]
+	}
+	if got := ledger.TilePath(0, 1_234_567, 256); got != "tile/0/x001/x234/567" {
+		t.Error(got)
+	}
+}
