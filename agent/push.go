@@ -370,6 +370,7 @@ func (p *pusher) rejected(seq uint64, r evidence.PushResult) error {
 		said = &evidence.Error{Code: evidence.CodeInternal, Message: "rejected without a reason"}
 	}
 	switch said.Code {
+	case evidence.CodeUnavailable: // the server's trouble; the record waits
 	case evidence.CodeGap:
 		if said.Expect > 0 && said.Expect < seq {
 			found, err := p.spool.again(said.Expect)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,7 +50,7 @@ func (s *Server) dutyLink(org, duty string) string {
 
 // head is the newest size and root of an organisation's log.
 func (s *Server) head(ctx context.Context, org string) (int64, string, error) {
-	st, err := s.store.Log(ctx, org)
+	st, err := s.newest(ctx, org)
 	return st.Size, base64.StdEncoding.EncodeToString(st.Root[:]), err
 }
 
@@ -75,6 +76,11 @@ func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
 			o.s.log.WarnContext(ctx, "a delivery was made that somebody else had settled", "delivery", a.Delivery.ID)
 		}
 		_, err = o.s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: a.Delivery.To.ID, Event: a.Event(), At: evidence.At(a.At), Duty: a.Delivery.Alert.Duty}, a.Detail())
+		var readOnly *evidence.Error
+		if errors.As(err, &readOnly) { // told again and again would be worse than told and not logged
+			o.s.log.ErrorContext(ctx, "an alert's delivery cannot be logged", "delivery", a.Delivery.ID, "event", a.Event(), "err", readOnly)
+			return nil
+		}
 		return err
 	})
 }

@@ -24,11 +24,36 @@ type Checked struct {
 // fault as well.
 func (s *Server) Check(ctx context.Context, progress func(Checked)) (Checked, error) {
 	c := &checking{s: s, progress: progress}
-	err := s.store.Snapshot(ctx, c.all)
+	// Read before the database is: what is released meanwhile cannot look lost.
+	err := s.guard.read(ctx)
+	if err == nil {
+		err = s.store.Snapshot(ctx, c.all)
+	}
 	if err != nil {
 		err = fmt.Errorf("checking: %w", err)
 	}
 	return c.done, err
+}
+
+// guarded compares a log with what was released of it.
+func (c *checking) guarded(ctx context.Context, st ledger.State) error {
+	held, ok := c.s.guard.held(st.Origin)
+	if !ok {
+		return nil
+	}
+	where := "log " + st.Origin
+	if held.Size > st.Size {
+		c.fault(where, "has %d entries, the guard has seen %d: the database was set back to an older copy", st.Size, held.Size)
+		return nil
+	}
+	proof, err := ledger.At(ctx, c.r, st.ID, st.Size).Consistency(held.Size)
+	if err != nil {
+		return err
+	}
+	if err := evidence.CheckConsistency(held.Head, st.Head(), proof); err != nil {
+		c.fault(where, "does not continue what the guard has seen: %v", err)
+	}
+	return nil
 }
 
 func (c *checking) all(ctx context.Context, r store.Reader) error {
@@ -116,6 +141,9 @@ func (c *checking) log(ctx context.Context, st ledger.State) error {
 	}
 	for _, w := range wants {
 		l.owed[w.Agent+w.SHA.String()] = true
+	}
+	if err := c.guarded(ctx, st); err != nil {
+		return err
 	}
 	faults, err := ledger.Check(ctx, c.r, st, trust, l.entry)
 	c.done.Faults = append(c.done.Faults, faults...)

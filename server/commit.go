@@ -128,13 +128,14 @@ func (c *committer) commit(ctx context.Context, group []*push) {
 // commit runs the one transaction of a group and then makes the receipts. Nothing
 // that it learned is released unless the transaction has committed.
 func (s *Server) commit(ctx context.Context, org string, group []*push) error {
-	var st ledger.State
+	var before, st ledger.State
 	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		a := &appending{s: s, tx: tx, agents: map[string]store.Agent{}, twins: map[*pushed]*pushed{}, blobs: map[evidence.Digest][]byte{}}
 		var err error
 		if a.st, err = tx.LockLog(ctx, org); err != nil {
 			return err
 		}
+		before, a.stopped = a.st, s.guard.watch(ctx, a.st)
 		for _, p := range group {
 			if err := a.push(ctx, p); err != nil {
 				return err
@@ -147,6 +148,9 @@ func (s *Server) commit(ctx context.Context, org string, group []*push) error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.guard.release(ctx, before, st); err != nil {
 		return err
 	}
 	var kinds []evidence.Kind
@@ -163,8 +167,11 @@ func (s *Server) commit(ctx context.Context, org string, group []*push) error {
 func (s *Server) receipts(ctx context.Context, st ledger.State, group []*push) error {
 	tree := ledger.At(ctx, s.store.Reader, st.ID, st.Size)
 	for _, p := range group {
-		p.answer = evidence.PushAnswer{Checkpoint: string(st.Checkpoint), Results: make([]evidence.PushResult, len(p.records))}
-		if p.known <= st.Size {
+		p.answer = evidence.PushAnswer{Results: make([]evidence.PushResult, len(p.records))}
+		if !p.silent {
+			p.answer.Checkpoint = string(st.Checkpoint)
+		}
+		if !p.silent && p.known <= st.Size {
 			var err error
 			if p.answer.Consistency, err = tree.Consistency(p.known); err != nil {
 				return err
@@ -191,10 +198,12 @@ type appending struct {
 	tx     *store.Tx
 	st     ledger.State
 	agents map[string]store.Agent
-	fresh  []fresh
-	twins  map[*pushed]*pushed // a record that came twice, and the one that was accepted
-	blobs  map[evidence.Digest][]byte
-	wants  []store.Want
+	// stopped says why the log may not be continued; nil when it may.
+	stopped *evidence.Error
+	fresh   []fresh
+	twins   map[*pushed]*pushed // a record that came twice, and the one that was accepted
+	blobs   map[evidence.Digest][]byte
+	wants   []store.Want
 }
 
 type fresh struct {
@@ -205,7 +214,7 @@ type fresh struct {
 // push sorts the records of one push into accepted, duplicate and refused. The
 // transaction may run more than once, so it starts from what parsePush left.
 func (a *appending) push(ctx context.Context, p *push) error {
-	p.kinds = nil
+	p.kinds, p.silent = nil, a.stopped != nil && p.known <= a.st.Size
 	agent, ok := a.agents[p.agent.ID]
 	if !ok {
 		var err error
@@ -257,6 +266,8 @@ func (a *appending) record(ctx context.Context, p *push, rec *pushed, agent *sto
 		rec.result.Error = &evidence.Error{Code: evidence.CodeUnavailable,
 			Message: fmt.Sprintf("this agent verified a log of %d entries, the server has %d: its database is older than what it once confirmed", p.known, a.st.Size),
 			Cure:    "keep the agent's spool; the operator must restore the newest copy of the database"}
+	case a.stopped != nil:
+		rec.result.Error = clone(a.stopped)
 	case stated.Seq > next:
 		rec.result.Error = &evidence.Error{Code: evidence.CodeGap, Expect: next,
 			Message: fmt.Sprintf("record %d cannot follow record %d", stated.Seq, agent.Seq), Cure: fmt.Sprintf("send record %d first", next)}

@@ -21,6 +21,7 @@ type Config struct {
 	PublicURL string   `yaml:"public_url"` // how people and agents reach the server
 	Store     string   `yaml:"store"`      // sqlite:PATH or postgres://…
 	Data      string   `yaml:"data"`       // folder with keys/
+	Guard     string   `yaml:"guard"`      // file of the guard, outside the database
 	TLS       TLS      `yaml:"tls"`
 	SMTP      SMTP     `yaml:"smtp"`
 	Webhooks  Webhooks `yaml:"webhooks"`
@@ -103,6 +104,9 @@ func (c *Config) Complete() error {
 	}
 	if c.Store == "" {
 		c.Store = "sqlite:" + strings.TrimSuffix(c.Data, "/") + "/attesto.db"
+	}
+	if c.Guard == "" {
+		c.Guard = strings.TrimSuffix(c.Data, "/") + "/guard.db"
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen %q: want HOST:PORT, such as 127.0.0.1:8480: %w", c.Listen, err)

@@ -64,7 +64,7 @@ func (s *Server) offer(ctx context.Context, id string) (evidence.EnrollOffer, *e
 	if err != nil {
 		return evidence.EnrollOffer{}, nil, err
 	}
-	st, err := s.store.Log(ctx, token.Org)
+	st, err := s.newest(ctx, token.Org)
 	if err != nil {
 		return evidence.EnrollOffer{}, nil, err
 	}
@@ -117,6 +117,8 @@ func (s *Server) handleEnroll(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusBadRequest
 	case evidence.CodeKeyInUse, evidence.CodeMachineInUse:
 		status = http.StatusConflict
+	case evidence.CodeUnavailable:
+		status = http.StatusServiceUnavailable
 	}
 	s.refuse(w, r, status, refusal)
 }
@@ -208,6 +210,9 @@ func (s *Server) enroll(ctx context.Context, e enrollment) (evidence.Enrolled, *
 		return evidence.Enrolled{}, refusal, nil
 	}
 	if err != nil {
+		return evidence.Enrolled{}, nil, err
+	}
+	if err := s.guard.release(ctx, ledger.State{}, in.log); err != nil {
 		return evidence.Enrolled{}, nil, err
 	}
 	done, err := s.prove(ctx, in)

@@ -7,11 +7,13 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,6 +31,7 @@ type world struct {
 	t        testing.TB
 	srv      *server.Server
 	store    *store.Store
+	guard    *store.Guard
 	keys     server.Keys
 	handler  http.Handler
 	provider store.Org
@@ -59,8 +62,12 @@ func newWorldWith(t testing.TB, dsn string, cfg server.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: st, keys: keys, now: time.Now()}
-	w.srv, err = server.New(ctx, cfg, server.Deps{Store: st, Keys: keys, Log: quiet, Version: "test", Now: func() time.Time { return w.now }})
+	guard, err := store.OpenGuard(ctx, filepath.Join(t.TempDir(), "guard.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, store: st, guard: guard, keys: keys, now: time.Now()}
+	w.srv, err = server.New(ctx, cfg, server.Deps{Store: st, Guard: guard, Keys: keys, Log: quiet, Version: "test", Now: func() time.Time { return w.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +77,7 @@ func newWorldWith(t testing.TB, dsn string, cfg server.Config) *world {
 		if err := w.srv.Run(stopped); err != nil {
 			t.Error(err)
 		}
-		if err := st.Close(); err != nil {
+		if err := errors.Join(guard.Close(), st.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -89,6 +89,7 @@ type push struct {
 
 	// filled by the commit
 	kinds  []evidence.Kind // of what it changed
+	silent bool            // the log is read-only: its head is not confirmed again
 	answer evidence.PushAnswer
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -333,7 +334,12 @@ func TestTwoServersOneDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = st.Close() }()
-		second, err := server.New(context.Background(), testConfig(), server.Deps{Store: st, Keys: a.keys, Log: discard})
+		guard, err := store.OpenGuard(context.Background(), filepath.Join(t.TempDir(), "second.db")) // each its own
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = guard.Close() }()
+		second, err := server.New(context.Background(), testConfig(), server.Deps{Store: st, Guard: guard, Keys: a.keys, Log: discard})
 		if err != nil {
 			t.Fatal(err)
 		}

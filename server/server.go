@@ -22,6 +22,7 @@ import (
 // Deps is what a server is made of besides its configuration.
 type Deps struct {
 	Store   *store.Store
+	Guard   *store.Guard // nil: a database that is set back is not noticed here
 	Keys    Keys
 	Log     *slog.Logger
 	Version string
@@ -36,6 +37,7 @@ type Server struct {
 	keys    Keys
 	id      identity
 	ledger  *ledger.Log
+	guard   *guard
 	log     *slog.Logger
 	version string
 	now     func() time.Time
@@ -67,12 +69,16 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, store: d.Store, keys: d.Keys, id: id, ledger: ledger.New(d.Keys.Log.Private()),
+		cfg: cfg, store: d.Store, keys: d.Keys, id: id,
 		log: d.Log.With("component", "server"), version: d.Version, now: d.Now,
 		rates: newRates(cfg.Limits), busy: make(chan struct{}, maxReading),
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	s.ledger = ledger.New(d.Keys.Log.Private(), s.mayAppend)
+	if err := s.openGuard(ctx, d.Guard); err != nil {
+		return nil, err
 	}
 	s.commits = newCommitters(s)
 	if err := s.startJudging(); err != nil {

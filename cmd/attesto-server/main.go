@@ -175,6 +175,7 @@ type opened struct {
 	*server.Server
 	cfg   server.Config
 	store *store.Store
+	guard *store.Guard
 	log   *slog.Logger
 }
 
@@ -200,12 +201,18 @@ func (a *app) open(ctx context.Context, change ...func(*server.Config)) (*opened
 	if err != nil {
 		return nil, err
 	}
-	s, err := server.New(ctx, cfg, server.Deps{Store: st, Keys: keys, Log: log, Version: version})
+	guard, err := store.OpenGuard(ctx, cfg.Guard)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	return &opened{s, cfg, st, log}, nil
+	s, err := server.New(ctx, cfg, server.Deps{Store: st, Guard: guard, Keys: keys, Log: log, Version: version})
+	if err != nil {
+		return nil, errors.Join(err, guard.Close(), st.Close())
+	}
+	return &opened{s, cfg, st, guard, log}, nil
 }
+
+func (o *opened) close() error { return errors.Join(o.guard.Close(), o.store.Close()) }
 
 // with opens the server for the time of fn.
 func (a *app) with(ctx context.Context, fn func(ctx context.Context, o *opened) error) (err error) {
@@ -213,7 +220,7 @@ func (a *app) with(ctx context.Context, fn func(ctx context.Context, o *opened) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, o.store.Close()) }()
+	defer func() { err = errors.Join(err, o.close()) }()
 	return fn(ctx, o)
 }
 

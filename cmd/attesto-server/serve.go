@@ -33,7 +33,7 @@ the program runs, /readyz only while the database answers too.`,
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, o.store.Close()) }()
+			defer func() { err = errors.Join(err, o.close()) }()
 			l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.cfg.Listen)
 			if err != nil {
 				return fmt.Errorf("listening on %s: %w; set listen: or --listen", o.cfg.Listen, err)

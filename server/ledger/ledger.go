@@ -79,10 +79,17 @@ type Tile struct {
 }
 
 // Log appends to logs and signs their heads.
-type Log struct{ key ed25519.PrivateKey }
+type Log struct {
+	key   ed25519.PrivateKey
+	watch func(context.Context, State) error
+}
 
-// New makes a Log that signs checkpoints with key.
-func New(key ed25519.PrivateKey) *Log { return &Log{key} }
+// New makes a Log that signs checkpoints with key. Before it signs it asks watch,
+// unless that is nil, whether the log may go on from the state that the database
+// has; the error of watch is returned as it is.
+func New(key ed25519.PrivateKey, watch func(context.Context, State) error) *Log {
+	return &Log{key, watch}
+}
 
 // Start is the state of an empty log with its first signed checkpoint.
 func (l *Log) Start(id, org, origin string, epoch int64) (State, error) {
@@ -99,6 +106,14 @@ func (l *Log) Start(id, org, origin string, epoch int64) (State, error) {
 func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, entries []evidence.Entry) (State, []Entry, error) {
 	if len(entries) == 0 {
 		return st, nil, errors.New("appending to the log: no entries")
+	}
+	if l.watch != nil {
+		if err := l.watch(ctx, st); err != nil {
+			return st, nil, err
+		}
+	}
+	if edgeRoot(st.Edge) != st.Root {
+		return st, nil, fmt.Errorf("log %s: its edge does not give its root at %d entries: run attesto-server check", st.Origin, st.Size)
 	}
 	next := st
 	next.Edge = append([]tlog.Hash(nil), st.Edge...)

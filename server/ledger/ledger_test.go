@@ -65,7 +65,7 @@ var (
 type fataler interface{ Fatal(...any) }
 
 func newMemory(t fataler) (*ledger.Log, *memory) {
-	log := ledger.New(key)
+	log := ledger.New(key, nil)
 	st, err := log.Start("l_1", "o_aaaaaaaaaaaaaaaaaaaaaaaaaa", origin, 1)
 	if err != nil {
 		t.Fatal(err)

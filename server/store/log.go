@@ -63,6 +63,12 @@ func (r Reader) Logs(ctx context.Context) ([]ledger.State, error) {
 	return all(ctx, r, "listing logs", `SELECT `+logColumns+` FROM log ORDER BY origin`, nil, scanLog)
 }
 
+// NewestLogs lists the newest log of each organisation.
+func (r Reader) NewestLogs(ctx context.Context) ([]ledger.State, error) {
+	return all(ctx, r, "listing logs", `SELECT `+logColumns+` FROM log
+		WHERE epoch = (SELECT max(epoch) FROM log l WHERE l.org_id = log.org_id) ORDER BY origin`, nil, scanLog)
+}
+
 // LockLog reads the newest log of an organisation for an append. Writing the row
 // locks it on both engines until the transaction ends.
 func (t *Tx) LockLog(ctx context.Context, org string) (ledger.State, error) {
