@@ -130,3 +130,10 @@ func (r Reader) Forks(ctx context.Context, org, agent string) ([]Record, error) 
 		return f, err
 	})
 }
+
+// Custody lists the records of a log that say who may sign, what was revoked or
+// erased, and where it began: all but evidence and workflow.
+func (r Reader) Custody(ctx context.Context, org, log string) ([]Record, error) {
+	return all(ctx, r, "reading custody records", `SELECT `+recordColumns+` FROM record
+		WHERE org_id = $1 AND log_id = $2 AND type NOT IN ('evidence', 'workflow') ORDER BY idx`, []any{org, log}, scanRecord)
+}
