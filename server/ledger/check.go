@@ -42,7 +42,7 @@ const page = 1024
 // checkpoint and its signature, the head. each is called with every entry that
 // is there. The error is for what could not be read at all.
 func Check(ctx context.Context, a Auditor, st State, trust evidence.TrustedLog, each func(Entry) error) ([]Fault, error) {
-	c := &checker{ctx: ctx, a: a, st: st, trust: trust, edges: [][]tlog.Hash{nil}, due: map[int64]bool{0: true}}
+	c := &checker{ctx: ctx, a: a, st: st, trust: trust, edges: []evidence.CompactRange{nil}, due: map[int64]bool{0: true}}
 	if err := c.entries(each); err != nil {
 		return c.faults, err
 	}
@@ -62,7 +62,7 @@ type checker struct {
 
 	// Where a leaf hash and its entry disagree, one of them was changed. Both are
 	// followed until a checkpoint tells which one was right.
-	edges  [][]tlog.Hash
+	edges  []evidence.CompactRange
 	lost   bool           // the tree cannot be followed on: an entry is missing or a root differs
 	levels []level        // hashes that wait for their tile to be full
 	due    map[int64]bool // sizes of which there must be a checkpoint
@@ -165,12 +165,12 @@ func (c *checker) follow(index int64, l leaf) {
 	if c.lost {
 		return
 	}
-	var edges [][]tlog.Hash
+	var edges []evidence.CompactRange
 	for _, edge := range c.edges {
 		if l.stored != l.computed && len(c.edges) < maxEdges {
-			edges = append(edges, push(slices.Clone(edge), index, l.computed))
+			edges = append(edges, slices.Clone(edge).Push(index, l.computed))
 		}
-		edges = append(edges, push(edge, index, l.stored))
+		edges = append(edges, edge.Push(index, l.stored))
 	}
 	c.edges = edges
 }
@@ -225,8 +225,8 @@ func (c *checker) released(r Released, size int64) {
 // that agrees.
 func (c *checker) root(where string, signed tlog.Hash) {
 	for _, edge := range c.edges {
-		if edgeRoot(edge) == signed {
-			c.edges = [][]tlog.Hash{edge}
+		if edge.Root() == signed {
+			c.edges = []evidence.CompactRange{edge}
 			return
 		}
 	}
@@ -247,7 +247,7 @@ func (c *checker) head() {
 		return
 	}
 	for _, edge := range c.edges {
-		if edgeRoot(edge) == c.st.Root && bytes.Equal(EncodeEdge(edge), EncodeEdge(c.st.Edge)) {
+		if edge.Root() == c.st.Root && bytes.Equal(EncodeEdge(edge), EncodeEdge(c.st.Edge)) {
 			return
 		}
 	}
@@ -285,7 +285,7 @@ func (c *checker) tile(where string, t Tile, below []leaf) leaf {
 		c.fault(where, "has %d bytes", len(t.Data))
 		return leaf{t.Root, t.Root}
 	}
-	var edge []tlog.Hash
+	var edge evidence.CompactRange
 	first, wrong := 0, 0
 	for i, l := range below {
 		h := tlog.Hash(t.Data[i*tlog.HashSize : (i+1)*tlog.HashSize])
@@ -294,12 +294,12 @@ func (c *checker) tile(where string, t Tile, below []leaf) leaf {
 				first = i
 			}
 		}
-		edge = push(edge, int64(i), h)
+		edge = edge.Push(int64(i), h)
 	}
 	if wrong > 0 {
 		c.fault(where, "%d of its hashes are not those of what lies below, the first is number %d", wrong, first)
 	}
-	root := edgeRoot(edge)
+	root := edge.Root()
 	if root != t.Root {
 		c.fault(where, "its root does not follow from its hashes")
 	}

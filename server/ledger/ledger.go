@@ -9,6 +9,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -29,7 +30,7 @@ type State struct {
 	Origin     string
 	Epoch      int64
 	Size       int64
-	Edge       []tlog.Hash // roots of the full subtrees, left to right
+	Edge       evidence.CompactRange // roots of the full subtrees, left to right
 	Root       tlog.Hash
 	Checkpoint []byte
 	LastTime   evidence.Time // of the newest entry
@@ -93,7 +94,7 @@ func New(key ed25519.PrivateKey, watch func(context.Context, State) error) *Log 
 
 // Start is the state of an empty log with its first signed checkpoint.
 func (l *Log) Start(id, org, origin string, epoch int64) (State, error) {
-	s := State{ID: id, Org: org, Origin: origin, Epoch: epoch, Root: edgeRoot(nil)}
+	s := State{ID: id, Org: org, Origin: origin, Epoch: epoch, Root: evidence.CompactRange(nil).Root()}
 	var err error
 	s.Checkpoint, err = evidence.SignCheckpoint(l.key, s.Head())
 	return s, err
@@ -116,7 +117,7 @@ func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, en
 		return st, nil, fmt.Errorf("log %s: its edge does not give its root at %d entries: run attesto-server check", st.Origin, st.Size)
 	}
 	next := st
-	next.Edge = append([]tlog.Hash(nil), st.Edge...)
+	next.Edge = slices.Clone(st.Edge)
 	if next.LastTime = evidence.At(now); next.LastTime.Before(st.LastTime.Time) {
 		next.LastTime = st.LastTime
 	}
@@ -130,10 +131,10 @@ func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, en
 		}
 		leaves[i] = evidence.LeafHash(line)
 		stored[i] = Entry{Index: next.Size, Leaf: leaves[i], Line: line, Signed: st.Size + int64(len(entries))}
-		next.Edge = push(next.Edge, next.Size, leaves[i])
+		next.Edge = next.Edge.Push(next.Size, leaves[i])
 		next.Size++
 	}
-	next.Root = edgeRoot(next.Edge)
+	next.Root = next.Edge.Root()
 	tiles, err := fullTiles(ctx, b, st.ID, st.Size, leaves)
 	if err != nil {
 		return st, nil, err
@@ -179,11 +180,11 @@ func fullTiles(ctx context.Context, r Reader, id string, size int64, fresh []tlo
 
 func newTile(level int, n int64, hashes []tlog.Hash) Tile {
 	t := Tile{Level: level, N: n, Data: make([]byte, 0, tileWidth*tlog.HashSize)}
-	var edge []tlog.Hash
+	var edge evidence.CompactRange
 	for i, h := range hashes {
 		t.Data = append(t.Data, h[:]...)
-		edge = push(edge, int64(i), h)
+		edge = edge.Push(int64(i), h)
 	}
-	t.Root = edgeRoot(edge)
+	t.Root = edge.Root()
 	return t
 }
