@@ -113,7 +113,7 @@ func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, en
 			return st, nil, err
 		}
 	}
-	if edgeRoot(st.Edge) != st.Root {
+	if st.Edge.Root() != st.Root {
 		return st, nil, fmt.Errorf("log %s: its edge does not give its root at %d entries: run attesto-server check", st.Origin, st.Size)
 	}
 	next := st
