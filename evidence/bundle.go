@@ -191,3 +191,9 @@ func ParsePackedRecord(line []byte) (PackedRecord, error) {
 	}
 	return p, nil
 }
+
+// SigstoreBundle wraps an envelope as a Sigstore bundle v0.3, which cosign takes.
+// Which key to use is for the caller of cosign to say; the hint is free text.
+func SigstoreBundle(env Envelope) []byte {
+	return fmt.Appendf(nil, `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"attesto"}},"dsseEnvelope":%s}`+"\n", env.Bytes())
+}

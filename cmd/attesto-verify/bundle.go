@@ -1,188 +1,203 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"encoding/pem"
+	"archive/zip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strconv"
 	"strings"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/attesto/attesto/evidence"
 )
 
-// Bounds of what is read from a bundle.
+// Bounds of what is read from a bundle. A hostile one is refused before it costs
+// memory or hours.
 const (
-	maxFile    = evidence.MaxBlob
-	maxRecords = 2_000_000
-	maxFiles   = 4 + 2*evidence.MaxItems // per record
+	maxFiles = 2_000_000
+	maxFile  = 256 << 20 // bytes: a packed file is 8 MiB and its last record
+	maxSmall = evidence.MaxBlob
+	// A zip file may unfold to this many times its own size, and some: facts are
+	// text, of which deflate makes a tenth.
+	maxRatio, maxSlack = 100, 64 << 20
 )
 
-// keys are the keys that a bundle brings along.
-type keys struct {
-	log    evidence.TrustedLog
-	agents map[string]evidence.PublicKey
+// bundle reads a folder or a zip file and never leaves it: os.Root refuses ".."
+// and links that lead outside.
+type bundle struct {
+	fsys   fs.FS
+	closer io.Closer
 }
 
-// record is one record's files.
-type record struct {
-	index    int64
-	envelope evidence.Envelope
-	receipt  evidence.Receipt
-	blobs    map[evidence.Digest][]byte
+func openBundle(name string) (*bundle, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening bundle: %w", err)
+	}
+	if info.IsDir() {
+		root, err := os.OpenRoot(name)
+		if err != nil {
+			return nil, fmt.Errorf("opening bundle: %w", err)
+		}
+		return &bundle{root.FS(), root}, nil
+	}
+	b, err := openZip(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening bundle %s: %w", name, err)
+	}
+	return b, nil
 }
 
-// bundle reads a folder and never leaves it: os.Root refuses ".." and links
-// that lead outside.
-type bundle struct{ root *os.Root }
+func (b *bundle) close() { _ = b.closer.Close() }
 
-func (b bundle) read(name string) ([]byte, error) {
-	f, err := b.root.Open(name)
+func openZip(name string) (*bundle, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // opened for reading
+	z, err := readZip(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &bundle{z, f}, nil
+}
+
+func readZip(f *os.File) (*zip.Reader, error) {
 	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("neither a folder nor a zip file")
+	}
+	// The archive's own count bounds what reading its directory costs.
+	if n, err := zipCount(f, info.Size()); err != nil {
+		return nil, err
+	} else if n > maxFiles {
+		return nil, fmt.Errorf("%d files: %w", n, errTooMany)
+	}
+	z, err := zip.NewReader(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	total, seen := uint64(0), map[string]bool{}
+	for _, e := range z.File {
+		switch {
+		case !fs.ValidPath(strings.TrimSuffix(e.Name, "/")):
+			return nil, fmt.Errorf("entry %q: not a path inside of the bundle", e.Name)
+		case seen[e.Name]:
+			return nil, fmt.Errorf("entry %q stands twice", e.Name)
+		case e.UncompressedSize64 > maxFile:
+			return nil, fmt.Errorf("entry %q would unfold to %d bytes", e.Name, e.UncompressedSize64)
+		}
+		seen[e.Name] = true
+		total += e.UncompressedSize64
+	}
+	if total > uint64(info.Size())*maxRatio+maxSlack {
+		return nil, fmt.Errorf("it would unfold to %d bytes from %d: no bundle does", total, info.Size())
+	}
+	return z, nil
+}
+
+// zipCount reads from the end of a zip file how many entries it says it has
+// (APPNOTE.TXT 4.3.14 to 4.3.16).
+func zipCount(f io.ReaderAt, size int64) (uint64, error) {
+	tail := make([]byte, min(size, 22+20+65535))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	for i := len(tail) - 22; i >= 0; i-- {
+		if string(tail[i:i+4]) != "PK\x05\x06" {
+			continue
+		}
+		n := binary.LittleEndian.Uint16(tail[i+10:])
+		if n != 0xffff || i < 20 || string(tail[i-20:i-16]) != "PK\x06\x07" {
+			return uint64(n), nil
+		}
+		var end [56]byte
+		at := binary.LittleEndian.Uint64(tail[i-12:])
+		if at > uint64(size) {
+			return 0, zip.ErrFormat
+		}
+		if _, err := f.ReadAt(end[:], int64(at)); err != nil {
+			return 0, err
+		}
+		return binary.LittleEndian.Uint64(end[32:]), nil
+	}
+	return 0, zip.ErrFormat
+}
+
+// open opens a regular file of at most limit bytes.
+func (b *bundle) open(name string, limit int64) (fs.File, error) {
+	info, err := fs.Stat(b.fsys, name) // a pipe would keep open waiting
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: larger than %d bytes", name, limit)
 	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d bytes", name, maxFile)
-	}
-	return data, nil
+	return b.fsys.Open(name)
 }
 
-// list names the entries of a folder, at most limit.
-func (b bundle) list(name string, limit int) ([]fs.DirEntry, error) {
-	f, err := b.root.Open(name)
+func (b *bundle) read(name string, limit int64) ([]byte, error) {
+	f, err := b.open(name, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
-	entries, err := f.ReadDir(limit + 1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	if len(entries) > limit {
-		return nil, fmt.Errorf("%s: %w", name, errTooMany)
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: larger than %d bytes", name, limit)
 	}
-	return entries, nil
+	return data, nil
 }
 
-func (b bundle) keys() (keys, error) {
-	k := keys{agents: map[string]evidence.PublicKey{}}
-	vkey, err := b.read("keys/log.vkey")
+func (b *bundle) exists(name string) bool {
+	_, err := fs.Stat(b.fsys, name)
+	return err == nil
+}
+
+// walk calls fn with every file, a part of a folder at a time, so that a folder of
+// millions costs no memory.
+func (b *bundle) walk(dir string, left *int, fn func(name string)) error {
+	f, err := b.fsys.Open(dir)
 	if err != nil {
-		return k, fmt.Errorf("log key: %w", err)
+		return err
 	}
-	k.log, err = parseVKey(strings.TrimSpace(string(vkey)))
-	if err != nil {
-		return k, fmt.Errorf("keys/log.vkey: %w", err)
+	defer f.Close() //nolint:errcheck // opened for reading
+	d, ok := f.(fs.ReadDirFile)
+	if !ok {
+		return fmt.Errorf("%s: not a folder", dir)
 	}
-	files, err := b.list("keys/agents", 100_000)
-	if err != nil {
-		return k, fmt.Errorf("agents' keys: %w", err)
-	}
-	for _, f := range files {
-		agent, ok := strings.CutSuffix(f.Name(), ".pub")
-		if !ok {
-			continue
+	for {
+		list, err := d.ReadDir(1024)
+		for _, e := range list {
+			if *left--; *left < 0 {
+				return errTooMany
+			}
+			name := path.Join(dir, e.Name())
+			if e.IsDir() {
+				if err := b.walk(name, left, fn); err != nil {
+					return err
+				}
+				continue
+			}
+			fn(name)
 		}
-		name := path.Join("keys/agents", f.Name())
-		data, err := b.read(name)
+		if errors.Is(err, io.EOF) || err == nil && len(list) == 0 {
+			return nil
+		}
 		if err != nil {
-			return k, err
-		}
-		block, _ := pem.Decode(data)
-		if block == nil {
-			return k, fmt.Errorf("%s: no PEM block PUBLIC KEY", name)
-		}
-		if k.agents[agent], err = evidence.ParsePublicKey(block.Bytes); err != nil {
-			return k, fmt.Errorf("%s: %w", name, err)
+			return err
 		}
 	}
-	return k, nil
-}
-
-// parseVKey reads a verifier key of c2sp.org/signed-note for an Ed25519 log.
-func parseVKey(vkey string) (evidence.TrustedLog, error) {
-	v, err := note.NewVerifier(vkey)
-	if err != nil {
-		return evidence.TrustedLog{}, err
-	}
-	_, hashAndKey, _ := strings.Cut(vkey, "+")
-	_, encoded, _ := strings.Cut(hashAndKey, "+")
-	raw, err := evidence.DecodeBase64(encoded)
-	if err != nil {
-		return evidence.TrustedLog{}, err
-	}
-	if len(raw) != 1+ed25519.PublicKeySize {
-		return evidence.TrustedLog{}, fmt.Errorf("a key of %d bytes, want an Ed25519 key", len(raw))
-	}
-	return evidence.TrustedLog{Origin: v.Name(), Keys: []ed25519.PublicKey{raw[1:]}}, nil
-}
-
-// indexes lists the records by log index, in order.
-func (b bundle) indexes() ([]int64, error) {
-	dirs, err := b.list("records", maxRecords)
-	if err != nil {
-		return nil, fmt.Errorf("records: %w", err)
-	}
-	var out []int64
-	for _, d := range dirs {
-		index, err := strconv.ParseInt(d.Name(), 10, 64)
-		if err != nil || index < 0 || strconv.FormatInt(index, 10) != d.Name() {
-			return nil, fmt.Errorf("records/%s: not a log index", d.Name())
-		}
-		out = append(out, index)
-	}
-	slices.Sort(out)
-	return out, nil
-}
-
-func (b bundle) record(index int64) (record, error) {
-	r := record{index: index, blobs: map[evidence.Digest][]byte{}}
-	dir := path.Join("records", strconv.FormatInt(index, 10))
-	env, err := b.read(path.Join(dir, "envelope.json"))
-	if err != nil {
-		return r, err
-	}
-	if r.envelope, err = evidence.ParseEnvelope(env); err != nil {
-		return r, err
-	}
-	if r.receipt.Entry, err = b.read(path.Join(dir, "entry.json")); err != nil {
-		return r, err
-	}
-	if r.receipt.Proof, err = b.read(path.Join(dir, "entry.tlog-proof")); err != nil {
-		return r, err
-	}
-	files, err := b.list(dir, maxFiles)
-	if err != nil {
-		return r, err
-	}
-	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), ".facts.json") && !strings.HasSuffix(f.Name(), ".detail.json") {
-			continue
-		}
-		blob, err := b.read(path.Join(dir, f.Name()))
-		if err != nil {
-			return r, err
-		}
-		r.blobs[evidence.Sum(blob)] = blob
-	}
-	return r, nil
 }

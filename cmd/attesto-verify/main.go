@@ -1,5 +1,5 @@
 // Command attesto-verify checks an export of evidence offline, trusting nobody
-// but the keys that it is shown. It uses no network and no code of the server.
+// but the root key that it is shown. It uses no network and no code of the server.
 package main
 
 import (
@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/attesto/attesto/evidence"
 )
 
 var version = "dev"
@@ -23,23 +25,38 @@ const (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
+// options are what an auditor may demand beyond what the bundle says itself.
+type options struct {
+	root      string // fingerprint that the root key must have
+	policy    string // file that takes the place of the bundle's keys/policy
+	witnesses int    // agents that must have seen one head
+}
+
 func run(args []string, out, errOut io.Writer) int {
 	code := exitProven
+	var opt options
 	var asJSON bool
+	var unpack string
+	var index int64
 	cmd := &cobra.Command{
 		Use:   "attesto-verify BUNDLE",
 		Short: "Check an export of evidence offline",
-		Long: `Check an export of evidence offline: each record's signature, its facts against
-their digests, its place in the log under a signed head, and each agent's chain
-of numbers.
+		Long: `Check an export of evidence offline. BUNDLE is a folder or a zip file as
+attesto-server export writes it. What is checked:
 
-BUNDLE is a folder:
-  keys/log.vkey                 the log's key, in the form of c2sp.org/signed-note
-  keys/agents/<agent id>.pub    each agent's public key, PEM
-  records/<index>/envelope.json entry.json entry.tlog-proof *.facts.json *.detail.json
+  files         each has the digest that the server signed, none is added or missing
+  log           every entry, tile and root, under a head that the log's key signed;
+                heads that witnesses cosigned are of the same tree
+  completeness  every record of the period is there; no agent's numbers have a hole;
+                agents that kept silent are named
+  signatures    each record's, by the key that its agent had at that place in the log
+  chain         each record names the one before it, and a root that this log had
+  contents      facts and details have the digests that were signed, or an entry
+                says that they were erased
+  time          entries never run backwards; each record's interval of existence
 
-Compare the fingerprints that it prints with those that the agents show
-(attesto-agent status) and the log key with the one on the board.
+Compare the root key that it prints with the one that agents show (attesto-agent
+status), or demand it with --root.
 
 Exit status: 0 all proven, 1 something is not, 2 unusable.`,
 		Args:          cobra.ExactArgs(1),
@@ -47,7 +64,10 @@ Exit status: 0 all proven, 1 something is not, 2 unusable.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			report, err := verifyBundle(args[0])
+			if unpack != "" {
+				return unpackRecord(args[0], unpack, index)
+			}
+			report, err := verify(args[0], opt)
 			if err != nil {
 				return err
 			}
@@ -56,21 +76,51 @@ Exit status: 0 all proven, 1 something is not, 2 unusable.`,
 			} else {
 				report.print(out)
 			}
-			if len(report.Faults) > 0 {
+			if !report.Proven {
 				code = exitUnproven
 			}
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as one JSON object")
+	f := cmd.Flags()
+	f.BoolVar(&asJSON, "json", false, "print the report as one JSON object")
+	f.StringVar(&opt.root, "root", "", "demand that the server's root key has this `fingerprint` (SHA256:…)")
+	f.StringVar(&opt.policy, "policy", "", "demand the witnesses of this `file`, in place of the bundle's keys/policy")
+	f.IntVar(&opt.witnesses, "witnesses", 0, "demand that this many witnesses have seen one head")
+	f.StringVar(&unpack, "unpack", "", "write the files of one record into this `folder`, for other tools, and check nothing")
+	f.Int64Var(&index, "record", 0, "with --unpack: the record's index")
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)
 	if err := cmd.Execute(); err != nil {
-		fmt.Fprintf(errOut, "attesto-verify: %v\n", err)
+		_, _ = fmt.Fprintf(errOut, "attesto-verify: %v\n", err)
 		return exitUnusable
 	}
 	return code
+}
+
+// verify checks everything in a bundle. An error means that it could not begin;
+// what does not hold is in the report.
+func verify(path string, opt options) (*report, error) {
+	b, err := openBundle(path)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	v := &verifier{b: b, opt: opt, r: newReport(), agents: map[string]*agentState{}, absent: map[evidence.Digest]string{}}
+	if err := v.begin(); err != nil {
+		return nil, fmt.Errorf("reading bundle %s: %w", path, err)
+	}
+	if err := v.files(); err != nil {
+		return nil, fmt.Errorf("reading bundle %s: %w", path, err)
+	}
+	for i := range v.m.Epochs {
+		if err := v.epoch(i); err != nil {
+			return nil, fmt.Errorf("reading bundle %s: %w", path, err)
+		}
+	}
+	v.end()
+	return v.r, nil
 }
 
 var errTooMany = errors.New("more files than a bundle may hold")

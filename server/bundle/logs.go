@@ -170,12 +170,16 @@ func (l *logWriter) record(rec store.Record, items []store.Item, pack string) er
 	if len(entries) != 1 || entries[0].Index != rec.Index {
 		return fmt.Errorf("entry %d of log %s is missing: run attesto-server check", rec.Index, l.st.Origin)
 	}
+	env, err := evidence.ParseEnvelope(rec.Envelope)
+	if err != nil {
+		return fmt.Errorf("record %d of log %s: %w", rec.Index, l.st.Origin, err)
+	}
 	receipt, err := l.tree.Receipt(rec.Index, entries[0].Line, l.head)
 	if err != nil {
 		return err
 	}
 	files := []blob{
-		{name: "envelope.json", data: rec.Envelope}, {name: "bundle.sigstore.json", data: sigstore(rec.Envelope)},
+		{name: "envelope.json", data: rec.Envelope}, {name: "bundle.sigstore.json", data: evidence.SigstoreBundle(env)},
 		{name: "entry.json", data: receipt.Entry}, {name: "entry.tlog-proof", data: receipt.Proof},
 	}
 	for _, f := range append(files, blobs...) {
@@ -214,10 +218,4 @@ func (l *logWriter) flush(pack string) error {
 	err := l.put(name, bytes.Clone(l.pack.Bytes()))
 	l.pack.Reset()
 	return err
-}
-
-// sigstore wraps an envelope as a Sigstore bundle, which cosign takes. The key is
-// given to cosign by the caller; the hint is free text.
-func sigstore(envelope []byte) []byte {
-	return fmt.Appendf(nil, `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"attesto"}},"dsseEnvelope":%s}`+"\n", envelope)
 }
