@@ -57,9 +57,9 @@ func (c *epochCheck) drain(keep int) error {
 }
 
 func (j *job) envelope() (evidence.Envelope, error) {
-	env, receipt, _, err := j.raw.open()
+	env, receipt, blobs, err := j.raw.open()
 	if err == nil {
-		err = j.belongs(env, receipt)
+		err = errors.Join(j.belongs(env, receipt), j.foreign(blobs))
 	}
 	return env, err
 }

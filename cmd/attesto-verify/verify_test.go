@@ -1,211 +1,255 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/ed25519"
+	"encoding/binary"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/attesto/attesto/evidence"
 )
 
-const (
-	org    = "o_aaaaaaaaaaaaaaaaaaaaaaaaaa"
-	agent  = "a_bbbbbbbbbbbbbbbbbbbbbbbbbb"
-	origin = "proof.example/t/" + org + "/1"
-)
-
-// makeBundle writes a sound bundle of n records of one agent.
-func makeBundle(t *testing.T, n int) string {
-	t.Helper()
-	dir := t.TempDir()
-	key, logKey := newKey(t), newKey(t)
-	public := logKey.Private().Public().(ed25519.PublicKey)
-	trusted := evidence.TrustedLog{Origin: origin, Keys: []ed25519.PublicKey{public}}
-	vkey, err := trusted.VKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "keys/log.vkey"), []byte(vkey+"\n"))
-	write(t, filepath.Join(dir, "keys/agents", agent+".pub"),
-		pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key.Public().SPKI()}))
-
-	var hashes []tlog.Hash
-	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, x := range indexes {
-			out[i] = hashes[x]
-		}
-		return out, nil
-	})
-	prev := evidence.Sum([]byte("enrollment"))
-	var lines [][]byte
-	for i := range n {
-		at := evidence.At(time.Date(2026, 11, 23, i, 0, 0, 0, time.UTC))
-		facts, err := evidence.FactsBlob(nil, []evidence.Gap{{What: "dnsbl", Why: "test"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		env, err := evidence.Seal(key, evidence.Record{Org: org, Agent: agent, Seq: uint64(i + 1), Prev: prev,
-			Items: []evidence.Item{{Kind: evidence.KindDNSBL, Schema: 1, From: at, To: at, Reason: "test", Facts: evidence.Sum(facts)}},
-			Clock: evidence.Clock{Now: at}, Collector: evidence.Build{Name: "attesto-agent"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		line, err := evidence.Entry{V: 1, Time: at, Type: evidence.EntryEvidence, Agent: agent, Seq: uint64(i + 1), Prev: prev,
-			Stmt: env.StatementDigest(), Env: env.Digest()}.Line()
-		if err != nil {
-			t.Fatal(err)
-		}
-		more, err := tlog.StoredHashes(int64(i), line, reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hashes, lines, prev = append(hashes, more...), append(lines, line), env.StatementDigest()
-		write(t, filepath.Join(dir, "records", fmt.Sprint(i), "envelope.json"), env.Bytes())
-		write(t, filepath.Join(dir, "records", fmt.Sprint(i), "dnsbl.facts.json"), facts)
-	}
-	root, err := tlog.TreeHash(int64(n), reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cp, err := evidence.SignCheckpoint(logKey.Private(), evidence.Head{Origin: origin, Size: int64(n), Root: root})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, line := range lines {
-		proof, err := tlog.ProveRecord(int64(n), int64(i), reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, "records", fmt.Sprint(i), "entry.json"), line)
-		write(t, filepath.Join(dir, "records", fmt.Sprint(i), "entry.tlog-proof"),
-			evidence.Proof{Index: int64(i), Path: proof, Checkpoint: cp}.Format())
-	}
-	return dir
-}
-
-func newKey(t *testing.T) *evidence.FileKey {
-	k, err := evidence.CreateFileKey(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-func write(t *testing.T, path string, data []byte) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
+func check(args ...string) (int, string) {
+	var out bytes.Buffer
+	return run(args, &out, &out), out.String()
 }
 
 func TestSoundBundle(t *testing.T) {
-	var out, errOut bytes.Buffer
-	if code := run([]string{"--json", makeBundle(t, 5)}, &out, &errOut); code != exitProven {
-		t.Fatalf("exit %d: %s%s", code, out.String(), errOut.String())
-	}
+	code, out := check("--json", makeBundle(t, 600))
 	var r report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil || r.Records != 5 || r.Blobs != 5 || len(r.Agents) != 1 {
-		t.Fatalf("report %+v, err %v", r, err)
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitProven {
+		t.Fatalf("exit %d, %v: %s", code, err, out)
+	}
+	if a := r.Agents[0]; r.Epochs[0].Records != 601 || r.Blobs != 600 || a.LastSeq != 600 || a.Interval != 60 || a.ClockSteps != 0 {
+		t.Errorf("%+v, %+v", r.Epochs[0], a)
 	}
 }
 
-// Any byte flipped anywhere in a bundle is found, whatever file it is in.
-func TestEveryFlippedByteIsFound(t *testing.T) {
-	dir := makeBundle(t, 2)
-	files := 0
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		files++
-		sound, err := os.ReadFile(path)
+// Bundles that are meant to harm the one who checks them end at once, and say why.
+func TestHostileBundles(t *testing.T) {
+	sound := makeBundle(t, 3)
+	manifest := func(d string, change func(string) string) {
+		b, err := os.ReadFile(filepath.Join(d, evidence.BundleManifest))
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		for i := 0; i < len(sound); i += 7 {
-			if sound[i] == '\n' || sound[i] == '-' {
-				continue // line ends and dashes of a key file carry nothing
-			}
-			bad := bytes.Clone(sound)
-			bad[i] ^= 1
-			if err := os.WriteFile(path, bad, 0o644); err != nil {
-				return err
-			}
-			var out bytes.Buffer
-			if code := run([]string{dir}, &out, &out); code == exitProven && !strings.HasSuffix(path, ".pub") {
-				t.Errorf("%s: byte %d flipped and not found", path, i)
-			}
-		}
-		return os.WriteFile(path, sound, 0o644)
-	})
-	if err != nil || files != 2+2*4 {
-		t.Fatalf("%d files, err %v", files, err)
+		put(t, d, evidence.BundleManifest, []byte(change(string(b))))
 	}
-}
-
-func TestFaultsAreNamed(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name string
-		harm func(dir string) error
+		harm func(d string)
 		code int
 		want string
 	}{
-		{"a record is left out", func(d string) error { return os.RemoveAll(filepath.Join(d, "records/1")) }, exitUnproven, "1 missing"},
-		{"proofs swapped", func(d string) error {
-			return os.Rename(filepath.Join(d, "records/0/entry.tlog-proof"), filepath.Join(d, "records/2/entry.tlog-proof"))
-		}, exitUnproven, "records/2"},
-		{"no log key", func(d string) error { return os.Remove(filepath.Join(d, "keys/log.vkey")) }, exitUnusable, "log key"},
-		{"nothing in it", func(d string) error {
-			return os.RemoveAll(filepath.Join(d, "records"))
-		}, exitUnusable, "records"},
-		{"a link that leads outside", func(d string) error {
-			file := filepath.Join(d, "records/0/envelope.json")
-			if err := os.Remove(file); err != nil {
-				return err
+		{"nothing in it", func(d string) { _ = os.RemoveAll(d); _ = os.Mkdir(d, 0o755) }, exitUnusable, "keys/root.pub"},
+		{"a link that leads outside", func(d string) {
+			_ = os.Remove(filepath.Join(d, "log/checkpoint"))
+			_ = os.Symlink("/etc/hostname", filepath.Join(d, "log/checkpoint"))
+		}, exitUnusable, "log/checkpoint"},
+		{"a pipe in place of a file", func(d string) {
+			_ = os.Remove(filepath.Join(d, "log/checkpoint"))
+			if out, err := exec.Command("mkfifo", filepath.Join(d, "log/checkpoint")).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
 			}
-			return os.Symlink("/etc/hostname", file)
-		}, exitUnproven, "records/0"},
-		{"a huge file", func(d string) error {
-			return os.Truncate(filepath.Join(d, "records/0/envelope.json"), 1<<33)
-		}, exitUnproven, "larger than"},
-		{"a facts blob changed", func(d string) error {
-			return os.WriteFile(filepath.Join(d, "records/0/dnsbl.facts.json"), []byte(`{"salt":"","gaps":[],"facts":null}`), 0o644)
-		}, exitUnproven, "no item names"},
-	}
-	for _, tt := range tests {
+		}, exitUnusable, "not a regular file"},
+		{"a huge file", func(d string) { _ = os.Truncate(filepath.Join(d, evidence.BundleManifest), 1<<40) }, exitUnusable, "larger than"},
+		{"a huge list of files", func(d string) { _ = os.Truncate(filepath.Join(d, evidence.BundleSums), 1<<40) }, exitUnusable, "larger than"},
+		{"one endless line", func(d string) { put(t, d, evidence.BundleSums, bytes.Repeat([]byte("x"), 1<<20)) }, exitUnusable, "too long"},
+		{"paths that lead outside", func(d string) {
+			put(t, d, evidence.BundleSums, []byte(strings.Repeat("0", 64)+"  ../../etc/passwd\n"))
+		}, exitUnproven, "not a digest and a path"},
+		{"a log of 9 * 10^18 entries", func(d string) {
+			manifest(d, func(s string) string {
+				return strings.Replace(strings.Replace(s, `"size":4`, `"size":9000000000000000000`, 1), `"next":4`, `"next":9000000000000000000`, 1)
+			})
+		}, exitUnproven, "the manifest 9000000000000000000"},
+		{"a number beyond 64 bits", func(d string) {
+			manifest(d, func(s string) string { return strings.Replace(s, `"size":4`, `"size":99999999999999999999`, 1) })
+		}, exitUnusable, "manifest"},
+		{"a key twice", func(d string) {
+			manifest(d, func(s string) string { return strings.Replace(s, `"detail":false`, `"detail":false,"Detail":true`, 1) })
+		}, exitUnusable, "twice"},
+		{"terminal commands in a name", func(d string) {
+			manifest(d, func(s string) string { return strings.Replace(s, `"Rossi"`, `"\u001b[2Jproven"`, 1) })
+		}, exitUnproven, `"\x1b[2Jproven"`},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := makeBundle(t, 3)
-			if err := tt.harm(dir); err != nil {
+			dir := filepath.Join(t.TempDir(), "b")
+			if err := os.CopyFS(dir, os.DirFS(sound)); err != nil {
 				t.Fatal(err)
 			}
-			var out bytes.Buffer
-			if code := run([]string{dir}, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.want) {
-				t.Fatalf("exit %d, want %d and %q in:\n%s", code, tt.code, tt.want, out.String())
+			tt.harm(dir)
+			if code, out := check(dir); code != tt.code || !strings.Contains(out, tt.want) || strings.Contains(out, "\x1b") {
+				t.Errorf("exit %d, want %d and %q:\n%s", code, tt.code, tt.want, out)
 			}
 		})
 	}
 }
 
-func TestErasedBlobsAreCountedNotRefused(t *testing.T) {
-	dir := makeBundle(t, 3)
-	if err := os.Remove(filepath.Join(dir, "records/1/dnsbl.facts.json")); err != nil {
+func put(t testing.TB, dir, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if code := run([]string{dir}, &out, &out); code != exitProven || !strings.Contains(out.String(), "1 named and not in the bundle") {
-		t.Fatalf("exit %d:\n%s", code, out.String())
+}
+
+func zipOf(t *testing.T, fill func(z *zip.Writer)) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "b.zip")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
 	}
+	z := zip.NewWriter(f)
+	fill(z)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestHostileZips(t *testing.T) {
+	add := func(z *zip.Writer, name string, n int) {
+		f, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name, want string
+		fill       func(z *zip.Writer)
+	}{
+		{"a bomb", "would unfold to", func(z *zip.Writer) {
+			for i := range 10 {
+				add(z, fmt.Sprint("x", i), 20<<20)
+			}
+		}},
+		{"a path that leads outside", "not a path inside", func(z *zip.Writer) { add(z, "../../x", 1) }},
+		{"an absolute path", "not a path inside", func(z *zip.Writer) { add(z, "/etc/x", 1) }},
+		{"a file twice", "stands twice", func(z *zip.Writer) { add(z, "x", 1); add(z, "x", 1) }},
+		{"one file of 300 MiB", "would unfold to", func(z *zip.Writer) { add(z, "x", 300<<20) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if code, out := check(zipOf(t, tt.fill)); code != exitUnusable || !strings.Contains(out, tt.want) {
+				t.Errorf("exit %d, want %q:\n%s", code, tt.want, out)
+			}
+		})
+	}
+	t.Run("ten million files", func(t *testing.T) {
+		// The end of an archive that says so; its directory is not read.
+		end := make([]byte, 56+20+22)
+		copy(end, "PK\x06\x06")
+		binary.LittleEndian.PutUint64(end[32:], 10_000_000)
+		copy(end[56:], "PK\x06\x07")
+		copy(end[76:], "PK\x05\x06")
+		binary.LittleEndian.PutUint16(end[86:], 0xffff)
+		name := filepath.Join(t.TempDir(), "b.zip")
+		put(t, filepath.Dir(name), "b.zip", end)
+		if code, out := check(name); code != exitUnusable || !strings.Contains(out, errTooMany.Error()) {
+			t.Errorf("exit %d:\n%s", code, out)
+		}
+	})
+	t.Run("no zip", func(t *testing.T) {
+		put(t, t.TempDir(), "x", nil)
+		if code, out := check("verify_test.go"); code != exitUnusable || !strings.Contains(out, "zip") {
+			t.Errorf("exit %d:\n%s", code, out)
+		}
+	})
+}
+
+func TestPolicy(t *testing.T) {
+	vkey := func(name string, b byte) string {
+		return evidence.WitnessVKey(name, seeded(t, b).Private().Public().(ed25519.PublicKey))
+	}
+	three := fmt.Sprintf("log x\nwitness a %s\nwitness b %s https://b.example # its address\nwitness c %s\n", vkey("A", 1), vkey("B", 2), vkey("C", 3))
+	for _, tt := range []struct {
+		text string
+		seen string
+		met  bool
+	}{
+		{"group g any a b c\nquorum g\n", "c", true},
+		{"group g 2 a b c\nquorum g\n", "c", false},
+		{"group g 2 a b c\nquorum g\n", "ac", true},
+		{"group g all a b\nquorum g\n", "bc", false},
+		{"group g any a b\ngroup h all g c\nquorum h\n", "bc", true},
+		{"quorum b\n", "b", true},
+	} {
+		p, err := parsePolicy([]byte(three + tt.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for _, c := range tt.seen {
+			seen[string(c)] = true
+		}
+		if got := p.met(p.quorum, seen); got != tt.met {
+			t.Errorf("%q seen by %s: %v", tt.text, tt.seen, got)
+		}
+	}
+	for _, bad := range []string{"", "quorum x\n", "group g 4 a b c\nquorum g\n", "group g any a a\nquorum g\n", "group g any d\nquorum g\n",
+		"witness a " + vkey("A", 1) + "\nquorum a\n", "quorum a\nquorum b\n", "nonsense\nquorum a\n", "witness d D+00000000+BAAA\nquorum d\n"} {
+		if _, err := parsePolicy([]byte(three + bad)); err == nil {
+			t.Errorf("accepted: %q", bad)
+		}
+	}
+}
+
+func FuzzPolicy(f *testing.F) {
+	f.Add([]byte("witness a A+1+BAAA\ngroup g any a\nquorum g\n"))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		if p, err := parsePolicy(b); err == nil {
+			p.met(p.quorum, nil)
+		}
+	})
+}
+
+func FuzzEntryBundle(f *testing.F) {
+	f.Add([]byte("\x00\x02{}"), 1)
+	f.Fuzz(func(t *testing.T, b []byte, n int) {
+		if lines, err := splitBundle(b, n%tileWidth); err == nil && len(lines) != n%tileWidth {
+			t.Fatal("another number of entries")
+		}
+	})
+}
+
+// FuzzBundle changes one file of a sound bundle and signs the list of files anew:
+// it must not crash, hang or be proven.
+func FuzzBundle(f *testing.F) {
+	sound := makeBundle(f, 3)
+	files := []string{"log/checkpoint", "log/tile/0/000.p/4", "log/tile/entries/000.p/4", "records/000000000000.jsonl", "keys/policy", evidence.BundleManifest}
+	for i, name := range files {
+		b, err := os.ReadFile(filepath.Join(sound, name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(i, b)
+	}
+	f.Fuzz(func(t *testing.T, which int, data []byte) {
+		name := files[uint(which)%uint(len(files))]
+		was, err := os.ReadFile(filepath.Join(sound, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "b")
+		if err := os.CopyFS(dir, os.DirFS(sound)); err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, name, data)
+		if code, out := check(dir); code == exitProven && !bytes.Equal(was, data) {
+			t.Fatalf("%s changed and proven:\n%s", name, out)
+		}
+	})
 }
