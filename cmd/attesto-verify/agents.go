@@ -110,7 +110,7 @@ func (c *epochCheck) custody(j *job) error {
 	}
 	switch e := j.entry; e.Type {
 	case evidence.EntryEnrollment:
-		return c.enrolled(j.index, e, env)
+		return c.enrolled(e, env)
 	case evidence.EntryRotation:
 		return c.rotated(j.index, e, env)
 	}
@@ -155,7 +155,7 @@ func (c *epochCheck) ours(org string) error {
 	return nil
 }
 
-func (c *epochCheck) enrolled(index int64, e evidence.Entry, env evidence.Envelope) error {
+func (c *epochCheck) enrolled(e evidence.Entry, env evidence.Envelope) error {
 	said, key, err := evidence.OpenEnrollment(env)
 	if err != nil {
 		return err
