@@ -144,6 +144,59 @@ func TestToolsOfOthers(t *testing.T) {
 	}
 }
 
+// The bundle's own page checks signatures, chain and inclusion in a real browser,
+// from a file, without a network.
+func TestPageOfBundle(t *testing.T) {
+	file := filepath.Join(demoBundle(t), "index.html")
+	sound, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, old, new string
+		proven         bool
+	}{
+		{"sound", "", "", true},
+		{"a fact is changed", `\"uptime\":`, `\"uptime\":1`, false},
+		{"an entry is changed", `\"seq\":1,`, `\"seq\":2,`, false},
+		{"a proof is of another place", `index 1\n`, `index 0\n`, false},
+		{"another root key", `"root":"MCowBQYDK2VwAyEA`, `"root":"MCowBQYDK2VwAyEB`, false},
+		{"another head", `/1\n2\n`, `/1\n3\n`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text := bytes.Replace(sound, []byte(tt.old), []byte(tt.new), 1)
+			if bytes.Equal(text, sound) == (tt.old != "") {
+				t.Fatalf("%q is not in the page", tt.old)
+			}
+			page := filepath.Join(t.TempDir(), "index.html")
+			if err := os.WriteFile(page, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			dom := chromium(t, page)
+			if !strings.Contains(dom, `data-done="1"`) {
+				t.Fatalf("the page did not come to an end:\n%s", dom[:min(len(dom), 4000)])
+			}
+			if got := strings.Contains(dom, `class="result ok"`); got != tt.proven {
+				t.Errorf("proven: %v", got)
+			}
+		})
+	}
+}
+
+func chromium(t *testing.T, page string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--virtual-time-budget=30000", "--dump-dom", "file://"+page)
+	cmd.WaitDelay = 5 * time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("chromium: %v", err)
+	}
+	return string(out)
+}
+
 func envelopeOf(t *testing.T, file string) (payload, payloadType, sig []byte) {
 	t.Helper()
 	raw, err := os.ReadFile(file)

@@ -20,6 +20,7 @@ func (w *writer) logs() error {
 		if err := l.records(); err != nil {
 			return err
 		}
+		w.newest = l
 	}
 	return nil
 }

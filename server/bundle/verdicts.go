@@ -52,6 +52,7 @@ func (w *writer) verdicts() error {
 		results[d.ID] = evidence.TestResult{Result: result(v.Verdict), Configuration: []evidence.ResourceDescriptor{},
 			Attesto: evidence.DutyVerdict{Org: w.org.ID, Duty: d.ID, State: line.State, Since: line.Since, Judged: line.Judged, Evidence: line.Evidence, Why: v.Why}}
 	}
+	w.duties = out
 	raw, err := json.MarshalIndent(out, "", " ")
 	if err != nil {
 		return err
