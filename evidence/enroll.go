@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -149,6 +150,17 @@ func (k Keyset) ServerKey(id KeyID) (PublicKey, error) {
 // Origin is the name of an organisation's log.
 func Origin(server, org string, epoch int) string {
 	return fmt.Sprintf("%s/t/%s/%d", server, org, epoch)
+}
+
+// SplitOrigin takes apart what Origin made.
+func SplitOrigin(origin string) (server, org string, epoch int, ok bool) {
+	server, rest, _ := strings.Cut(origin, "/t/")
+	org, last, _ := strings.Cut(rest, "/")
+	epoch, err := strconv.Atoi(last)
+	if err != nil || epoch < 1 || Origin(server, org, epoch) != origin {
+		return "", "", 0, false
+	}
+	return server, org, epoch, true
 }
 
 // Enrollment is the first statement of an agent, signed with its new key.

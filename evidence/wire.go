@@ -29,9 +29,13 @@ type Push struct {
 	Records []PushRecord `json:"records"`
 }
 
-// KnownHead is the size of the log that the agent verified last.
+// KnownHead is the log and its size that the agent verified last. The signed
+// checkpoint comes along only once the server has shown less than that: it is the
+// proof that the server lost something.
 type KnownHead struct {
-	Size int64 `json:"size"`
+	Origin     string `json:"origin,omitempty"`
+	Size       int64  `json:"size"`
+	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
 // PushRecord is one envelope's exact text with its blobs by digest.
@@ -53,8 +57,19 @@ type PushAnswer struct {
 	Results     []PushResult `json:"results"`
 	Checkpoint  string       `json:"checkpoint"`
 	Consistency []tlog.Hash  `json:"consistency"`
-	Time        Time         `json:"time"` // the server's clock
+	Epochs      []NewEpoch   `json:"epochs,omitempty"` // from the log of Push.Known to that of Checkpoint, in order
+	Time        Time         `json:"time"`             // the server's clock
 	Version     string       `json:"version"`
+}
+
+// NewEpoch is why a log goes on under another origin: its first entry with the
+// receipt, and the proof that the old log as it is kept continues Push.Known, where
+// that is not larger.
+type NewEpoch struct {
+	Envelope    string      `json:"envelope"`
+	Entry       string      `json:"entry"`
+	Proof       string      `json:"proof"`
+	Consistency []tlog.Hash `json:"consistency,omitempty"`
 }
 
 // PushResult is the answer to one record.

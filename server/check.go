@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/ledger"
@@ -35,27 +36,6 @@ func (s *Server) Check(ctx context.Context, progress func(Checked)) (Checked, er
 	return c.done, err
 }
 
-// guarded compares a log with what was released of it.
-func (c *checking) guarded(ctx context.Context, st ledger.State) error {
-	held, ok := c.s.guard.held(st.Origin)
-	if !ok {
-		return nil
-	}
-	where := "log " + st.Origin
-	if held.Size > st.Size {
-		c.fault(where, "has %d entries, the guard has seen %d: the database was set back to an older copy", st.Size, held.Size)
-		return nil
-	}
-	proof, err := ledger.At(ctx, c.r, st.ID, st.Size).Consistency(held.Size)
-	if err != nil {
-		return err
-	}
-	if err := evidence.CheckConsistency(held.Head, st.Head(), proof); err != nil {
-		c.fault(where, "does not continue what the guard has seen: %v", err)
-	}
-	return nil
-}
-
 func (c *checking) all(ctx context.Context, r store.Reader) error {
 	c.r = r
 	orgs, err := r.Orgs(ctx)
@@ -67,20 +47,65 @@ func (c *checking) all(ctx context.Context, r store.Reader) error {
 		return err
 	}
 	byOrg := map[string]bool{}
-	for _, st := range logs {
-		byOrg[st.Org] = true
-		if err := c.log(ctx, st); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			c.fault("log "+st.Origin, "could not be read to its end: %v", err)
+	for len(logs) > 0 {
+		org := logs[0].Org
+		n := slices.IndexFunc(logs, func(st ledger.State) bool { return st.Org != org })
+		if n < 0 {
+			n = len(logs)
 		}
+		byOrg[org] = true
+		if err := c.org(ctx, org, logs[:n]); err != nil {
+			return err
+		}
+		logs = logs[n:]
 	}
 	for _, o := range orgs {
 		if !byOrg[o.ID] {
 			c.fault("organisation "+o.ID, "its log is missing")
 		}
 	}
+	return nil
+}
+
+// org checks an organisation's logs, epoch by epoch; its agents' chains go through
+// all of them.
+func (c *checking) org(ctx context.Context, org string, logs []ledger.State) error {
+	agents, err := c.r.Agents(ctx, org)
+	if err != nil {
+		return err
+	}
+	wants, err := c.r.Wants(ctx, org)
+	if err != nil {
+		return err
+	}
+	chains, owed := map[string]*chain{}, map[string]bool{}
+	for _, a := range agents {
+		chains[a.ID] = &chain{row: a, key: agentKey(a), witness: a.Witness}
+	}
+	for _, w := range wants {
+		owed[w.Agent+w.SHA.String()] = true
+	}
+	c.done.Agents += int64(len(agents))
+	for i, st := range logs {
+		l := &logCheck{checking: c, ctx: ctx, st: st, agents: chains, owed: owed}
+		if i > 0 {
+			l.old = &logs[i-1]
+		}
+		if i == len(logs)-1 {
+			err = c.guarded(ctx, st)
+		}
+		if err == nil {
+			err = l.all()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			c.fault("log "+st.Origin, "could not be read to its end: %v", err)
+			return nil
+		}
+	}
+	c.chains(chains)
 	return nil
 }
 
@@ -104,6 +129,7 @@ type logCheck struct {
 	*checking
 	ctx     context.Context
 	st      ledger.State
+	old     *ledger.State // the epoch before it, nil for the first
 	agents  map[string]*chain
 	owed    map[string]bool
 	records []store.Record // read ahead
@@ -122,40 +148,20 @@ type chain struct {
 	stmt     evidence.Digest
 }
 
-func (c *checking) log(ctx context.Context, st ledger.State) error {
-	trust, err := c.s.trustedLog(st.Origin)
+func (l *logCheck) all() error {
+	trust, err := l.s.trustedLog(l.st.Origin)
 	if err != nil {
 		return err
 	}
-	l := &logCheck{checking: c, ctx: ctx, st: st, agents: map[string]*chain{}, owed: map[string]bool{}}
-	agents, err := c.r.Agents(ctx, st.Org)
-	if err != nil {
-		return err
-	}
-	for _, a := range agents {
-		l.agents[a.ID] = &chain{row: a, key: agentKey(a), witness: a.Witness}
-	}
-	wants, err := c.r.Wants(ctx, st.Org)
-	if err != nil {
-		return err
-	}
-	for _, w := range wants {
-		l.owed[w.Agent+w.SHA.String()] = true
-	}
-	if err := c.guarded(ctx, st); err != nil {
-		return err
-	}
-	faults, err := ledger.Check(ctx, c.r, st, trust, l.entry)
-	c.done.Faults = append(c.done.Faults, faults...)
+	faults, err := ledger.Check(l.ctx, l.r, l.st, trust, l.entry)
+	l.done.Faults = append(l.done.Faults, faults...)
 	if err != nil {
 		return err
 	}
 	if err := l.beyond(); err != nil {
 		return err
 	}
-	l.chains()
-	c.done.Logs++
-	c.done.Agents += int64(len(agents))
+	l.done.Logs++
 	return l.cosignatures()
 }
 
@@ -174,13 +180,16 @@ func (l *logCheck) entry(e ledger.Entry) error {
 		l.skip(e)
 		return nil
 	}
-	if rec.Type == evidence.EntryEnrollment {
+	switch {
+	case rec.Type == evidence.EntryEnrollment:
 		l.enrolled(rec)
+	case rec.Type == evidence.EntryEpoch || e.Index == 0 && l.st.Epoch > 1:
+		l.began(rec)
 	}
 	x := exhibit{rec: rec, entry: e, items: l.items[e.Index], key: l.s.keys.Server.Public(), seq: uint64(rec.Seq),
 		blob: func(d evidence.Digest) (store.Blob, error) { return l.r.Blob(l.ctx, rec.Org, d) },
 		owed: func(d evidence.Digest) bool { return l.owed[rec.Agent+d.String()] }}
-	if rec.Type != evidence.EntryWorkflow {
+	if rec.Agent != "" {
 		x.key = evidence.PublicKey{}
 		if a := l.agents[rec.Agent]; a != nil {
 			x.key, x.seq, x.prev = a.key, a.seq+1, a.stmt
@@ -288,17 +297,17 @@ func (l *logCheck) beyond() error {
 }
 
 // chains compares each agent's row with where its chain ended.
-func (l *logCheck) chains() {
-	for _, a := range l.agents {
+func (c *checking) chains(agents map[string]*chain) {
+	for _, a := range agents {
 		if a.row.Org == "" {
 			continue // reported as missing
 		}
 		where := "agent " + a.row.ID
 		switch {
 		case !a.enrolled:
-			l.fault(where, "its log has no enrollment of it")
+			c.fault(where, "its log has no enrollment of it")
 		case a.row.Seq != int64(a.seq) || a.row.Stmt != a.stmt:
-			l.fault(where, "its row says %d records, the log's last one of it is %d, or their statements differ", a.row.Seq, a.seq)
+			c.fault(where, "its row says %d records, the log's last one of it is %d, or their statements differ", a.row.Seq, a.seq)
 		}
 	}
 }

@@ -175,7 +175,7 @@ func TestVerifyRecord(t *testing.T) {
 		w, _ := filled(t, dsn)
 		ctx := context.Background()
 		bad := func(index int64) string {
-			proofs, err := w.srv.VerifyRecord(ctx, w.customer.ID, index)
+			proofs, err := w.srv.VerifyRecord(ctx, w.customer.ID, 1, index)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -136,6 +136,9 @@ func (s *Server) commit(ctx context.Context, org string, group []*push) error {
 			return err
 		}
 		before, a.stopped = a.st, s.guard.watch(ctx, a.st)
+		if err := a.claims(ctx, group); err != nil {
+			return err
+		}
 		for _, p := range group {
 			if err := a.push(ctx, p); err != nil {
 				return err
@@ -171,7 +174,12 @@ func (s *Server) receipts(ctx context.Context, st ledger.State, group []*push) e
 		if !p.silent {
 			p.answer.Checkpoint = string(st.Checkpoint)
 		}
-		if !p.silent && p.known <= st.Size {
+		switch {
+		case p.from != nil && !p.silent:
+			if err := s.epochs(ctx, st, p); err != nil {
+				return err
+			}
+		case !p.silent && p.known <= st.Size:
 			var err error
 			if p.answer.Consistency, err = tree.Consistency(p.known); err != nil {
 				return err
@@ -180,7 +188,11 @@ func (s *Server) receipts(ctx context.Context, st ledger.State, group []*push) e
 		for i := range p.records {
 			rec := &p.records[i]
 			if rec.index >= 0 {
-				r, err := tree.Receipt(rec.index, rec.line, st.Checkpoint)
+				tree, checkpoint := tree, st.Checkpoint
+				if rec.in != nil {
+					tree, checkpoint = ledger.At(ctx, s.store.Reader, rec.in.ID, rec.in.Size), rec.in.Checkpoint
+				}
+				r, err := tree.Receipt(rec.index, rec.line, checkpoint)
 				if err != nil {
 					return err
 				}
@@ -200,6 +212,7 @@ type appending struct {
 	agents map[string]store.Agent
 	// stopped says why the log may not be continued; nil when it may.
 	stopped *evidence.Error
+	logs    []ledger.State // all epochs, once they were asked for
 	fresh   []fresh
 	twins   map[*pushed]*pushed // a record that came twice, and the one that was accepted
 	blobs   map[evidence.Digest][]byte
@@ -214,7 +227,12 @@ type fresh struct {
 // push sorts the records of one push into accepted, duplicate and refused. The
 // transaction may run more than once, so it starts from what parsePush left.
 func (a *appending) push(ctx context.Context, p *push) error {
-	p.kinds, p.silent = nil, a.stopped != nil && p.known <= a.st.Size
+	p.kinds, p.from = nil, nil
+	if err := a.place(ctx, p); err != nil {
+		return err
+	}
+	known := p.origin == "" || p.origin == a.st.Origin
+	p.silent = a.stopped != nil && (p.from != nil || known && p.known <= a.st.Size)
 	agent, ok := a.agents[p.agent.ID]
 	if !ok {
 		var err error
@@ -254,13 +272,13 @@ const refusedBefore = -2
 // chain, or too early.
 func (a *appending) record(ctx context.Context, p *push, rec *pushed, agent *store.Agent) error {
 	stated, stmt := rec.verified.Record(), rec.verified.Envelope().StatementDigest()
-	rec.index, rec.line = -1, nil
+	rec.index, rec.line, rec.in = -1, nil, nil
 	rec.result = evidence.PushResult{Seq: stated.Seq, Status: evidence.StatusRejected}
 	next := uint64(agent.Seq) + 1
 	switch {
 	case agent.State == store.AgentRevoked:
 		rec.result.Error = &evidence.Error{Code: evidence.CodeUnknownAgent, Message: "this agent's key was revoked", Cure: "enroll the host anew with a fresh token"}
-	case p.known > a.st.Size:
+	case p.from == nil && p.known > a.st.Size:
 		a.s.log.ErrorContext(ctx, "an agent knows a longer log than this server has: the database was restored from an older copy or rewritten",
 			"agent", agent.ID, "known", p.known, "size", a.st.Size)
 		rec.result.Error = &evidence.Error{Code: evidence.CodeUnavailable,
@@ -338,7 +356,12 @@ func (a *appending) duplicate(ctx context.Context, rec *pushed, have store.Recor
 	if err != nil {
 		return err
 	}
-	if have.Log != a.st.ID || len(entries) != 1 || entries[0].Index != have.Index {
+	if have.Log != a.st.ID {
+		if rec.in, err = a.older(ctx, func(st ledger.State) bool { return st.ID == have.Log }); err != nil {
+			return err
+		}
+	}
+	if have.Log != a.st.ID && rec.in == nil || len(entries) != 1 || entries[0].Index != have.Index {
 		return fmt.Errorf("entry %d of record %d of agent %s is missing: run attesto-server check", have.Index, have.Seq, have.Agent)
 	}
 	rec.result.Status, rec.index, rec.line = evidence.StatusDuplicate, have.Index, entries[0].Line

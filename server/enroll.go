@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -258,6 +259,17 @@ func (s *Server) again(ctx context.Context, tx *store.Tx, st ledger.State, e enr
 	if agent.Org != e.token.Org || agent.Seq != 0 || agent.Stmt != e.env.StatementDigest() || agent.State != store.AgentActive {
 		return enrolled{}, &evidence.Error{Code: evidence.CodeKeyInUse, Message: "this key is enrolled already",
 			Cure: "each agent makes a key of its own: remove the copied state folder and enroll again"}
+	}
+	have, err := tx.RecordBySeq(ctx, agent.Org, agent.ID, 0)
+	if err != nil {
+		return enrolled{}, err
+	}
+	logs, err := tx.LogsOf(ctx, agent.Org)
+	if err != nil {
+		return enrolled{}, err
+	}
+	if i := slices.IndexFunc(logs, func(st ledger.State) bool { return st.ID == have.Log }); i >= 0 {
+		st = logs[i] // the one that was offered to this host, perhaps an older epoch
 	}
 	entries, err := tx.Entries(ctx, st.ID, agent.EnrollIndex, 1)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestEnroll(t *testing.T) {
 		if err != nil || agent.Org != w.customer.ID || agent.Name != "host.example" || agent.State != store.AgentActive {
 			t.Fatalf("%+v (%v)", agent, err)
 		}
-		rec, err := w.store.Record(ctx, w.customer.ID, agent.EnrollIndex)
+		rec, err := w.store.Record(ctx, w.customer.ID, 1, agent.EnrollIndex)
 		if err != nil || rec.Type != evidence.EntryEnrollment || rec.Agent != h.id || rec.Stmt != h.prev {
 			t.Fatalf("record of the enrollment: %+v (%v)", rec, err)
 		}

@@ -100,6 +100,10 @@ func (x exhibit) open(env evidence.Envelope) (named, error) {
 		n.items = []store.Item{workflowItem(x.rec, w)}
 		n.kinds[w.Data] = evidence.Item{Kind: kindWorkflow, Detail: w.Data}
 		return n, err
+	case evidence.EntryEpoch:
+		_, err := evidence.OpenEpoch(env, x.key)
+		n.agent = ""
+		return n, err
 	case evidence.EntryEvidence:
 		v, err := evidence.Open(env, x.key, nil)
 		if err != nil {
@@ -157,7 +161,7 @@ func (x exhibit) contentProof(n named) ledger.Proof {
 func (x exhibit) indexProof(env evidence.Envelope, n named) ledger.Proof {
 	return failed(ledger.ProofIndex, func() error {
 		seq := int64(n.seq)
-		if x.rec.Type == evidence.EntryWorkflow {
+		if x.rec.Agent == "" {
 			seq = x.rec.Index
 		}
 		if x.rec.Stmt != env.StatementDigest() || x.rec.Seq != seq || x.rec.Agent != n.agent {
@@ -183,12 +187,12 @@ func (x exhibit) indexProof(env evidence.Envelope, n named) ledger.Proof {
 	}())
 }
 
-// VerifyRecord proves the record of an index in an organisation's newest log, from
-// its stored bytes up to the log's current signed head. The error is for what
+// VerifyRecord proves the record of an index in an epoch of an organisation's log,
+// from its stored bytes up to the log's current signed head. The error is for what
 // could not be read, store.ErrNotFound among it; what does not hold is in the
 // proofs.
-func (s *Server) VerifyRecord(ctx context.Context, org string, index int64) ([]ledger.Proof, error) {
-	st, err := s.store.Log(ctx, org)
+func (s *Server) VerifyRecord(ctx context.Context, org string, epoch, index int64) ([]ledger.Proof, error) {
+	st, err := s.store.LogAt(ctx, org, epoch)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +227,7 @@ func (s *Server) VerifyRecord(ctx context.Context, org string, index int64) ([]l
 // keyOf finds the key that must have signed a record; the zero key when the
 // agent's row is missing or damaged.
 func (s *Server) keyOf(ctx context.Context, rec store.Record) (evidence.PublicKey, error) {
-	if rec.Type == evidence.EntryWorkflow {
+	if rec.Agent == "" {
 		return s.keys.Server.Public(), nil
 	}
 	agent, err := s.store.Agent(ctx, rec.Agent)

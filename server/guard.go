@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -74,19 +75,40 @@ func (g *guard) held(origin string) (store.Guarded, bool) {
 	return h, ok
 }
 
+// all lists what is held, in no order.
+func (g *guard) all() []store.Guarded {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Values(g.heads))
+}
+
 // watch refuses to continue a log whose row, read under its lock, is behind what
 // was released. The error is for the caller of the server as it is.
 func (g *guard) watch(ctx context.Context, st ledger.State) *evidence.Error {
 	held, ok := g.held(st.Origin)
-	if !ok || held.Size < st.Size || held.Head == st.Head() {
+	what := ""
+	switch {
+	case st.Contested:
+		what = "does not continue what agents hold as confirmed: the database was set back or rewritten"
+	case g.later(st):
+		what = "was begun anew in a later epoch, which is missing: the database was set back to an older copy"
+	case !ok || held.Size < st.Size || held.Head == st.Head():
 		return nil
-	}
-	what := fmt.Sprintf("has %d entries, %d were confirmed: the database was set back to an older copy", st.Size, held.Size)
-	if held.Size == st.Size {
+	case held.Size == st.Size:
 		what = fmt.Sprintf("has another root at %d entries than was confirmed: the database was rewritten", st.Size)
+	default:
+		what = fmt.Sprintf("has %d entries, %d were confirmed: the database was set back to an older copy", st.Size, held.Size)
 	}
 	g.tell(ctx, st.Origin, what)
 	return behind(what)
+}
+
+// later reports whether an epoch after an organisation's newest one was released.
+func (g *guard) later(st ledger.State) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.heads[evidence.Origin(g.s.id.name, st.Org, int(st.Epoch)+1)]
+	return ok
 }
 
 // mayAppend is what the ledger asks before it signs.

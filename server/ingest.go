@@ -82,7 +82,9 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (store.Age
 type push struct {
 	agent    store.Agent
 	received time.Time
+	origin   string // of the log that the agent knows; "" for the newest
 	known    int64
+	claim    string // its signed head, once it was told of a smaller one
 	cosign   string
 	records  []pushed
 	done     chan error
@@ -90,6 +92,7 @@ type push struct {
 	// filled by the commit
 	kinds  []evidence.Kind // of what it changed
 	silent bool            // the log is read-only: its head is not confirmed again
+	from   *ledger.State   // the older epoch that the agent knows, nil for the newest
 	answer evidence.PushAnswer
 }
 
@@ -99,6 +102,7 @@ type pushed struct {
 	result   evidence.PushResult
 	index    int64 // of its entry; -1 while it has none, refusedBefore once it cannot get one
 	line     []byte
+	in       *ledger.State // the older epoch in which it stands; nil for the newest
 }
 
 // parsePush reads a push and opens each record by itself, so that a bad one does
@@ -123,7 +127,7 @@ func parsePush(b []byte, agent store.Agent) (*push, *evidence.Error) {
 		return nil, &evidence.Error{Code: evidence.CodeInternal, Message: "the server's copy of this agent's key is damaged",
 			Cure: "run attesto-server check on the server"}
 	}
-	p := &push{agent: agent, known: body.Known.Size, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
+	p := &push{agent: agent, origin: body.Known.Origin, known: body.Known.Size, claim: body.Known.Checkpoint, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
 	openAll(body.Records, p.records, agent, key)
 	return p, nil
 }
@@ -199,7 +203,7 @@ func decodeRecord(raw []byte, to *evidence.PushRecord) error {
 // cosigned checks a witness's line for the head that it knows; nil when there is
 // none or it does not hold, which is logged and costs the agent nothing else.
 func (s *Server) cosigned(ctx context.Context, r store.Reader, st ledger.State, p *push) (*store.Cosignature, error) {
-	if p.cosign == "" || p.known == 0 {
+	if p.cosign == "" || p.known == 0 || p.from != nil {
 		return nil, nil
 	}
 	note, err := r.Checkpoint(ctx, st.ID, p.known)

@@ -386,7 +386,7 @@ func TestWorkflowIsLogged(t *testing.T) {
 		if err != nil || index != 0 {
 			t.Fatalf("index %d (%v)", index, err)
 		}
-		rec, err := w.store.Record(ctx, w.customer.ID, index)
+		rec, err := w.store.Record(ctx, w.customer.ID, 1, index)
 		if err != nil || rec.Type != evidence.EntryWorkflow || len(rec.Blobs) != 1 || len(rec.Items) != 1 || rec.Items[0].Reason != "alert.delivered" {
 			t.Fatalf("%+v (%v)", rec, err)
 		}

@@ -80,29 +80,3 @@ func (a *app) agentRevokeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log")
 	return cmd
 }
-
-func (a *app) logCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "log", Short: "Show the organisations' logs"}
-	var asJSON bool
-	heads := &cobra.Command{
-		Use:   "list",
-		Short: "List the logs with their heads, to compare with what agents and auditors know",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				logs, err := s.store.Logs(ctx)
-				if err != nil {
-					return err
-				}
-				rows := make([][]string, len(logs))
-				for i, l := range logs {
-					rows[i] = []string{l.Origin, strconv.FormatInt(l.Size, 10), l.Root.String()}
-				}
-				return a.table(asJSON, []string{"origin", "size", "root"}, rows)
-			})
-		},
-	}
-	heads.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	cmd.AddCommand(heads)
-	return cmd
-}

@@ -34,6 +34,7 @@ type State struct {
 	Root       tlog.Hash
 	Checkpoint []byte
 	LastTime   evidence.Time // of the newest entry
+	Contested  bool          // an agent holds a signed head that this log does not continue
 }
 
 // Head is what the state's checkpoint says.

@@ -77,6 +77,7 @@ func (r Reader) Turns(ctx context.Context, org, duty string, limit int) ([]Turn,
 type Newest struct {
 	Agent    string
 	Kind     evidence.Kind
+	Epoch    int64 // of the log
 	Index    int64
 	Received time.Time
 	Outcome  string
@@ -85,14 +86,14 @@ type Newest struct {
 
 // NewestLooks lists the newest look of each kind of each agent of an organisation.
 func (r Reader) NewestLooks(ctx context.Context, org string) ([]Newest, error) {
-	return all(ctx, r, "reading newest looks", `SELECT i.agent_id, i.kind, i.idx, i.received, i.outcome, i.reason FROM item i
+	return all(ctx, r, "reading newest looks", `SELECT i.agent_id, i.kind, l.epoch, i.idx, i.received, i.outcome, i.reason FROM item i JOIN log l ON l.id = i.log_id
 		JOIN (SELECT agent_id, kind, MAX(received) AS received FROM item WHERE org_id = $1 GROUP BY agent_id, kind) n
 		ON n.agent_id = i.agent_id AND n.kind = i.kind AND n.received = i.received
 		WHERE i.org_id = $1 ORDER BY i.agent_id, i.kind, i.idx`, []any{org},
 		func(row func(...any) error) (Newest, error) {
 			var n Newest
 			var at int64
-			err := row(&n.Agent, &n.Kind, &n.Index, &at, &n.Outcome, &n.Reason)
+			err := row(&n.Agent, &n.Kind, &n.Epoch, &n.Index, &at, &n.Outcome, &n.Reason)
 			n.Received = Time(at)
 			return n, err
 		})

@@ -18,15 +18,19 @@ var (
 	_ ledger.Auditor = Reader{}
 )
 
-const logColumns = `id, org_id, origin, epoch, size, edge, root, checkpoint, last_time`
+const (
+	logFields  = `id, org_id, origin, epoch, size, edge, root, checkpoint, last_time`
+	logColumns = logFields + `, (SELECT count(*) FROM claimed_head c WHERE c.org_id = log.org_id AND c.epoch >= log.epoch)`
+)
 
 func scanLog(row func(...any) error) (ledger.State, error) {
 	var s ledger.State
 	var edge, root []byte
-	var last int64
-	if err := row(&s.ID, &s.Org, &s.Origin, &s.Epoch, &s.Size, &edge, &root, &s.Checkpoint, &last); err != nil {
+	var last, claims int64
+	if err := row(&s.ID, &s.Org, &s.Origin, &s.Epoch, &s.Size, &edge, &root, &s.Checkpoint, &last, &claims); err != nil {
 		return s, err
 	}
+	s.Contested = claims > 0
 	s.Root = tlog.Hash(digest(root))
 	s.LastTime = evidence.At(Time(last))
 	var err error
@@ -39,7 +43,7 @@ func scanLog(row func(...any) error) (ledger.State, error) {
 // AddLog inserts an empty log with its first checkpoint.
 func (t *Tx) AddLog(ctx context.Context, s ledger.State) error {
 	_, err := t.exec(ctx, "adding log "+s.Origin,
-		`INSERT INTO log (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		`INSERT INTO log (`+logFields+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		s.ID, s.Org, s.Origin, s.Epoch, s.Size, ledger.EncodeEdge(s.Edge), s.Root[:], s.Checkpoint, Micros(s.LastTime.Time))
 	if err != nil {
 		return err
@@ -58,9 +62,20 @@ func (r Reader) Log(ctx context.Context, org string) (ledger.State, error) {
 	return oneLog(ctx, r, org, `SELECT `+logColumns+` FROM log WHERE org_id = $1 ORDER BY epoch DESC LIMIT 1`)
 }
 
-// Logs lists all logs.
+// Logs lists all logs, an organisation's in the order of their epochs.
 func (r Reader) Logs(ctx context.Context) ([]ledger.State, error) {
-	return all(ctx, r, "listing logs", `SELECT `+logColumns+` FROM log ORDER BY origin`, nil, scanLog)
+	return all(ctx, r, "listing logs", `SELECT `+logColumns+` FROM log ORDER BY org_id, epoch`, nil, scanLog)
+}
+
+// LogsOf lists an organisation's logs in the order of their epochs; the last one is
+// the one that goes on.
+func (r Reader) LogsOf(ctx context.Context, org string) ([]ledger.State, error) {
+	return all(ctx, r, "listing the logs of "+org, `SELECT `+logColumns+` FROM log WHERE org_id = $1 ORDER BY epoch`, []any{org}, scanLog)
+}
+
+// LogAt reads one epoch of an organisation's log; ErrNotFound when there is none.
+func (r Reader) LogAt(ctx context.Context, org string, epoch int64) (ledger.State, error) {
+	return oneLog(ctx, r, org, `SELECT `+logColumns+` FROM log WHERE org_id = $1 AND epoch = $2`, epoch)
 }
 
 // NewestLogs lists the newest log of each organisation.
@@ -76,8 +91,8 @@ func (t *Tx) LockLog(ctx context.Context, org string) (ledger.State, error) {
 		WHERE org_id = $1 AND epoch = (SELECT max(epoch) FROM log WHERE org_id = $1) RETURNING `+logColumns)
 }
 
-func oneLog(ctx context.Context, r Reader, org, query string) (ledger.State, error) {
-	list, err := all(ctx, r, "reading the log of "+org, query, []any{org}, scanLog)
+func oneLog(ctx context.Context, r Reader, org, query string, more ...any) (ledger.State, error) {
+	list, err := all(ctx, r, "reading the log of "+org, query, append([]any{org}, more...), scanLog)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("log of organisation %s: %w", org, ErrNotFound)
 	}
@@ -85,6 +100,38 @@ func oneLog(ctx context.Context, r Reader, org, query string) (ledger.State, err
 		return ledger.State{}, err
 	}
 	return list[0], nil
+}
+
+// Claim is a head that an agent holds, signed by this server, and that the log
+// does not continue.
+type Claim struct {
+	Org   string
+	Epoch int64
+	Agent string
+	Size  int64
+	Note  []byte
+	At    time.Time
+}
+
+// AddClaim keeps an agent's claim; of several the largest.
+func (t *Tx) AddClaim(ctx context.Context, c Claim) error {
+	_, err := t.exec(ctx, "keeping what agent "+c.Agent+" holds", `INSERT INTO claimed_head (org_id, epoch, agent_id, size, note, at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (org_id, epoch, agent_id) DO UPDATE SET size = excluded.size, note = excluded.note, at = excluded.at
+		WHERE excluded.size > claimed_head.size`, c.Org, c.Epoch, c.Agent, c.Size, c.Note, Micros(c.At))
+	return err
+}
+
+// Claims lists what agents of an organisation hold, the newest epoch and the
+// largest head first.
+func (r Reader) Claims(ctx context.Context, org string) ([]Claim, error) {
+	return all(ctx, r, "reading what agents hold", `SELECT org_id, epoch, agent_id, size, note, at FROM claimed_head
+		WHERE org_id = $1 ORDER BY epoch DESC, size DESC, agent_id`, []any{org}, func(row func(...any) error) (Claim, error) {
+		var c Claim
+		var at int64
+		err := row(&c.Org, &c.Epoch, &c.Agent, &c.Size, &c.Note, &at)
+		c.At = Time(at)
+		return c, err
+	})
 }
 
 // AppendLog writes what ledger.Append made.

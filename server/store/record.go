@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
 )
 
 // Record is a stored envelope and its place in the log. Agent is "" and Seq the
@@ -44,7 +45,8 @@ func (t *Tx) AddRecords(ctx context.Context, list []Record) error {
 
 // RecordBySeq finds a record of an agent by its number, 0 for its enrollment.
 func (r Reader) RecordBySeq(ctx context.Context, org, agent string, seq int64) (Record, error) {
-	return r.oneRecord(ctx, `SELECT `+recordColumns+` FROM record WHERE org_id = $1 AND agent_id = $2 AND seq = $3`, org, agent, seq)
+	return r.oneRecord(ctx, `SELECT `+recordColumns+` FROM record
+		WHERE org_id = $1 AND agent_id = $2 AND seq = $3 AND agent_id <> ''`, org, agent, seq)
 }
 
 // RecordAt finds the record of a log entry.
@@ -72,19 +74,20 @@ func (r Reader) Records(ctx context.Context, org, log string, from int64, limit 
 // StoredRecord is a record with all that belongs to it.
 type StoredRecord struct {
 	Record
-	Line  []byte // of its log entry; nil if the entry is missing
+	In    ledger.State // the log that it stands in
+	Line  []byte       // of its log entry; nil if the entry is missing
 	Items []Item
 	Blobs map[evidence.Digest]Blob
 }
 
-// Record reads the record of an index in an organisation's newest log, with its
+// Record reads the record of an index in an epoch of an organisation's log, with its
 // entry, items and blobs; ErrNotFound when there is none.
-func (r Reader) Record(ctx context.Context, org string, index int64) (StoredRecord, error) {
-	st, err := r.Log(ctx, org)
+func (r Reader) Record(ctx context.Context, org string, epoch, index int64) (StoredRecord, error) {
+	st, err := r.LogAt(ctx, org, epoch)
 	if err != nil {
 		return StoredRecord{}, err
 	}
-	var s StoredRecord
+	s := StoredRecord{In: st}
 	if s.Record, err = r.RecordAt(ctx, org, st.ID, index); err != nil {
 		return s, err
 	}

@@ -89,6 +89,12 @@ func (t *Tx) AddNonce(ctx context.Context, n Nonce, now time.Time, perToken int6
 	return rows == 1, err
 }
 
+// DropNonces takes back what was offered to hosts that have not enrolled yet.
+func (t *Tx) DropNonces(ctx context.Context, org string) error {
+	_, err := t.exec(ctx, "taking back nonces", `DELETE FROM enroll_nonce WHERE used = 0 AND token_id IN (SELECT id FROM enroll_token WHERE org_id = $1)`, org)
+	return err
+}
+
 // UseNonce marks a token's nonce as used and keeps it until then; it reports false
 // when the nonce is unknown, used or expired.
 func (t *Tx) UseNonce(ctx context.Context, nonce, token string, now, until time.Time) (bool, error) {

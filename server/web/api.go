@@ -45,9 +45,11 @@ type (
 	}
 	citeAnswer struct {
 		Org   string `json:"org"`
+		Epoch int64  `json:"epoch"`
 		Index int64  `json:"index"`
 	}
 	recordAnswer struct {
+		Epoch    int64              `json:"epoch"`
 		Index    int64              `json:"index"`
 		Type     evidence.EntryType `json:"type"`
 		Agent    string             `json:"agent"`
@@ -147,7 +149,7 @@ func (w *Web) apiDuty(rw http.ResponseWriter, r *http.Request) error {
 		out.Parts = append(out.Parts, part)
 	}
 	for _, c := range body.Cites {
-		out.Cites = append(out.Cites, citeAnswer{c.Org, c.Index})
+		out.Cites = append(out.Cites, citeAnswer{c.Org, c.Epoch, c.Index})
 	}
 	writeJSON(rw, http.StatusOK, out)
 	return nil
@@ -166,7 +168,7 @@ func (w *Web) apiRecord(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := recordAnswer{Index: body.Index, Type: body.Type, Agent: body.Agent, Seq: body.Seq, Received: moment(body.Received),
+	out := recordAnswer{Epoch: body.Epoch, Index: body.Index, Type: body.Type, Agent: body.Agent, Seq: body.Seq, Received: moment(body.Received),
 		Sound: body.Sound, Proofs: body.Proofs, Entry: body.Entry, Items: []itemAnswer{}}
 	for _, it := range body.Items {
 		gaps := it.Gaps

@@ -168,7 +168,7 @@ func TestChangedRecordShows(t *testing.T) {
 	if _, body := w.get(c, page); strings.Contains(body, "Not proven") {
 		t.Fatal("it is not proven to begin with")
 	}
-	rec, err := w.store.Record(t.Context(), w.customer.ID, w.erpIndex)
+	rec, err := w.store.Record(t.Context(), w.customer.ID, 1, w.erpIndex)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -175,5 +176,7 @@ func (w *Web) logFoot(r *http.Request, org string) (logFoot, error) {
 	if err != nil {
 		return logFoot{}, err
 	}
-	return logFoot{st.Origin, st.Size, st.Root.String()}, nil
+	return footOf(st), nil
 }
+
+func footOf(st ledger.State) logFoot { return logFoot{st.Origin, st.Size, st.Root.String()} }

@@ -45,7 +45,7 @@ type turnBody struct {
 // citeBody names a record that a finding rests on, by its place in a log.
 type citeBody struct {
 	Org, OrgName string
-	Index        int64
+	Epoch, Index int64
 	AgentName    string // "" for the server itself, and for the provider's hosts where the reader is not of the provider
 	Looks        []store.Item
 	Received     time.Time
@@ -160,9 +160,13 @@ func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
 	}
 	var out []citeBody
 	for _, org := range orgs {
-		st, err := w.Store.Log(ctx, org.ID)
+		logs, err := w.Store.LogsOf(ctx, org.ID)
 		if err != nil {
 			return nil, err
+		}
+		epochs := map[string]int64{}
+		for _, st := range logs {
+			epochs[st.ID] = st.Epoch
 		}
 		names := map[string]string{}
 		if viewerOf(ctx).sees(org.ID) {
@@ -174,13 +178,13 @@ func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
 				names[a.ID] = a.Name
 			}
 		}
-		seen := map[int64]bool{}
+		seen := map[duties.Cite]bool{}
 		for _, c := range cites {
-			if c.Log != st.ID || seen[c.Index] || len(out) == maxCites {
+			if epochs[c.Log] == 0 || seen[c] || len(out) == maxCites {
 				continue
 			}
-			seen[c.Index] = true
-			b := citeBody{Org: org.ID, OrgName: org.Name, Index: c.Index}
+			seen[c] = true
+			b := citeBody{Org: org.ID, OrgName: org.Name, Epoch: epochs[c.Log], Index: c.Index}
 			if b.Looks, err = w.Store.ItemsAt(ctx, org.ID, c.Log, c.Index, c.Index+1); err != nil {
 				return nil, err
 			}

@@ -17,6 +17,7 @@ import (
 )
 
 type recordBody struct {
+	Epoch              int64 // of the log
 	Index              int64
 	Type               evidence.EntryType
 	Agent, AgentName   string
@@ -64,7 +65,13 @@ func (w *Web) stored(r *http.Request) (store.StoredRecord, error) {
 	if err != nil || index < 0 {
 		return store.StoredRecord{}, notFound()
 	}
-	rec, err := w.Store.Record(r.Context(), orgOf(r.Context()).ID, index)
+	epoch := int64(1) // what a link names stays the same when a log begins anew
+	if text := r.URL.Query().Get("epoch"); text != "" {
+		if epoch, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return store.StoredRecord{}, notFound()
+		}
+	}
+	rec, err := w.Store.Record(r.Context(), orgOf(r.Context()).ID, epoch, index)
 	if errors.Is(err, store.ErrNotFound) {
 		return rec, notFound()
 	}
@@ -106,13 +113,13 @@ func (w *Web) recordOf(r *http.Request) (recordBody, error) {
 	if err != nil {
 		return recordBody{}, err
 	}
-	body := recordBody{Index: rec.Index, Type: rec.Type, Agent: rec.Agent, Seq: rec.Seq, Received: rec.Received,
+	body := recordBody{Epoch: rec.In.Epoch, Index: rec.Index, Log: footOf(rec.In), Type: rec.Type, Agent: rec.Agent, Seq: rec.Seq, Received: rec.Received,
 		Stmt: rec.Stmt, Envelope: evidence.Sum(rec.Envelope), Entry: strings.TrimSpace(string(rec.Line)),
 		Hidden: !viewerOf(r.Context()).sees(org.ID), Assurance: "a1"}
-	if rec.Type == evidence.EntryWorkflow {
+	if rec.Agent == "" {
 		body.Seq, body.Assurance = 0, "server"
 	}
-	if body.Proofs, err = w.Verify(r.Context(), org.ID, rec.Index); err != nil {
+	if body.Proofs, err = w.Verify(r.Context(), org.ID, rec.In.Epoch, rec.Index); err != nil {
 		return body, err
 	}
 	body.Sound = len(body.Proofs) > 0
@@ -137,9 +144,6 @@ func (w *Web) recordOf(r *http.Request) (recordBody, error) {
 			body.Observed = it.To
 		}
 		body.Items = append(body.Items, itemOf(it, rec.Blobs, body.Hidden))
-	}
-	if body.Log, err = w.logFoot(r, org.ID); err != nil {
-		return body, err
 	}
 	body.LogKey, err = w.LogKey(body.Log.Origin)
 	return body, err

@@ -28,7 +28,7 @@ type Deps struct {
 	// sent over TLS only.
 	PublicURL string
 	// Verify proves a stored record from its bytes.
-	Verify func(ctx context.Context, org string, index int64) ([]ledger.Proof, error)
+	Verify func(ctx context.Context, org string, epoch, index int64) ([]ledger.Proof, error)
 	// AddToken makes a one-time enrollment token for an organisation.
 	AddToken func(ctx context.Context, org string, services []string, note string) (token string, expires time.Time, err error)
 	// Confirm records, in the organisation's log, that a user looked at what a
