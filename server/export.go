@@ -15,6 +15,9 @@ func (s *Server) Export(ctx context.Context, q bundle.Request, to bundle.Sink) (
 	src := bundle.Source{Keyset: s.id.keyset, Sealed: []byte(s.id.sealed), Root: s.keys.Root.Public(), Signer: s.keys.Server,
 		Catalogue: s.catalogue, Verifier: packaging.VerifyPy, Version: s.version, Now: s.now}
 	var m evidence.Manifest
+	if _, err := s.newest(ctx, q.Org); err != nil { // its head leaves the server
+		return m, err
+	}
 	err := s.store.Snapshot(ctx, func(ctx context.Context, r store.Reader) error {
 		var err error
 		m, err = src.Write(ctx, r, q, to)
