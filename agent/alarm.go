@@ -14,7 +14,8 @@ import (
 const alarmLog = "log"
 
 // Alarm is a fault that a person must look at. One about the log stays until
-// ClearAlarm; the others also end when the log holds all records after all.
+// ClearAlarm, or until the server has stated and proven that its log began anew; the
+// others also end when the log holds all records after all.
 type Alarm struct {
 	Code    string        `json:"code"` // "log", "fork", "rejected", "lost_records"
 	Message string        `json:"message"`
@@ -42,8 +43,17 @@ func ClearAlarm(cfg Config) (string, error) {
 	if err != nil || alarm == nil {
 		return "", err
 	}
-	kept := st.path("alarm-" + alarm.At.Format("20060102T150405Z") + ".json")
-	if err := (osFiles{}).moveDurable(st.path(alarmFile), kept); err != nil {
+	return st.setAside(alarm)
+}
+
+// keptAlarm is where an alarm is kept once it is over.
+func (s state) keptAlarm(a *Alarm) string {
+	return s.path("alarm-" + a.At.Format("20060102T150405Z") + ".json")
+}
+
+func (s state) setAside(a *Alarm) (string, error) {
+	kept := s.keptAlarm(a)
+	if err := (osFiles{}).moveDurable(s.path(alarmFile), kept); err != nil {
 		return "", fmt.Errorf("clearing the alarm: %w", err)
 	}
 	return kept, nil

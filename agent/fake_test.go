@@ -44,6 +44,8 @@ type fake struct {
 	blobs   map[string][]byte
 	notes   map[int64][]byte // every released checkpoint
 	cosigns []string
+	known   []evidence.KnownHead // of every push
+	epochs  func(known int64) []evidence.NewEpoch
 	now     func() time.Time
 
 	// before may answer a request itself and then returns true.
@@ -268,7 +270,12 @@ func (f *fake) records(w http.ResponseWriter, body []byte) {
 		answer.Results = append(answer.Results, f.take(r))
 	}
 	answer.Checkpoint = string(f.checkpoint(&f.tree))
-	answer.Consistency = f.consistency(&f.tree, ask.Known.Size)
+	f.known = append(f.known, ask.Known)
+	if ask.Known.Origin == f.origin {
+		answer.Consistency = f.consistency(&f.tree, ask.Known.Size)
+	} else {
+		answer.Epochs = f.epochs(ask.Known.Size)
+	}
 	for i, r := range answer.Results {
 		if h, ok := f.held[r.Seq]; ok && r.Status != evidence.StatusRejected {
 			answer.Results[i].Entry, answer.Results[i].Proof = string(f.tree.lines[h.index]), f.proof(&f.tree, h.index)

@@ -35,6 +35,7 @@ const (
 	askedFile    = "enrolling.json"
 	machineFile  = "machine.key"
 	alarmFile    = "alarm.json"
+	epochsFile   = "epochs.json"
 	statusFile   = "status.json"
 	lockFile     = "lock"
 	reportDir    = "report"
@@ -63,21 +64,17 @@ func IsEnrolled(cfg Config) bool {
 	return !errors.Is(err, ErrNotEnrolled)
 }
 
-// log is the trust in the organisation's log that enrollment gave.
-func (id Identity) log() (evidence.TrustedLog, error) {
+// keyset is the trust in the server's keys that enrollment gave.
+func (id Identity) keyset() (evidence.Keyset, error) {
 	root, err := evidence.ParsePublicKey(id.RootKey)
 	if err != nil {
-		return evidence.TrustedLog{}, fmt.Errorf("stored root key: %w", err)
+		return evidence.Keyset{}, fmt.Errorf("stored root key: %w", err)
 	}
 	env, err := evidence.ParseEnvelope([]byte(id.Keyset))
 	if err != nil {
-		return evidence.TrustedLog{}, fmt.Errorf("stored keyset: %w", err)
+		return evidence.Keyset{}, fmt.Errorf("stored keyset: %w", err)
 	}
-	keyset, err := evidence.OpenKeyset(env, root)
-	if err != nil {
-		return evidence.TrustedLog{}, err
-	}
-	return keyset.Log(id.Origin)
+	return evidence.OpenKeyset(env, root)
 }
 
 // knownHead is the newest head of the log that this agent verified and made durable.

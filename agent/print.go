@@ -176,6 +176,9 @@ func (s Status) Print(w io.Writer, paint Paint) {
 		fmt.Fprintf(tw, "running\t%v\n", s.Running)
 		fmt.Fprintf(tw, "records\t%d sealed, %d wait for the server\n", s.Spool.Last, s.Spool.Waiting)
 		fmt.Fprintf(tw, "log\t%d entries verified, root %s\n", s.Log.Size, s.Log.Root)
+		for _, b := range s.Began {
+			fmt.Fprintf(tw, "\t%s\n", b.Story())
+		}
 		if s.Push.LastPush != nil {
 			fmt.Fprintf(tw, "last push\t%s\n", s.Push.LastPush.Format(time.RFC3339))
 		}

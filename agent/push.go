@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,9 @@ type pusher struct {
 	client  *client
 	spool   *Spool
 	st      state
-	log     evidence.TrustedLog
+	keyset  evidence.Keyset
+	log     evidence.TrustedLog // the newest epoch that was proven
+	began   []Began             // how it came to that
 	id      Identity
 	witness *evidence.FileKey
 	now     func() time.Time
@@ -58,7 +61,7 @@ type PushState struct {
 }
 
 func newPusher(c *client, spool *Spool, st state, id Identity, now func() time.Time, log *slog.Logger) (*pusher, error) {
-	trusted, err := id.log()
+	keyset, err := id.keyset()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +73,15 @@ func newPusher(c *client, spool *Spool, st state, id Identity, now func() time.T
 	if err != nil {
 		return nil, err
 	}
-	return &pusher{client: c, spool: spool, st: st, log: trusted, id: id, witness: witness, now: now, slog: log,
+	trusted, err := keyset.Log(cmp.Or(head.Origin, id.Origin))
+	if err != nil {
+		return nil, err
+	}
+	began, err := st.began()
+	if err != nil {
+		return nil, err
+	}
+	return &pusher{client: c, spool: spool, st: st, keyset: keyset, log: trusted, began: began, id: id, witness: witness, now: now, slog: log,
 		wake: make(chan struct{}, 1), head: head}, nil
 }
 
@@ -215,7 +226,7 @@ func (p *pusher) note(err error) {
 
 func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envelope) error {
 	known := p.knownHead()
-	ask := evidence.Push{Known: evidence.KnownHead{Size: known.Size}, Cosign: p.cosign(known)}
+	ask := evidence.Push{Known: p.claim(known), Cosign: p.cosign(known)}
 	for _, rec := range recs {
 		ask.Records = append(ask.Records, evidence.PushRecord{Envelope: rec.Envelope, Blobs: rec.Blobs})
 	}
@@ -228,7 +239,11 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 	if len(answer.Results) != len(recs) {
 		return fmt.Errorf("server answered %d records, %d were sent", len(answer.Results), len(recs))
 	}
-	done, err := p.verify(known, answer, recs, envs)
+	known, err := p.follow(known, answer.Epochs)
+	var done []bool
+	if err == nil {
+		done, err = p.verify(known, answer, recs, envs)
+	}
 	if err != nil && !errors.Is(err, errKeepHead) {
 		p.raise(Alarm{Code: alarmLog, Message: "the log's answer does not verify: " + err.Error(),
 			Cure:  "nothing was forgotten here; show both signed heads in alarm.json to the provider and to your auditor; then attesto-agent status --clear-alarm",
@@ -248,6 +263,16 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 	return p.settle(ctx, recs, answer)
 }
 
+// claim says what is known here. While there is an alarm about the log, the signed
+// head comes along: the server may have lost the very knowledge of it.
+func (p *pusher) claim(known knownHead) evidence.KnownHead {
+	claim := evidence.KnownHead{Origin: p.log.Origin, Size: known.Size}
+	if alarm, err := p.st.alarm(); err == nil && alarm != nil && alarm.Code == alarmLog {
+		claim.Checkpoint = known.Checkpoint
+	}
+	return claim
+}
+
 // cosign states that the known head was verified, unless there is an alarm about
 // the log: then this witness stays silent.
 func (p *pusher) cosign(known knownHead) string {
@@ -255,7 +280,7 @@ func (p *pusher) cosign(known knownHead) string {
 	if err != nil || known.Checkpoint == "" || (alarm != nil && alarm.Code == alarmLog) {
 		return ""
 	}
-	line, err := evidence.Cosign(p.witness.Private(), evidence.WitnessName(p.id.Origin, p.id.Agent), []byte(known.Checkpoint), p.now())
+	line, err := evidence.Cosign(p.witness.Private(), evidence.WitnessName(p.log.Origin, p.id.Agent), []byte(known.Checkpoint), p.now())
 	if err != nil {
 		p.slog.Error("cosigning", "error", err)
 		return ""
@@ -304,11 +329,15 @@ func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, recs []spoo
 		if r.Status != evidence.StatusOK && r.Status != evidence.StatusDuplicate {
 			continue
 		}
-		entry, _, under, err := r.Receipt().Verify(envs[i], p.log)
+		log, want, err := p.logOf(r.Receipt(), head)
 		if err != nil {
 			return nil, fmt.Errorf("record %d: %w", recs[i].Seq, err)
 		}
-		if under != head {
+		entry, _, under, err := r.Receipt().Verify(envs[i], log)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", recs[i].Seq, err)
+		}
+		if under != want {
 			return nil, fmt.Errorf("record %d is proven under another head of %d entries", recs[i].Seq, under.Size)
 		}
 		if entry.Type != evidence.EntryEvidence || entry.Agent != p.id.Agent || entry.Seq != recs[i].Seq {

@@ -43,7 +43,8 @@ type Status struct {
 	AsOf      *time.Time                  `json:"asOf,omitempty"`
 	Spool     SpoolState                  `json:"spool"`
 	Push      PushState                   `json:"push"`
-	Log       evidence.Head               `json:"log"` // last verified head
+	Log       evidence.Head               `json:"log"`             // last verified head
+	Began     []Began                     `json:"began,omitempty"` // how the log began anew
 	Alarm     *Alarm                      `json:"alarm,omitempty"`
 	SealError string                      `json:"sealError,omitempty"`
 	Kinds     map[evidence.Kind]KindState `json:"kinds,omitempty"`
@@ -73,6 +74,9 @@ func ReadStatus(cfg Config, now time.Time) (Status, error) {
 		return s, err
 	}
 	s.Log = head.Head
+	if s.Began, err = st.began(); err != nil {
+		return s, err
+	}
 	if s.Alarm, err = st.alarm(); err != nil {
 		return s, err
 	}

@@ -288,6 +288,15 @@ func (p *program) journalCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			story, err := agent.LogStory(cfg)
+			if err != nil {
+				return err
+			}
+			for _, b := range story {
+				if !asJSON {
+					fmt.Fprintf(p.out, "        %s\n", b.Story())
+				}
+			}
 			for _, e := range entries {
 				if asJSON {
 					if err := p.json(e); err != nil {
