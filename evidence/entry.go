@@ -51,8 +51,11 @@ func ParseEntry(line []byte) (Entry, error) {
 	if !ok {
 		return e, errors.New("log entry: no newline at the end")
 	}
-	if err := unmarshalExact(body, &e); err != nil {
-		return e, fmt.Errorf("log entry: %w", err)
+	if e, ok = cutEntry(body); !ok {
+		e = Entry{}
+		if err := unmarshalExact(body, &e); err != nil {
+			return e, fmt.Errorf("log entry: %w", err)
+		}
 	}
 	if e.V != 1 {
 		return e, fmt.Errorf("log entry: version %d, this program knows 1", e.V)

@@ -191,10 +191,10 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("reading a time: %w", err)
 	}
-	parsed, err := time.Parse(timeLayout, s)
-	if err != nil || parsed.Format(timeLayout) != s || parsed.Year() < 1970 {
+	parsed, ok := parseTime(s)
+	if !ok {
 		return fmt.Errorf("time %q is not of the form %s", s, timeLayout)
 	}
-	t.Time = parsed
+	*t = parsed
 	return nil
 }

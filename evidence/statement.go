@@ -126,9 +126,12 @@ func (r Record) Statement() ([]byte, error) {
 
 // ParseRecord reads what Statement writes.
 func ParseRecord(payload []byte) (Record, error) {
-	s, err := parseStatement[recordJSON](payload, PredicateEvidence)
-	if err != nil {
-		return Record{}, err
+	s, ok := cutStatement(payload)
+	if !ok { // another spelling, or something else: the careful way finds out what is wrong
+		var err error
+		if s, err = parseStatement[recordJSON](payload, PredicateEvidence); err != nil {
+			return Record{}, err
+		}
 	}
 	p := s.Predicate
 	r := Record{Org: p.Org, Agent: p.Agent, Seq: p.Seq, Prev: p.Prev, Log: p.Log, Clock: p.Clock, Collector: p.Collector, Lost: p.Lost}

@@ -111,16 +111,24 @@ func verify(path string, opt options) (*report, error) {
 	if err := v.begin(); err != nil {
 		return nil, fmt.Errorf("reading bundle %s: %w", path, err)
 	}
-	if err := v.files(); err != nil {
+	files := &verifier{b: b, m: v.m, r: newReport()}
+	summed := make(chan error, 1)
+	go func() { summed <- files.files() }() // beside the rest: it needs nothing of it
+	err = v.logs()
+	if err = errors.Join(<-summed, err); err != nil {
 		return nil, fmt.Errorf("reading bundle %s: %w", path, err)
 	}
+	v.end(files.r)
+	return v.r, nil
+}
+
+func (v *verifier) logs() error {
 	for i := range v.m.Epochs {
 		if err := v.epoch(i); err != nil {
-			return nil, fmt.Errorf("reading bundle %s: %w", path, err)
+			return err
 		}
 	}
-	v.end()
-	return v.r, nil
+	return nil
 }
 
 var errTooMany = errors.New("more files than a bundle may hold")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -97,9 +98,14 @@ func (r *report) note(format string, args ...any) {
 	}
 }
 
-// end draws the conclusions that need all of the bundle.
-func (v *verifier) end() {
+// end draws the conclusions that need all of the bundle. files is what was found
+// wrong with its files.
+func (v *verifier) end(files *report) {
 	v.erasures()
+	v.r.Files, v.r.MoreFault = files.Files, v.r.MoreFault+files.MoreFault
+	for _, f := range files.Faults {
+		v.r.fail(f.Where, errors.New(f.What))
+	}
 	for _, a := range v.r.Agents {
 		if a.Enrolled == nil {
 			continue
