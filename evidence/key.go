@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"filippo.io/edwards25519"
 )
 
 // KeyID is a public key's OpenSSH fingerprint, "SHA256:" and 43 characters, as
@@ -29,8 +30,9 @@ type KeyID string
 type PublicKey struct{ key crypto.PublicKey }
 
 // ParsePublicKey reads a DER SubjectPublicKeyInfo. It refuses other algorithms,
-// Ed25519 encodings that are not canonical and the small-order points: with those, a
-// signature could hold for more than one message or reader.
+// Ed25519 encodings that are not canonical and points outside of the prime-order
+// group: with those, a signature could hold for more than one message, or for one
+// reader and not for another.
 func ParsePublicKey(spki []byte) (PublicKey, error) {
 	parsed, err := x509.ParsePKIXPublicKey(spki)
 	if err != nil {
@@ -112,32 +114,33 @@ func (k PublicKey) Verify(msg, sig []byte) error {
 	return nil
 }
 
-// smallOrder lists the y coordinates (sign bit cleared) of the 14 encodings of
-// small-order points; source: the CCTV ed25519 vectors.
-var smallOrder = []string{
-	"0000000000000000000000000000000000000000000000000000000000000000",
-	"0100000000000000000000000000000000000000000000000000000000000000",
-	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-}
+// minusOne is the group's order less one, as a scalar.
+var minusOne = func() *edwards25519.Scalar {
+	one, err := edwards25519.NewScalar().SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...))
+	if err != nil {
+		panic(err) // one is canonical
+	}
+	return one.Negate(one)
+}()
 
+// vetEd25519 accepts points of the prime-order group other than its neutral
+// element, in their one encoding.
 func vetEd25519(k ed25519.PublicKey) error {
 	if len(k) != ed25519.PublicKeySize {
 		return fmt.Errorf("public key: Ed25519 key of %d bytes", len(k))
 	}
-	y := bytes.Clone(k)
-	y[31] &= 0x7f
-	for _, small := range smallOrder {
-		if hex.EncodeToString(y) == small {
-			return errors.New("public key: small-order Ed25519 point")
-		}
+	point, err := edwards25519.NewIdentityPoint().SetBytes(k)
+	if err != nil {
+		return fmt.Errorf("public key: not a point of Ed25519: %w", err)
 	}
-	// y >= 2^255-19 is a second spelling of a smaller y.
-	if y[31] == 0x7f && y[0] >= 0xed && bytes.Count(y[1:31], []byte{0xff}) == 30 {
+	if !bytes.Equal(point.Bytes(), k) {
 		return errors.New("public key: Ed25519 encoding is not canonical")
+	}
+	// The order times the point is the neutral element: without its last step, the
+	// point's negative.
+	almost := edwards25519.NewIdentityPoint().VarTimeDoubleScalarBaseMult(minusOne, point, edwards25519.NewScalar())
+	if point.Equal(edwards25519.NewIdentityPoint()) == 1 || almost.Equal(edwards25519.NewIdentityPoint().Negate(point)) != 1 {
+		return errors.New("public key: Ed25519 point of small or mixed order")
 	}
 	return nil
 }
