@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -9,7 +14,7 @@ import (
 
 func (a *app) logCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "log", Short: "List, export and recover the organisations' logs"}
-	cmd.AddCommand(a.logListCommand(), a.logRecoverCommand())
+	cmd.AddCommand(a.logListCommand(), a.logExportCommand(), a.logRecoverCommand())
 	return cmd
 }
 
@@ -72,4 +77,62 @@ with several servers, run it where "check" names the largest number.`,
 	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
 	cmd.Flags().StringVar(&reason, "reason", "", "restored, lost or rewritten")
 	return cmd
+}
+
+func (a *app) logExportCommand() *cobra.Command {
+	var org, dir string
+	var epoch int64
+	cmd := &cobra.Command{
+		Use:   "export --org ORG --tiles DIR",
+		Short: "Write a log as static tiles (c2sp.org/tlog-tiles), for tools that check logs",
+		Long: `Write a log as static tiles (c2sp.org/tlog-tiles), for tools that check logs: what
+the server itself serves under /log/ORG/EPOCH/. Tiles that never change stay as they are
+when the same folder is used again; the checkpoint is written last.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				return misused(errors.New("--tiles: name the folder to write to"))
+			}
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				o, err := orgFlag(ctx, s, org)
+				if err != nil {
+					return err
+				}
+				st, err := s.ExportTiles(ctx, o.ID, epoch, func(path string, data []byte) error { return writeTile(dir, path, data) })
+				if err != nil {
+					return err
+				}
+				key, err := s.LogKey(st.Origin)
+				if err != nil {
+					return err
+				}
+				say(a.out, "%d entries of %s\nroot %s\nkey %s\n", st.Size, st.Origin, st.Root, key)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
+	cmd.Flags().Int64Var(&epoch, "epoch", 0, "`number` of the epoch, where a log was begun anew (default the newest)")
+	cmd.Flags().StringVar(&dir, "tiles", "", "`folder` to write to")
+	return cmd
+}
+
+// writeTile writes a file whole; one that is there already with the same content
+// stays.
+func writeTile(dir, path string, data []byte) error {
+	name := filepath.Join(dir, filepath.FromSlash(path))
+	if have, err := os.ReadFile(name); err == nil && bytes.Equal(have, data) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return fmt.Errorf("writing tiles: %w", err)
+	}
+	temp := name + ".new"
+	if err := os.WriteFile(temp, data, 0o644); err != nil {
+		return fmt.Errorf("writing tiles: %w", err)
+	}
+	if err := os.Rename(temp, name); err != nil {
+		return fmt.Errorf("writing tiles: %w", err)
+	}
+	return nil
 }

@@ -77,6 +77,12 @@ func visits(w *town) []visit {
 		{"GET /api/v1/orgs/{org}/alerts", "/api/v1" + c + "/alerts", "uooonoonn" + "uoonoo"},
 		{"GET /api/v1/orgs/{org}/alerts", "/api/v1" + p + "/alerts", "unnnnoooo" + "unnnoo"},
 
+		{"GET /log/{org}/{epoch}/checkpoint", "/log/" + w.customer.ID + "/1/checkpoint", "uooonoonn" + "uoonoo"},
+		{"GET /log/{org}/{epoch}/checkpoint", "/log/" + w.provider.ID + "/1/checkpoint", "unnnnoooo" + "unnnoo"},
+		{"GET /log/{org}/{epoch}/tile/{path...}", "/log/" + w.customer.ID + "/1/tile/0/000.p/1", "uooonoonn" + "uoonoo"},
+		{"GET /log/{org}/{epoch}/tile/{path...}", "/log/" + w.customer.ID + "/1/tile/entries/000.p/1", "uooonoonn" + "uoonoo"},
+		{"GET /log/{org}/{epoch}/tile/{path...}", "/log/" + w.provider.ID + "/1/tile/entries/000.p/1", "unnnnoooo" + "unnnoo"},
+
 		{"POST /signout", "/signout", "soooooooo"}, // last: it ends the sessions
 	}
 }
@@ -98,7 +104,7 @@ func TestEveryRouteAsEveryone(t *testing.T) {
 	for _, v := range visits(w) {
 		walked[v.pattern] = true
 		method, _, _ := strings.Cut(v.pattern, " ")
-		api := strings.HasPrefix(v.path, "/api/")
+		api := strings.HasPrefix(v.path, "/api/") || strings.HasPrefix(v.path, "/log/")
 		if want := len(walkers) + map[bool]int{true: len(tokens)}[api]; len(v.want) != want {
 			t.Fatalf("%s: %d answers are declared, want %d", v.pattern, len(v.want), want)
 		}

@@ -34,6 +34,8 @@ type Deps struct {
 	// Confirm records, in the organisation's log, that a user looked at what a
 	// duty rests on.
 	Confirm func(ctx context.Context, org, duty, user string) error
+	// Released reads an epoch of an organisation's log whose head may be handed out.
+	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
 	// LogKey is the key of a log in text form (c2sp.org/signed-note).
 	LogKey func(origin string) (string, error)
 }
@@ -91,6 +93,9 @@ var routes = []route{
 	{"GET /api/v1/orgs/{org}/records/{index}", seeRecord, true, (*Web).apiRecord},
 	{"GET /api/v1/orgs/{org}/agents", seeOrg, true, (*Web).apiAgents},
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
+
+	{"GET /log/{org}/{epoch}/checkpoint", seeOrg, true, (*Web).logCheckpoint},
+	{"GET /log/{org}/{epoch}/tile/{path...}", seeOrg, true, (*Web).logTile},
 }
 
 // maxForm bounds a request's body, in bytes.
