@@ -61,6 +61,10 @@ func TestRecover(t *testing.T) {
 			t.Fatalf("faults:\n%s", strings.Join(faults, "\n"))
 		}
 
+		if ready := w.get("/readyz").Body.String(); ready != "ready\n" {
+			t.Errorf("readyz: %q", ready)
+		}
+
 		fresh := h.seal()
 		a := h.push1(h.knows(), fresh)
 		if got := outcomes(a.Results); got != "[gap]" || a.Results[0].Error.Expect != 4 || len(a.Epochs) != 1 || a.Epochs[0].Consistency != nil {

@@ -75,6 +75,26 @@ func (g *guard) held(origin string) (store.Guarded, bool) {
 	return h, ok
 }
 
+// mend forgets what was told of a log that goes on, here or as a new epoch.
+func (g *guard) mend(st ledger.State) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.said) == 0 {
+		return
+	}
+	maps.DeleteFunc(g.said, func(origin string, _ bool) bool {
+		_, org, epoch, _ := evidence.SplitOrigin(origin)
+		return org == st.Org && int64(epoch) <= st.Epoch
+	})
+}
+
+// lost counts the logs whose loss was told.
+func (g *guard) lost() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.said)
+}
+
 // all lists what is held, in no order.
 func (g *guard) all() []store.Guarded {
 	g.mu.Lock()
@@ -93,6 +113,7 @@ func (g *guard) watch(ctx context.Context, st ledger.State) *evidence.Error {
 	case g.later(st):
 		what = "was begun anew in a later epoch, which is missing: the database was set back to an older copy"
 	case !ok || held.Size < st.Size || held.Head == st.Head():
+		g.mend(st)
 		return nil
 	case held.Size == st.Size:
 		what = fmt.Sprintf("has another root at %d entries than was confirmed: the database was rewritten", st.Size)

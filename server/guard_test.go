@@ -73,8 +73,8 @@ func TestDatabaseSetBack(t *testing.T) {
 				if got := outcomes(other.pushes(other.seals(2)...)); got != "[ok ok]" {
 					t.Errorf("another organisation: %s", got)
 				}
-				if res := w.get("/readyz"); res.Code != 200 {
-					t.Errorf("readyz: %d", res.Code)
+				if res := w.get("/readyz"); res.Code != 200 || !strings.Contains(res.Body.String(), "1 logs are read-only") {
+					t.Errorf("readyz: %d, %q", res.Code, res.Body)
 				}
 				if faults := strings.Join(w.check(t), "\n"); !strings.Contains(faults, "set back") {
 					t.Errorf("check: %s", faults)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,6 +82,7 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 		return nil, err
 	}
 	s.commits = newCommitters(s)
+	s.loops = append(s.loops, s.nightly)
 	if err := s.startJudging(); err != nil {
 		return nil, err
 	}
@@ -116,7 +118,8 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// handleReady says whether requests can be served: the database must answer.
+// handleReady says whether requests can be served: the database must answer. What
+// the operator should look at is told, and does not make the server unready.
 func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -125,7 +128,11 @@ func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) {
 		writeText(w, http.StatusServiceUnavailable, "the database does not answer\n")
 		return
 	}
-	writeText(w, http.StatusOK, "ready\n")
+	troubles, err := s.troubles(ctx)
+	if err != nil {
+		s.log.ErrorContext(ctx, "readiness", "err", err)
+	}
+	writeText(w, http.StatusOK, strings.Join(append([]string{"ready"}, troubles...), "\n")+"\n")
 }
 
 // Run runs the background loops until ctx ends, and then waits for commits that
