@@ -27,6 +27,7 @@ var verifier = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	bin := filepath.Join(dir, "attesto-verify")
 	out, err := exec.Command("go", "build", "-o", bin, "../cmd/attesto-verify").CombinedOutput()
 	if err != nil {
@@ -35,10 +36,16 @@ var verifier = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// built is the folder of the verifier, once a test has asked for it.
+var built string
+
 func TestMain(m *testing.M) {
+	if os.Getenv(replicaEnv) != "" {
+		replica()
+	}
 	code := m.Run()
-	if bin, err := verifier(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(bin))
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }

@@ -29,6 +29,7 @@ var discard = slog.New(slog.DiscardHandler)
 // world is a server on an empty database with a provider and a customer.
 type world struct {
 	t        testing.TB
+	data     string // the folder with its keys
 	srv      *server.Server
 	store    *store.Store
 	guard    *store.Guard
@@ -58,7 +59,8 @@ func newWorldWith(t testing.TB, dsn string, cfg server.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := server.OpenKeys(t.TempDir())
+	data := t.TempDir()
+	keys, err := server.OpenKeys(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func newWorldWith(t testing.TB, dsn string, cfg server.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: st, guard: guard, keys: keys, now: time.Now()}
+	w := &world{t: t, data: data, store: st, guard: guard, keys: keys, now: time.Now()}
 	w.srv, err = server.New(ctx, cfg, server.Deps{Store: st, Guard: guard, Keys: keys, Log: quiet, Version: "test", Now: func() time.Time { return w.now }})
 	if err != nil {
 		t.Fatal(err)
