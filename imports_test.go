@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"server/duties":          {"evidence"},
 	"server/alert":           {"evidence", "server/duties"},
 	"server/store":           {"evidence", "server/ledger", "server/duties", "server/alert"},
+	"server/anchor":          {"evidence", "server/ledger", "server/store"},
 	"server/store/storetest": {"server/store"},
 	"server/web":             {"evidence", "server/ledger", "server/duties", "server/alert", "server/store"},
 	"server/bundle":          {"evidence", "server/ledger", "server/duties", "server/store"},

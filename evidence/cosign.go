@@ -68,3 +68,24 @@ func cosignedMessage(signed []byte, stamp uint64) ([]byte, error) {
 	}
 	return fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", stamp, body), nil
 }
+
+// ParseWitnessVKey reads what WitnessVKey writes: a witness' name and key.
+func ParseWitnessVKey(vkey string) (name string, key ed25519.PublicKey, err error) {
+	name, rest, ok := strings.Cut(vkey, "+")
+	_, encoded, also := strings.Cut(rest, "+")
+	raw, err := DecodeBase64(encoded)
+	if !ok || !also || err != nil || len(raw) != 1+ed25519.PublicKeySize {
+		return "", nil, fmt.Errorf("witness key %q: want NAME+HASH+KEY", vkey)
+	}
+	if raw[0] != algCosignature {
+		return "", nil, fmt.Errorf("witness key %q: type %d, want %d (cosignature/v1)", vkey, raw[0], algCosignature)
+	}
+	key = raw[1:]
+	if err := vetEd25519(key); err != nil {
+		return "", nil, fmt.Errorf("witness key %q: %w", vkey, err)
+	}
+	if name == "" || strings.ContainsAny(name, " \t\r\n") || WitnessVKey(name, key) != vkey {
+		return "", nil, fmt.Errorf("witness key %q: name, hash and key do not belong together", vkey)
+	}
+	return name, key, nil
+}

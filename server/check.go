@@ -54,7 +54,12 @@ func (c *checking) all(ctx context.Context, r store.Reader) error {
 			n = len(logs)
 		}
 		byOrg[org] = true
-		if err := c.org(ctx, org, logs[:n]); err != nil {
+		if org == store.AnchorOrg {
+			err = c.anchors(ctx, logs[:n])
+		} else {
+			err = c.org(ctx, org, logs[:n])
+		}
+		if err != nil {
 			return err
 		}
 		logs = logs[n:]
@@ -165,11 +170,16 @@ func (l *logCheck) all() error {
 	return l.cosignatures()
 }
 
+// counted says now and then how far the check is.
+func (c *checking) counted() {
+	if c.done.Entries++; c.done.Entries%10_000 == 0 && c.progress != nil {
+		c.progress(c.done)
+	}
+}
+
 // entry examines the record of an entry.
 func (l *logCheck) entry(e ledger.Entry) error {
-	if l.done.Entries++; l.done.Entries%10_000 == 0 && l.progress != nil {
-		l.progress(l.done)
-	}
+	l.counted()
 	where := fmt.Sprintf("log %s, record %d", l.st.Origin, e.Index)
 	rec, ok, err := l.record(e.Index)
 	if err != nil {

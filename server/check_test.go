@@ -151,7 +151,7 @@ func TestCheckFindsEveryChange(t *testing.T) {
 	})
 }
 
-var savedTables = []string{"record", "entry", "tile", "checkpoint", "blob", "item", "log", "agent", "cosignature"}
+var savedTables = []string{"record", "entry", "tile", "checkpoint", "blob", "item", "log", "agent", "cosignature", "anchored", "anchor_nonce", "anchor_token", "anchor_chain", "anchor_job"}
 
 // save copies the tables and returns what puts them back.
 func save(t *testing.T, dsn string) func() {

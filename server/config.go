@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/attesto/attesto/server/anchor"
 )
 
 // Config is the server's configuration file. packaging/conf/attesto-server.yaml
@@ -27,6 +29,8 @@ type Config struct {
 	Webhooks  Webhooks `yaml:"webhooks"`
 	Log       Log      `yaml:"log"`
 	Limits    Limits   `yaml:"limits"`
+
+	Anchor *anchor.Config `yaml:"anchor"` // nil: no anchor log
 }
 
 // TLS names the server's certificate; empty for plain HTTP on loopback or behind
@@ -131,6 +135,11 @@ func (c *Config) Complete() error {
 	}
 	if c.Limits.PushesPerSecond <= 0 || c.Limits.PushBurst <= 0 {
 		return fmt.Errorf("limits: pushes_per_second %g and push_burst %d must both be above 0", c.Limits.PushesPerSecond, c.Limits.PushBurst)
+	}
+	if c.Anchor != nil {
+		if err := c.Anchor.Complete(); err != nil {
+			return fmt.Errorf("anchor: %w", err)
+		}
 	}
 	if c.Name != "" && !validName(c.Name) {
 		return fmt.Errorf("name %q: want a host name, such as proof.example.com", c.Name)

@@ -17,7 +17,7 @@ func TestPackagedConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := regexp.MustCompile(`(?m)^# ( *[a-z_]+:(?: [^ ]+| Attesto <.*)?)$`)
+	example := regexp.MustCompile(`(?m)^# ( *(?:- )?[a-z_]+:(?: [^ ]+| Attesto <.*)?)$`)
 	// Two examples of one key are one too many.
 	all := strings.Replace(example.ReplaceAllString(string(text), "$1"), "store: postgres", "# store: postgres", 1)
 	for name, content := range map[string]string{"as it is": string(text), "with its examples": all} {
@@ -33,7 +33,7 @@ func TestPackagedConfig(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, content)
 			}
-			if name == "with its examples" && (c.SMTP.Host == "" || c.TLS.Cert == "" || c.Limits.PushBurst != 100) {
+			if name == "with its examples" && (c.SMTP.Host == "" || c.TLS.Cert == "" || c.Limits.PushBurst != 100 || c.Anchor == nil || len(c.Anchor.TSA) != 1 || len(c.Anchor.Witnesses) != 1) {
 				t.Errorf("the examples were not read: %+v", c)
 			}
 		})
@@ -51,6 +51,12 @@ func TestConfigRefuses(t *testing.T) {
 		{"smtp: {tls: maybe}\n", "starttls"},
 		{"limits: {push_burst: 0}\n", "above 0"},
 		{"data: \"\"\n", "data"},
+		{"anchor: {evry: 10m}\n", "evry"},
+		{"anchor: {every: 1s}\n", "1m to 24h"},
+		{"anchor: {publish: www}\n", "from the root"},
+		{"anchor: {tsa: [{url: timestamp.example.com, ca: x}]}\n", "https://HOST"},
+		{"anchor: {tsa: [{url: https://timestamp.example.com}]}\n", "PEM file"},
+		{"anchor: {witnesses: [{url: https://w.example, vkey: w+00000000+BDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop}]}\n", "belong together"},
 		{"listen: [\n", "configuration"},
 	} {
 		file := filepath.Join(t.TempDir(), "server.yaml")

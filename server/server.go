@@ -15,6 +15,7 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/anchor"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
@@ -53,6 +54,7 @@ type Server struct {
 	catalogue *duties.Catalogue
 	judge     *Judge
 	alerts    *alert.Loop
+	anchor    *anchor.Anchor // nil: not configured
 }
 
 // maxReading bounds the pushes whose bodies are held in memory at once.
@@ -83,7 +85,7 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 	}
 	s.commits = newCommitters(s)
 	s.loops = append(s.loops, s.nightly)
-	if err := s.startJudging(); err != nil {
+	if err := errors.Join(s.startJudging(), s.startAnchor()); err != nil {
 		return nil, err
 	}
 	return s, s.startPages()

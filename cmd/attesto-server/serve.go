@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,10 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/anchor"
 )
 
 func (a *app) serveCommand() *cobra.Command {
 	var listen string
+	var checkConfig bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve agents and people until told to stop",
@@ -25,6 +28,9 @@ the program runs, /readyz only while the database answers too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
+			if checkConfig {
+				return a.checkConfig()
+			}
 			o, err := a.open(ctx, func(c *server.Config) {
 				if listen != "" {
 					c.Listen = listen
@@ -45,8 +51,28 @@ the program runs, /readyz only while the database answers too.`,
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&checkConfig, "check-config", false, "read the configuration and the files that it names, say what is wrong, and end")
 	cmd.Flags().StringVar(&listen, "listen", "", "`HOST:PORT` to listen on, instead of the configured one")
 	return cmd
+}
+
+// checkConfig reads what serve would, and opens nothing.
+func (a *app) checkConfig() error {
+	cfg, err := a.config()
+	if err == nil {
+		_, err = a.logger(cfg.Log.Level)
+	}
+	if err == nil && cfg.TLS.Cert != "" {
+		_, err = tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+	}
+	if err == nil && cfg.Anchor != nil {
+		_, err = anchor.New(*cfg.Anchor, anchor.Deps{})
+	}
+	if err != nil {
+		return err
+	}
+	say(a.out, "The configuration has no faults.\n")
+	return nil
 }
 
 // notify tells systemd, where it asked to be told.

@@ -106,7 +106,25 @@ func (l *Log) Start(id, org, origin string, epoch int64) (State, error) {
 // the last entry. Nothing of what it returns may leave the server before the
 // transaction has committed.
 func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, entries []evidence.Entry) (State, []Entry, error) {
-	if len(entries) == 0 {
+	return l.extend(ctx, b, st, now, len(entries), func(i int, at evidence.Time) ([]byte, error) {
+		e := entries[i]
+		e.V, e.Time = 1, at
+		return e.Line()
+	})
+}
+
+// Anchor is Append for the entries of an anchor log.
+func (l *Log) Anchor(ctx context.Context, b Backend, st State, now time.Time, entries []evidence.AnchorEntry) (State, []Entry, error) {
+	return l.extend(ctx, b, st, now, len(entries), func(i int, at evidence.Time) ([]byte, error) {
+		e := entries[i]
+		e.V, e.Time = 1, at
+		return e.Line()
+	})
+}
+
+// extend appends n lines.
+func (l *Log) extend(ctx context.Context, b Backend, st State, now time.Time, n int, encode func(i int, at evidence.Time) ([]byte, error)) (State, []Entry, error) {
+	if n == 0 {
 		return st, nil, errors.New("appending to the log: no entries")
 	}
 	if l.watch != nil {
@@ -122,16 +140,15 @@ func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, en
 	if next.LastTime = evidence.At(now); next.LastTime.Before(st.LastTime.Time) {
 		next.LastTime = st.LastTime
 	}
-	stored := make([]Entry, len(entries))
-	leaves := make([]tlog.Hash, len(entries))
-	for i, e := range entries {
-		e.V, e.Time = 1, next.LastTime
-		line, err := e.Line()
+	stored := make([]Entry, n)
+	leaves := make([]tlog.Hash, n)
+	for i := range stored {
+		line, err := encode(i, next.LastTime)
 		if err != nil {
 			return st, nil, err
 		}
 		leaves[i] = evidence.LeafHash(line)
-		stored[i] = Entry{Index: next.Size, Leaf: leaves[i], Line: line, Signed: st.Size + int64(len(entries))}
+		stored[i] = Entry{Index: next.Size, Leaf: leaves[i], Line: line, Signed: st.Size + int64(n)}
 		next.Edge = next.Edge.Push(next.Size, leaves[i])
 		next.Size++
 	}
@@ -144,7 +161,7 @@ func (l *Log) Append(ctx context.Context, b Backend, st State, now time.Time, en
 		return st, nil, err
 	}
 	if err := b.AppendLog(ctx, next, stored, tiles); err != nil {
-		return st, nil, fmt.Errorf("appending %d entries to log %s at %d: %w", len(entries), st.Origin, st.Size, err)
+		return st, nil, fmt.Errorf("appending %d entries to log %s at %d: %w", n, st.Origin, st.Size, err)
 	}
 	return next, stored, nil
 }

@@ -75,9 +75,14 @@ func EntryBundle(ctx context.Context, r TileSource, log string, n int64, width i
 // ExportTiles writes every tile and entry bundle of a log at a size, by path below
 // the log's prefix, the last tiles of each level as partial ones.
 func ExportTiles(ctx context.Context, r TileSource, log string, size int64, write func(path string, data []byte) error) error {
+	return ExportTilesSince(ctx, r, log, 0, size, write)
+}
+
+// ExportTilesSince is ExportTiles without the tiles that were full at the size old.
+func ExportTilesSince(ctx context.Context, r TileSource, log string, old, size int64, write func(path string, data []byte) error) error {
 	for level := 0; size>>(tileHeight*level) > 0; level++ {
 		hashes := size >> (tileHeight * level)
-		for n := int64(0); n*tileWidth < hashes; n++ {
+		for n := old >> (tileHeight * (level + 1)); n*tileWidth < hashes; n++ {
 			width := int(min(tileWidth, hashes-n*tileWidth))
 			data, err := TileData(ctx, r, log, level, n, width)
 			if err != nil {

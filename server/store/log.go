@@ -285,12 +285,13 @@ func (t *Tx) AddCosignature(ctx context.Context, c Cosignature) error {
 // Cosignatures lists what witnesses said of a log, from a size on, newest first.
 func (r Reader) Cosignatures(ctx context.Context, log string, from int64, limit int) ([]Cosignature, error) {
 	return all(ctx, r, "reading cosignatures", `SELECT log_id, size, agent_id, line, at FROM cosignature
-		WHERE log_id = $1 AND size >= $2 ORDER BY size DESC, agent_id LIMIT $3`, []any{log, from, int64(limit)},
-		func(row func(...any) error) (Cosignature, error) {
-			var c Cosignature
-			var at int64
-			err := row(&c.Log, &c.Size, &c.Agent, &c.Line, &at)
-			c.At = Time(at)
-			return c, err
-		})
+		WHERE log_id = $1 AND size >= $2 ORDER BY size DESC, agent_id LIMIT $3`, []any{log, from, int64(limit)}, scanCosignature)
+}
+
+func scanCosignature(row func(...any) error) (Cosignature, error) {
+	var c Cosignature
+	var at int64
+	err := row(&c.Log, &c.Size, &c.Agent, &c.Line, &at)
+	c.At = Time(at)
+	return c, err
 }
