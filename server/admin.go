@@ -46,6 +46,9 @@ func (s *Server) AddOrg(ctx context.Context, o store.Org) (store.Org, error) {
 	if err != nil {
 		return o, err
 	}
+	if err := s.keys.Data.Make(o.ID); err != nil { // before its first blob can come
+		return o, err
+	}
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if o.Kind == store.Provider {
 			p, err := tx.ProviderOrg(ctx)

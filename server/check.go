@@ -193,12 +193,17 @@ func (l *logCheck) entry(e ledger.Entry) error {
 	switch {
 	case rec.Type == evidence.EntryEnrollment:
 		l.enrolled(rec)
+	case rec.Type == evidence.EntryErasure:
+		if err := l.stayedErased(rec); err != nil {
+			return err
+		}
 	case rec.Type == evidence.EntryEpoch || e.Index == 0 && l.st.Epoch > 1:
 		l.began(rec)
 	}
 	x := exhibit{rec: rec, entry: e, items: l.items[e.Index], key: l.s.keys.Server.Public(), seq: uint64(rec.Seq),
 		blob: func(d evidence.Digest) (store.Blob, error) { return l.r.Blob(l.ctx, rec.Org, d) },
-		owed: func(d evidence.Digest) bool { return l.owed[rec.Agent+d.String()] }}
+		owed: func(d evidence.Digest) bool { return l.owed[rec.Agent+d.String()] },
+		gone: func(b store.Blob) error { return l.s.erasedBy(l.ctx, l.r, b) }}
 	if rec.Agent != "" {
 		x.key = evidence.PublicKey{}
 		if a := l.agents[rec.Agent]; a != nil {

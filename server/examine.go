@@ -24,6 +24,7 @@ type exhibit struct {
 	prev  evidence.Digest    // likewise
 	blob  func(evidence.Digest) (store.Blob, error)
 	owed  func(evidence.Digest) bool // the agent has never sent it
+	gone  func(store.Blob) error     // whether an entry says that it was erased
 }
 
 // named is what a signed statement names, by type.
@@ -104,6 +105,10 @@ func (x exhibit) open(env evidence.Envelope) (named, error) {
 		_, err := evidence.OpenEpoch(env, x.key)
 		n.agent = ""
 		return n, err
+	case evidence.EntryErasure:
+		_, err := evidence.OpenErasure(env, x.key)
+		n.agent = ""
+		return n, err
 	case evidence.EntryEvidence:
 		v, err := evidence.Open(env, x.key, nil)
 		if err != nil {
@@ -148,8 +153,13 @@ func (x exhibit) contentProof(n named) ledger.Proof {
 			return ledger.Proof{Name: ledger.ProofContent, Why: fmt.Sprintf("%s: blob %s is missing", it.Kind, d)}
 		case err != nil:
 			return ledger.Proof{Name: ledger.ProofContent, Why: err.Error()}
+		case b.Broken != "":
+			return ledger.Proof{Name: ledger.ProofContent, Why: fmt.Sprintf("%s: %s", it.Kind, b.Broken)}
 		case b.Data == nil && !b.Erased.IsZero():
-			note = fmt.Sprintf("%s: blob %s was erased on %s", it.Kind, d, b.Erased.Format(time.DateOnly))
+			if err := x.gone(b); err != nil {
+				return ledger.Proof{Name: ledger.ProofContent, Why: fmt.Sprintf("%s: blob %s is gone: %v", it.Kind, d, err)}
+			}
+			note = fmt.Sprintf("%s: blob %s was erased on %s, see entry %d", it.Kind, d, b.Erased.Format(time.DateOnly), b.Index)
 		case evidence.Sum(b.Data) != d:
 			return ledger.Proof{Name: ledger.ProofContent, Why: fmt.Sprintf("%s: blob %s was changed", it.Kind, d)}
 		}
@@ -217,6 +227,7 @@ func (s *Server) VerifyRecord(ctx context.Context, org string, epoch, index int6
 		return nil, err
 	}
 	x.blob = func(d evidence.Digest) (store.Blob, error) { return s.store.Blob(ctx, org, d) }
+	x.gone = func(b store.Blob) error { return s.erasedBy(ctx, s.store.Reader, b) }
 	x.owed = func(d evidence.Digest) bool {
 		_, err := s.store.Want(ctx, org, x.rec.Agent, d)
 		return err == nil

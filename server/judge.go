@@ -245,7 +245,7 @@ func (b *batch) everything(ctx context.Context) error {
 	errs := []error{err}
 	for _, o := range orgs {
 		for _, d := range b.catalogue.Duties() {
-			if owes(o, d) {
+			if o.Erased.IsZero() && owes(o, d) {
 				errs = append(errs, b.duty(ctx, o.ID, d))
 			}
 		}
@@ -266,6 +266,9 @@ func (b *batch) missing(ctx context.Context) error {
 	groups, owners := b.groups(), map[string][]string{} // organisations that must judge a group
 	var errs []error
 	for _, o := range orgs {
+		if !o.Erased.IsZero() {
+			continue // its board stays as it was
+		}
 		for group, want := range groups {
 			owner := o.ID
 			if want[0].Party == duties.Provider {

@@ -14,13 +14,14 @@ import (
 	"github.com/attesto/attesto/server/store"
 )
 
-// Keys are the server's three keys. The root key signs the list of the others and
+// Keys are the server's three keys and the ring of data keys. The root key signs the list of the others and
 // nothing else; tokens pin it. The log key signs checkpoints, the server key what
 // the server itself states.
 type Keys struct {
 	Root   *evidence.FileKey
 	Log    *evidence.FileKey
 	Server *evidence.FileKey
+	Data   *store.KeyRing // of organisations' facts and details
 }
 
 // OpenKeys loads the keys of a data folder, and makes those that are missing.
@@ -37,7 +38,9 @@ func OpenKeys(data string) (Keys, error) {
 		}
 		*to = key
 	}
-	return k, nil
+	var err error
+	k.Data, err = store.OpenKeyRing(filepath.Join(dir, "data"))
+	return k, err
 }
 
 // identity is what the server says of itself in every enrollment.

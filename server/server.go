@@ -63,6 +63,7 @@ const maxReading = 64
 // New makes a server on an open store. The name of a new database is cfg.Name or
 // the host's; later the two must agree.
 func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
+	d.Store.UseKeys(d.Keys.Data)
 	name, err := bind(ctx, d.Store, d.Keys, cfg.Name)
 	if err != nil {
 		return nil, err

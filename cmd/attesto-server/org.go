@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) orgCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "org", Short: "Add and list organisations"}
-	cmd.AddCommand(a.orgAddCommand(), a.orgListCommand())
+	cmd := &cobra.Command{Use: "org", Short: "Add, list and erase organisations"}
+	cmd.AddCommand(a.orgAddCommand(), a.orgListCommand(), a.orgEraseCommand())
 	return cmd
 }
 

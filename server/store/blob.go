@@ -15,13 +15,20 @@ type Blob struct {
 	SHA    evidence.Digest
 	Data   []byte
 	Erased time.Time
+	Log    string // of the entry that says that it was erased
+	Index  int64  // likewise
+	Broken string // why it is there and cannot be read; Data is nil then
 }
 
 // AddBlobs stores blobs of an organisation; those that it has stay as they are.
 func (t *Tx) AddBlobs(ctx context.Context, org string, blobs map[evidence.Digest][]byte) error {
 	rows := make([][]any, 0, len(blobs))
 	for d, data := range blobs {
-		rows = append(rows, []any{org, d[:], data})
+		sealed, err := t.sealed(ctx, org, d, data)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []any{org, d[:], sealed})
 	}
 	return t.insertMany(ctx, `INSERT INTO blob (org_id, sha, data) VALUES `, rows, ` ON CONFLICT DO NOTHING`)
 }
@@ -30,9 +37,35 @@ func (t *Tx) AddBlobs(ctx context.Context, org string, blobs map[evidence.Digest
 func (r Reader) Blob(ctx context.Context, org string, d evidence.Digest) (Blob, error) {
 	b := Blob{Org: org, SHA: d}
 	var erased int64
-	err := r.one(ctx, "reading blob "+d.String(), `SELECT data, erased FROM blob WHERE org_id = $1 AND sha = $2`, []any{org, d[:]}, &b.Data, &erased)
+	err := r.one(ctx, "reading blob "+d.String(), `SELECT data, erased, erased_log, erased_idx FROM blob WHERE org_id = $1 AND sha = $2`,
+		[]any{org, d[:]}, &b.Data, &erased, &b.Log, &b.Index)
 	b.Erased = Time(erased)
-	return b, err
+	if err != nil {
+		return b, err
+	}
+	return r.opened(b), nil
+}
+
+// EraseBlob removes a blob's content, with the entry that says so. A blob that
+// never came is noted as erased, so that it is not taken any more.
+func (t *Tx) EraseBlob(ctx context.Context, b Blob) error {
+	_, err := t.exec(ctx, "erasing blob "+b.SHA.String(), `INSERT INTO blob (org_id, sha, data, erased, erased_log, erased_idx) VALUES ($1, $2, NULL, $3, $4, $5)
+		ON CONFLICT (org_id, sha) DO UPDATE SET data = NULL, erased = excluded.erased, erased_log = excluded.erased_log, erased_idx = excluded.erased_idx`,
+		b.Org, b.SHA[:], Micros(b.Erased), b.Log, b.Index)
+	if err == nil {
+		_, err = t.exec(ctx, "ending what is owed", `DELETE FROM blob_want WHERE org_id = $1 AND sha = $2`, b.Org, b.SHA[:])
+	}
+	return err
+}
+
+// EraseAllBlobs removes the content of every blob of an organisation.
+func (t *Tx) EraseAllBlobs(ctx context.Context, b Blob) error {
+	_, err := t.exec(ctx, "erasing all blobs of "+b.Org, `UPDATE blob SET data = NULL, erased = $2, erased_log = $3, erased_idx = $4 WHERE org_id = $1 AND erased = 0`,
+		b.Org, Micros(b.Erased), b.Log, b.Index)
+	if err == nil {
+		_, err = t.exec(ctx, "ending what is owed", `DELETE FROM blob_want WHERE org_id = $1`, b.Org)
+	}
+	return err
 }
 
 func (r Reader) addBlob(ctx context.Context, to map[evidence.Digest]Blob, org string, d evidence.Digest) error {
@@ -93,4 +126,14 @@ func (r Reader) Wants(ctx context.Context, org string) ([]Want, error) {
 func (t *Tx) EndWant(ctx context.Context, w Want) error {
 	_, err := t.exec(ctx, "ending a missing blob", `DELETE FROM blob_want WHERE org_id = $1 AND agent_id = $2 AND sha = $3`, w.Org, w.Agent, w.SHA[:])
 	return err
+}
+
+// PresentBlobs lists blobs of an organisation that have content.
+func (r Reader) PresentBlobs(ctx context.Context, org string, limit int) ([]evidence.Digest, error) {
+	return all(ctx, r, "listing blobs", `SELECT sha FROM blob WHERE org_id = $1 AND data IS NOT NULL LIMIT $2`, []any{org, int64(limit)},
+		func(row func(...any) error) (evidence.Digest, error) {
+			var sha []byte
+			err := row(&sha)
+			return digest(sha), err
+		})
 }

@@ -48,13 +48,13 @@ func (g *Guard) Close() error { return g.db.Close() }
 
 // Heads lists all that the guard holds, by origin.
 func (g *Guard) Heads(ctx context.Context) ([]Guarded, error) {
-	return all(ctx, Reader{g.db}, "reading the guard", `SELECT origin, size, root, note FROM guard ORDER BY origin`, nil, scanGuarded)
+	return all(ctx, Reader{q: g.db}, "reading the guard", `SELECT origin, size, root, note FROM guard ORDER BY origin`, nil, scanGuarded)
 }
 
 // Raise puts a head in the place of a smaller one and returns what the guard holds
 // then: the same head, or a larger one that another process has put there.
 func (g *Guard) Raise(ctx context.Context, h Guarded) (Guarded, error) {
-	list, err := all(ctx, Reader{g.db}, "raising the guard", `INSERT INTO guard (origin, size, root, note) VALUES ($1, $2, $3, $4)
+	list, err := all(ctx, Reader{q: g.db}, "raising the guard", `INSERT INTO guard (origin, size, root, note) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (origin) DO UPDATE SET
 			root = CASE WHEN excluded.size > guard.size THEN excluded.root ELSE guard.root END,
 			note = CASE WHEN excluded.size > guard.size THEN excluded.note ELSE guard.note END,

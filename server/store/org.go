@@ -22,24 +22,25 @@ type Org struct {
 	Zone     string // IANA name; a day is a calendar day there
 	Services []string
 	Created  time.Time
+	Erased   time.Time // its contents were erased for good; zero while it is a customer
 }
 
-const orgColumns = `id, kind, name, lang, zone, services, created`
+const orgColumns = `id, kind, name, lang, zone, services, created, erased`
 
 func scanOrg(row func(...any) error) (Org, error) {
 	var o Org
 	var services string
-	var created int64
-	err := row(&o.ID, &o.Kind, &o.Name, &o.Lang, &o.Zone, &services, &created)
-	o.Services, o.Created = splitList(services), Time(created)
+	var created, erased int64
+	err := row(&o.ID, &o.Kind, &o.Name, &o.Lang, &o.Zone, &services, &created, &erased)
+	o.Services, o.Created, o.Erased = splitList(services), Time(created), Time(erased)
 	return o, err
 }
 
 // AddOrg inserts an organisation. A second provider is refused by the schema.
 func (t *Tx) AddOrg(ctx context.Context, o Org) error {
 	_, err := t.exec(ctx, fmt.Sprintf("adding organisation %q", o.Name),
-		`INSERT INTO org (`+orgColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		o.ID, o.Kind, o.Name, o.Lang, o.Zone, strings.Join(o.Services, ","), Micros(o.Created))
+		`INSERT INTO org (`+orgColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		o.ID, o.Kind, o.Name, o.Lang, o.Zone, strings.Join(o.Services, ","), Micros(o.Created), Micros(o.Erased))
 	return err
 }
 
@@ -70,6 +71,21 @@ func (r Reader) ProviderOrg(ctx context.Context) (Org, error) {
 		return Org{}, err
 	}
 	return list[0], nil
+}
+
+// EraseOrg notes that an organisation's contents are gone, and removes what gives
+// access to it or tells how to reach its people.
+func (t *Tx) EraseOrg(ctx context.Context, id string, at time.Time) error {
+	for _, statement := range []string{
+		`DELETE FROM api_token WHERE org_id = $1`, `DELETE FROM enroll_token WHERE org_id = $1`, `DELETE FROM channel WHERE org_id = $1`,
+		`DELETE FROM member WHERE org_id = $1`, `UPDATE alert SET name = '', why = '', ended = '' WHERE org_id = $1`,
+	} {
+		if _, err := t.exec(ctx, "erasing organisation "+id, statement, id); err != nil {
+			return err
+		}
+	}
+	_, err := t.exec(ctx, "erasing organisation "+id, `UPDATE org SET erased = $2 WHERE id = $1`, id, Micros(at))
+	return err
 }
 
 // splitList reads a comma list; nil for the empty one.

@@ -31,12 +31,16 @@ type Store struct {
 	r        *sql.DB
 	lite     *writer // nil on PostgreSQL
 	postgres bool
+	ring     *ring
 	log      *slog.Logger
 }
 
 // Reader holds every query that changes nothing; it works on the pool of
 // readers and within a transaction alike.
-type Reader struct{ q querier }
+type Reader struct {
+	q    querier
+	ring *ring
+}
 
 // Tx is one transaction.
 type Tx struct{ Reader }
@@ -51,7 +55,7 @@ type querier interface {
 // Open connects to "sqlite:PATH" or "postgres://…" and migrates the schema; it
 // refuses a schema newer than this program.
 func Open(ctx context.Context, dsn string, log *slog.Logger) (*Store, error) {
-	s := &Store{log: log.With("component", "store")}
+	s := &Store{log: log.With("component", "store"), ring: &ring{}}
 	var err error
 	switch path, ok := strings.CutPrefix(dsn, "sqlite:"); {
 	case ok && path != "":
@@ -64,12 +68,12 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", redact(dsn), err)
 	}
-	s.Reader = Reader{s.r}
+	s.Reader = Reader{s.r, s.ring}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening store %s: %w", redact(dsn), err), s.Close())
 	}
 	if !s.postgres {
-		if s.lite, err = newWriter(ctx, s.w); err != nil {
+		if s.lite, err = newWriter(ctx, s.w, s.ring); err != nil {
 			return nil, errors.Join(fmt.Errorf("opening store %s: %w", redact(dsn), err), s.Close())
 		}
 	}
@@ -189,7 +193,7 @@ func (s *Store) once(ctx context.Context, fn func(context.Context, *Tx) error) (
 			err = errors.Join(err, fmt.Errorf("rolling back: %w", rb))
 		}
 	}()
-	if err := fn(ctx, &Tx{Reader{tx}}); err != nil {
+	if err := fn(ctx, &Tx{Reader{tx, s.ring}}); err != nil {
 		return err
 	}
 	done = true
@@ -215,7 +219,7 @@ func (s *Store) Snapshot(ctx context.Context, fn func(ctx context.Context, r Rea
 			err = errors.Join(err, fmt.Errorf("ending to read: %w", rb))
 		}
 	}()
-	return fn(ctx, Reader{tx})
+	return fn(ctx, Reader{tx, s.ring})
 }
 
 // retryable reports whether the database asks to run the transaction again:

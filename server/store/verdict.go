@@ -150,13 +150,13 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 	if _, err := t.exec(ctx, "noting a shared verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites)
 		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($4 AS BIGINT), COALESCE(v.verdict, ''), CAST($3 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT)
 		FROM org o LEFT JOIN verdict v ON v.org_id = o.id AND v.duty = $1 AND v.part = $2
-		WHERE o.kind = 'customer' AND ',' || o.services || ',' LIKE $7 AND COALESCE(v.verdict, '') <> $3
+		WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $7 AND COALESCE(v.verdict, '') <> $3
 		ON CONFLICT DO NOTHING`, row[0], row[1], row[2], row[3], row[5], row[7], having); err != nil {
 		return err
 	}
 	_, err = t.exec(ctx, "sharing a verdict", `INSERT INTO verdict (`+verdictColumns+`)
 		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS BIGINT)
-		FROM org o WHERE o.kind = 'customer' AND ',' || o.services || ',' LIKE $10`+onConflict, append(row, having)...)
+		FROM org o WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $10`+onConflict, append(row, having)...)
 	return err
 }
 
@@ -164,6 +164,12 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 // when an agent comes or goes.
 func (t *Tx) DueNow(ctx context.Context, org string) error {
 	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET due = 1 WHERE org_id = $1 AND part = ''`, org)
+	return err
+}
+
+// RestVerdicts leaves an organisation's board as it is for good.
+func (t *Tx) RestVerdicts(ctx context.Context, org string) error {
+	_, err := t.exec(ctx, "leaving a board as it is", `UPDATE verdict SET due = 0 WHERE org_id = $1`, org)
 	return err
 }
 

@@ -14,14 +14,15 @@ type writer struct {
 	turn  chan struct{} // holds one token while nobody writes
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	ring  *ring
 }
 
-func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
+func newWriter(ctx context.Context, db *sql.DB, r *ring) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the writing connection: %w", err)
 	}
-	w := &writer{turn: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}}
+	w := &writer{turn: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}, ring: r}
 	w.turn <- struct{}{}
 	return w, nil
 }
@@ -55,7 +56,7 @@ func (w *writer) tx(ctx context.Context, fn func(context.Context, *Tx) error) (e
 			err = fmt.Errorf("rolling back: %w", rb)
 		}
 	}()
-	if err := fn(ctx, &Tx{Reader{w}}); err != nil {
+	if err := fn(ctx, &Tx{Reader{w, w.ring}}); err != nil {
 		return err
 	}
 	// A commit that was begun is not broken off: its outcome would be unknown.

@@ -1,0 +1,230 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
+)
+
+func (w *world) sound() string {
+	w.t.Helper()
+	done, err := w.srv.Check(context.Background(), nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var all []string
+	for _, f := range done.Faults {
+		all = append(all, f.Where+": "+f.What)
+	}
+	return strings.Join(all, "\n")
+}
+
+// board is every verdict of an organisation as text.
+func (w *world) board(org string) string {
+	w.t.Helper()
+	list, err := w.store.Verdicts(context.Background(), org)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, v := range list {
+		changes, err := w.store.VerdictChanges(context.Background(), org, v.Duty, time.Time{}, 100)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		fmt.Fprintln(&b, v.Duty, v.Part, v.Verdict, v.Since.UnixMicro(), v.Why, v.Cites, changes)
+	}
+	return b.String()
+}
+
+// One detail and one customer are erased: all that remains verifies, and no verdict
+// changes.
+func TestErasure(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		w := newWorld(t, dsn)
+		h, _ := w.months(3, 3)
+		if err := w.srv.Judge().Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		before := w.board(w.customer.ID)
+		if before == "" {
+			t.Fatal("no board")
+		}
+		index := w.indexOf(h, 2)
+		list, err := w.srv.BlobsOf(ctx, w.customer.ID, index, false, true)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		entries, err := w.srv.EraseBlobs(ctx, w.customer.ID, list, "request", "")
+		if err != nil || len(entries) != 1 {
+			t.Fatalf("%v, %v", entries, err)
+		}
+		b, err := w.store.Blob(ctx, w.customer.ID, list[0])
+		if err != nil || b.Data != nil || b.Erased.IsZero() || b.Index != entries[0] {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		if _, err := w.srv.EraseBlobs(ctx, w.customer.ID, list, "request", ""); err == nil || !strings.Contains(err.Error(), "already") {
+			t.Errorf("erased twice: %v", err)
+		}
+		if _, err := w.srv.EraseBlobs(ctx, w.provider.ID, list, "request", ""); err == nil {
+			t.Error("erased from another organisation")
+		}
+		if _, err := w.srv.EraseBlobs(ctx, w.customer.ID, list, "because", ""); err == nil {
+			t.Error("erased without a known reason")
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("after erasing a detail:\n%s", faults)
+		}
+		if code, out := verdict(t, w.export()); code != 0 {
+			t.Errorf("export after erasing a detail: exit %d:\n%s", code, out)
+		}
+		facts, err := w.srv.BlobsOf(ctx, w.customer.ID, index, true, false)
+		if err == nil {
+			_, err = w.srv.EraseBlobs(ctx, w.customer.ID, facts, "mistake", "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := w.export()
+		if code, out := verdict(t, dir); code != 0 || !strings.Contains(out, "1 were erased since") {
+			t.Errorf("export after erasing facts: exit %d:\n%s", code, out)
+		}
+		if code, out := second(t, dir); code != 0 {
+			t.Errorf("verify.py after erasing facts: exit %d:\n%s", code, out)
+		}
+		if err := w.srv.EraseOrg(ctx, w.customer.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.srv.Judge().Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if after := w.board(w.customer.ID); after != before {
+			t.Errorf("the board changed:\n%s\nwas:\n%s", after, before)
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("after erasing the customer:\n%s", faults)
+		}
+		if code, out := verdict(t, w.export()); code != 0 || !strings.Contains(out, "all facts and details of the organisation were erased") {
+			t.Errorf("export after erasing the customer: exit %d:\n%s", code, out)
+		}
+		if _, err := os.Stat(w.data + "/keys/data/" + w.customer.ID + ".key"); !os.IsNotExist(err) {
+			t.Errorf("the data key is still there (%v)", err)
+		}
+		if _, refusal := w.call("POST", evidence.PathRecords, h.push, evidence.Push{}, nil); refusal == nil {
+			t.Error("an agent of an erased customer may still push")
+		}
+		if err := w.srv.EraseOrg(ctx, w.provider.ID, ""); err == nil {
+			t.Error("the provider was erased")
+		}
+	})
+}
+
+func (w *world) indexOf(h *host, seq int64) int64 {
+	w.t.Helper()
+	rec, err := w.store.RecordBySeq(context.Background(), h.org, h.id, seq)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rec.Index
+}
+
+// Nothing of a blob can be read in the files of the database, before it is erased
+// or after.
+func TestBlobsAreSealed(t *testing.T) {
+	ctx := context.Background()
+	dsn := storetest.SQLite(t)
+	w := newWorld(t, dsn)
+	h := w.enrolled(w.customer)
+	h.pushes(h.seals(3)...)
+	for _, suffix := range []string{"", "-wal"} {
+		raw, err := os.ReadFile(strings.TrimPrefix(dsn, "sqlite:") + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(raw, []byte("mail.example")) || bytes.Contains(raw, []byte("not_listed")) {
+			t.Errorf("facts or details can be read in the database%s", suffix)
+		}
+	}
+	// A copy from before the erasure, with the key gone, tells nothing.
+	list, err := w.srv.BlobsOf(ctx, w.customer.ID, w.indexOf(h, 1), true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.keys.Data.Destroy(w.customer.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		if b, err := w.store.Blob(ctx, w.customer.ID, d); err != nil || b.Data != nil || b.Broken == "" {
+			t.Errorf("%+v, %v", b, err)
+		}
+	}
+	if faults := w.sound(); !strings.Contains(faults, "no data key") {
+		t.Errorf("a lost key is not reported:\n%s", faults)
+	}
+	// No second key comes into being that would split the contents.
+	a := h.seal()
+	if got := w.try(h, a); got == nil {
+		t.Error("records were taken although their contents cannot be sealed")
+	}
+}
+
+// try pushes one record and returns the refusal of the whole push.
+func (w *world) try(h *host, s sealed) *evidence.Error {
+	_, refusal := w.call("POST", evidence.PathRecords, h.push, evidence.Push{Known: evidence.KnownHead{Size: h.known.Size}, Records: []evidence.PushRecord{s.wire()}}, nil)
+	return refusal
+}
+
+// An older copy that is put back holds what was erased: check says so, and replay
+// deletes it again.
+func TestErasureIsReplayed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		w := newWorld(t, dsn)
+		h := w.enrolled(w.customer)
+		h.pushes(h.seals(2)...)
+		list, err := w.srv.BlobsOf(ctx, w.customer.ID, w.indexOf(h, 1), false, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, err := w.store.Blob(ctx, w.customer.ID, list[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.srv.EraseBlobs(ctx, w.customer.ID, list, "request", ""); err != nil {
+			t.Fatal(err)
+		}
+		attack(t, dsn, `DELETE FROM blob WHERE erased > 0`)
+		if faults := w.sound(); !strings.Contains(faults, "missing") {
+			t.Errorf("a blob that is gone is not reported:\n%s", faults)
+		}
+		err = w.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			return tx.AddBlobs(ctx, w.customer.ID, map[evidence.Digest][]byte{was.SHA: was.Data})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if faults := w.sound(); !strings.Contains(faults, "erase --replay") {
+			t.Errorf("a blob that came back is not reported:\n%s", faults)
+		}
+		if n, err := w.srv.ReplayErasures(ctx); n != 1 || err != nil {
+			t.Fatalf("%d replayed, %v", n, err)
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("after the replay:\n%s", faults)
+		}
+		// Gone without a word is a fault.
+		attack(t, dsn, `UPDATE blob SET data = NULL, erased = 1 WHERE data IS NOT NULL`)
+		if faults := w.sound(); !strings.Contains(faults, "no entry says that it was erased") {
+			t.Errorf("blobs that were erased without an entry are not reported:\n%s", faults)
+		}
+	})
+}

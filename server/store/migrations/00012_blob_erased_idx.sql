@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE blob ADD COLUMN erased_idx BIGINT NOT NULL DEFAULT 0;

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE org ADD COLUMN erased BIGINT NOT NULL DEFAULT 0;
