@@ -18,17 +18,18 @@ import (
 // Config is the server's configuration file. packaging/conf/attesto-server.yaml
 // explains every key.
 type Config struct {
-	Name      string   `yaml:"name"`       // first part of every log's origin; fixed at the first start
-	Listen    string   `yaml:"listen"`     // host:port
-	PublicURL string   `yaml:"public_url"` // how people and agents reach the server
-	Store     string   `yaml:"store"`      // sqlite:PATH or postgres://…
-	Data      string   `yaml:"data"`       // folder with keys/
-	Guard     string   `yaml:"guard"`      // file of the guard, outside the database
-	TLS       TLS      `yaml:"tls"`
-	SMTP      SMTP     `yaml:"smtp"`
-	Webhooks  Webhooks `yaml:"webhooks"`
-	Log       Log      `yaml:"log"`
-	Limits    Limits   `yaml:"limits"`
+	Name      string    `yaml:"name"`       // first part of every log's origin; fixed at the first start
+	Listen    string    `yaml:"listen"`     // host:port
+	PublicURL string    `yaml:"public_url"` // how people and agents reach the server
+	Store     string    `yaml:"store"`      // sqlite:PATH or postgres://…
+	Data      string    `yaml:"data"`       // folder with keys/
+	Guard     string    `yaml:"guard"`      // file of the guard, outside the database
+	TLS       TLS       `yaml:"tls"`
+	SMTP      SMTP      `yaml:"smtp"`
+	Webhooks  Webhooks  `yaml:"webhooks"`
+	Log       Log       `yaml:"log"`
+	Limits    Limits    `yaml:"limits"`
+	Retention Retention `yaml:"retention"`
 
 	Anchor *anchor.Config `yaml:"anchor"` // nil: no anchor log
 }
@@ -66,6 +67,17 @@ type Limits struct {
 	PushBurst       int     `yaml:"push_burst"`        // at once, per agent
 }
 
+// Retention says how long contents are kept, in days; 0 keeps them for good. The
+// log, envelopes and verdicts stay in any case.
+type Retention struct {
+	FactsDays  int `yaml:"facts_days"`
+	DetailDays int `yaml:"detail_days"`
+}
+
+// leastFacts is the shortest term of facts: checks look back for weeks, and reviews
+// for a quarter.
+const leastFacts = 120
+
 // DefaultConfig is what an empty file means.
 func DefaultConfig() Config {
 	return Config{
@@ -74,6 +86,8 @@ func DefaultConfig() Config {
 		Log:    Log{Level: "info"},
 		SMTP:   SMTP{Port: 587, TLS: "starttls"},
 		Limits: Limits{PushesPerSecond: 20, PushBurst: 100},
+
+		Retention: Retention{FactsDays: 730, DetailDays: 90},
 	}
 }
 
@@ -114,6 +128,9 @@ func (c *Config) Complete() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen %q: want HOST:PORT, such as 127.0.0.1:8480: %w", c.Listen, err)
+	}
+	if r := c.Retention; r.FactsDays < 0 || r.DetailDays < 0 || r.FactsDays > 0 && r.FactsDays < leastFacts {
+		return fmt.Errorf("retention: facts_days %d, detail_days %d: want 0 (for good) or more, and facts at least %d days, because verdicts rest on them", r.FactsDays, r.DetailDays, leastFacts)
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return errors.New("tls: cert and key belong together; set both or none")

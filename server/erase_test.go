@@ -228,3 +228,47 @@ func TestErasureIsReplayed(t *testing.T) {
 		}
 	})
 }
+
+// What is past its term is erased by itself, a batch at a time, and nothing else;
+// no verdict changes.
+func TestRetention(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		w := newWorld(t, dsn)
+		h := w.enrolled(w.customer)
+		h.pushes(h.seals(20)...)
+		w.now = w.now.AddDate(0, 0, 60)
+		h.pushes(h.seals(20)...)
+		if err := w.srv.Judge().Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		before := w.board(w.customer.ID)
+		w.now = w.now.AddDate(0, 0, 40) // 100 days after the first records, 40 after the others
+		for i, want := range []int{20, 0} {
+			if n, err := w.srv.Retain(ctx); err != nil || n != want {
+				t.Fatalf("run %d: %d erased, want %d (%v)", i, n, want, err)
+			}
+		}
+		for seq, gone := range map[int64]bool{1: true, 20: true, 21: false, 40: false} {
+			list, err := w.srv.BlobsOf(ctx, w.customer.ID, w.indexOf(h, seq), true, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts, err1 := w.store.Blob(ctx, w.customer.ID, list[0])
+			detail, err2 := w.store.Blob(ctx, w.customer.ID, list[1])
+			if err1 != nil || err2 != nil || facts.Data == nil || (detail.Data == nil) != gone {
+				t.Errorf("record %d: facts %v, detail %v (%v, %v)", seq, facts.Erased, detail.Erased, err1, err2)
+			}
+		}
+		w.now = w.now.AddDate(2, 0, 0)
+		if n, err := w.srv.Retain(ctx); err != nil || n != 20+40 {
+			t.Errorf("%d erased, want the other details and all facts (%v)", n, err)
+		}
+		if after := w.board(w.customer.ID); after != before {
+			t.Errorf("the board changed:\n%s\nwas:\n%s", after, before)
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("afterwards:\n%s", faults)
+		}
+	})
+}

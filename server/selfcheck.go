@@ -71,7 +71,7 @@ func (s *Server) nightly(ctx context.Context) error {
 	}
 }
 
-// CheckNightly checks the whole database if it is night where the provider is and
+// CheckNightly erases what is past its term and checks the whole database, if it is night where the provider is and
 // nobody has this night; it reports whether it did. The log and /readyz tell what
 // it found.
 func (s *Server) CheckNightly(ctx context.Context) (bool, error) {
@@ -86,6 +86,11 @@ func (s *Server) CheckNightly(ctx context.Context) (bool, error) {
 	mine := SelfCheck{Began: evidence.At(now)}
 	if text, err = s.keepSelfCheck(ctx, text, mine); err != nil || text == "" {
 		return false, err // another server was faster
+	}
+	if n, err := s.Retain(ctx); err != nil {
+		s.log.ErrorContext(ctx, "erasing what is past its term", "erased", n, "err", err)
+	} else if n > 0 {
+		s.log.InfoContext(ctx, "erased what is past its term", "blobs", n)
 	}
 	done, err := s.Check(ctx, nil)
 	if err != nil {
