@@ -116,6 +116,9 @@ func TestRecover(t *testing.T) {
 		if faults := w.check(t); len(faults) > 0 {
 			t.Fatalf("faults:\n%s", strings.Join(faults, "\n"))
 		}
+		if code, out := verdict(t, w.export()); code != 0 || !strings.Contains(out, "anew") {
+			t.Errorf("the exported bundle: exit %d\n%s", code, out)
+		}
 	})
 }
 

@@ -88,6 +88,15 @@ func (g *guard) mend(st ledger.State) {
 	})
 }
 
+// ReadOnly reports whether an organisation's log may not be continued, because the
+// database lost or changed what was confirmed.
+func (s *Server) ReadOnly(ctx context.Context, org string) (bool, error) {
+	st, err := s.store.Log(ctx, org)
+	s.guard.mu.Lock()
+	defer s.guard.mu.Unlock()
+	return st.Contested || s.guard.said[st.Origin], err
+}
+
 // lost counts the logs whose loss was told.
 func (g *guard) lost() int {
 	g.mu.Lock()

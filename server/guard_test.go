@@ -76,6 +76,9 @@ func TestDatabaseSetBack(t *testing.T) {
 				if res := w.get("/readyz"); res.Code != 200 || !strings.Contains(res.Body.String(), "1 logs are read-only") {
 					t.Errorf("readyz: %d, %q", res.Code, res.Body)
 				}
+				if lost, err := w.srv.ReadOnly(context.Background(), w.customer.ID); err != nil || !lost {
+					t.Errorf("the agents' page says nothing (%v)", err)
+				}
 				if faults := strings.Join(w.check(t), "\n"); !strings.Contains(faults, "set back") {
 					t.Errorf("check: %s", faults)
 				}

@@ -16,7 +16,7 @@ const pageTokenLife = time.Hour
 func (s *Server) startPages() error {
 	pages, err := web.New(web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
-		Verify: s.VerifyRecord, AddToken: s.pageToken, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released,
+		Verify: s.VerifyRecord, AddToken: s.pageToken, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 	})
 	s.pages = pages
 	return err

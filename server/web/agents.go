@@ -14,6 +14,7 @@ type agentsBody struct {
 	Agents               []agentBody
 	Sending, Silent, Out int // Out: forked or revoked
 	MayManage            bool
+	ReadOnly             bool // the log lost what was confirmed and is not continued
 	Token                *tokenBody
 }
 
@@ -45,6 +46,9 @@ func (w *Web) agentsPage(rw http.ResponseWriter, r *http.Request, token *tokenBo
 		return err
 	}
 	body := agentsBody{Agents: list, MayManage: viewerOf(r.Context()).manages(orgOf(r.Context()).ID), Token: token}
+	if body.ReadOnly, err = w.ReadOnly(r.Context(), orgOf(r.Context()).ID); err != nil {
+		return err
+	}
 	for _, a := range list {
 		switch {
 		case a.State != store.AgentActive:

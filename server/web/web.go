@@ -36,6 +36,8 @@ type Deps struct {
 	Confirm func(ctx context.Context, org, duty, user string) error
 	// Released reads an epoch of an organisation's log whose head may be handed out.
 	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
+	// ReadOnly reports whether an organisation's log may not be continued.
+	ReadOnly func(ctx context.Context, org string) (bool, error)
 	// LogKey is the key of a log in text form (c2sp.org/signed-note).
 	LogKey func(origin string) (string, error)
 }
