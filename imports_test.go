@@ -17,6 +17,7 @@ const module = "github.com/attesto/attesto"
 var arrows = map[string][]string{
 	"":                       {},
 	"evidence":               {},
+	"evidence/rfc3161":       {},
 	"collectors/host":        {"evidence"},
 	"collectors/dnsbl":       {"evidence", "collectors/host"},
 	"collectors/backup":      {"evidence", "collectors/host"},
@@ -31,13 +32,13 @@ var arrows = map[string][]string{
 	"server/duties":          {"evidence"},
 	"server/alert":           {"evidence", "server/duties"},
 	"server/store":           {"evidence", "server/ledger", "server/duties", "server/alert"},
-	"server/anchor":          {"evidence", "server/ledger", "server/store"},
+	"server/anchor":          {"evidence", "evidence/rfc3161", "server/ledger", "server/store"},
 	"server/store/storetest": {"server/store"},
 	"server/web":             {"evidence", "server/ledger", "server/duties", "server/alert", "server/store"},
-	"server/bundle":          {"evidence", "server/ledger", "server/duties", "server/store"},
-	"server":                 {"evidence", "server/*", "packaging"},
+	"server/bundle":          {"evidence", "server/anchor", "server/ledger", "server/duties", "server/store"},
+	"server":                 {"evidence", "evidence/rfc3161", "server/*", "packaging"},
 	"cmd/attesto-server":     {"evidence", "server", "server/*"},
-	"cmd/attesto-verify":     {"evidence", "server/ledger"},
+	"cmd/attesto-verify":     {"evidence", "evidence/rfc3161"},
 	"packaging":              {},
 }
 

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/evidence/rfc3161"
 	"github.com/attesto/attesto/server"
 	"github.com/attesto/attesto/server/anchor"
 	"github.com/attesto/attesto/server/store/storetest"
@@ -491,7 +492,7 @@ func tampered(t *testing.T, der, message []byte, chain string) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(chain))
-	good, err := anchor.OpenToken(der, message, roots)
+	good, err := rfc3161.Open(der, message, roots)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -499,7 +500,7 @@ func tampered(t *testing.T, der, message []byte, chain string) {
 	for i := range der {
 		bad := bytes.Clone(der)
 		bad[i] ^= 1
-		if got, err := anchor.OpenToken(bad, message, roots); err == nil {
+		if got, err := rfc3161.Open(bad, message, roots); err == nil {
 			passed++
 			if !got.Time.Equal(good.Time) {
 				t.Fatalf("byte %d flipped: another time, %s", i, got.Time)
@@ -507,10 +508,10 @@ func tampered(t *testing.T, der, message []byte, chain string) {
 		}
 	}
 	t.Logf("%d of %d bytes may change without a difference", passed, len(der))
-	if _, err := anchor.OpenToken(der[:len(der)/2], message, roots); err == nil {
+	if _, err := rfc3161.Open(der[:len(der)/2], message, roots); err == nil {
 		t.Error("half a token verified")
 	}
-	if _, err := anchor.OpenToken(der, message, x509.NewCertPool()); err == nil {
+	if _, err := rfc3161.Open(der, message, x509.NewCertPool()); err == nil {
 		t.Error("verified without a root")
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/anchor"
 	"github.com/attesto/attesto/server/bundle"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -452,4 +453,97 @@ func (w *world) rewrite(dir string) {
 	if err := os.RemoveAll(filepath.Join(dir, "log/cosigned")); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// An export carries what speaks for the log from outside, which openssl verifies
+// too; entries that do not fit the stamps are found.
+func TestStampedExport(t *testing.T) {
+	tsa, stranger := newTSA(t), newTSA(t)
+	w := anchoring(t, storetest.SQLite(t), anchor.Config{TSA: []anchor.TSA{tsa.config()}})
+	h := w.enrolled(w.customer)
+	h.pushes(h.seals(3)...)
+	w.once(0)
+	h.pushes(h.seals(2)...)
+	dir := w.export()
+	code, out := verdict(t, dir, "--tsa-ca", filepath.Join(tsa.dir, "ca.pem"))
+	if code != 0 || !strings.Contains(out, "4 entries were there at") || strings.Contains(out, "came with the bundle") {
+		t.Fatalf("exit %d:\n%s", code, out)
+	}
+	if code, out := verdict(t, dir); code != 0 || !strings.Contains(out, "came with the bundle") {
+		t.Errorf("with the bundle's own certificates: exit %d:\n%s", code, out)
+	}
+	if code, out := verdict(t, dir, "--tsa-ca", filepath.Join(stranger.dir, "ca.pem")); code != 1 || !strings.Contains(out, "time stamp") {
+		t.Errorf("with another authority's certificate: exit %d:\n%s", code, out)
+	}
+	a := dir + "/anchor/1/"
+	tsa.openssl("ts", "-verify", "-token_in", "-in", a+"1.tst", "-data", a+"note", "-CAfile", "ca.pem", "-untrusted", a+"1.pem")
+	for _, tt := range []struct {
+		name string
+		harm func(dir string)
+		want string
+	}{
+		{"the token is of something else", func(d string) {
+			w.write(d, "anchor/1/1.tst", bytes.Replace(w.read(d, "anchor/1/1.tst"), []byte{2, 1, 1}, []byte{2, 1, 2}, 1))
+		}, "time stamp"},
+		{"the log was cut short after it was anchored", func(d string) {
+			m, err := evidence.ParseManifest(w.read(d, evidence.BundleManifest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.cut(d, m, 3)
+		}, "it was cut short"},
+		{"another nonce", func(d string) { w.write(d, "anchor/1/nonce", []byte(strings.Repeat("00", 16)+"\n")) }, "another log"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := w.export(func(q *bundle.Request) { q.Packed = true })
+			tt.harm(dir)
+			w.reseal(dir)
+			if code, out := verdict(t, dir); code != 1 || !strings.Contains(out, tt.want) {
+				t.Errorf("exit %d, want %q in:\n%s", code, tt.want, out)
+			}
+		})
+	}
+}
+
+// cut shortens a packed bundle's log to n entries and signs it again.
+func (w *world) cut(dir string, m evidence.Manifest, n int64) {
+	t := w.t
+	t.Helper()
+	size := m.Epochs[0].Size
+	raw := w.read(dir, fmt.Sprintf("log/tile/entries/000.p/%d", size))
+	var edge evidence.CompactRange
+	var hashes, entries []byte
+	for i := range n {
+		end := 2 + int(raw[0])<<8 + int(raw[1])
+		h := evidence.LeafHash(raw[2:end])
+		edge = edge.Push(i, h)
+		hashes, entries = append(hashes, h[:]...), append(entries, raw[:end]...)
+		raw = raw[end:]
+	}
+	note, err := evidence.SignCheckpoint(w.keys.Log.Private(), evidence.Head{Origin: m.Epochs[0].Origin, Size: n, Root: edge.Root()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"log/tile", "log/cosigned"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"log/tile/0/000.p", "log/tile/entries/000.p"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write(dir, "log/checkpoint", note)
+	w.write(dir, fmt.Sprintf("log/tile/0/000.p/%d", n), hashes)
+	w.write(dir, fmt.Sprintf("log/tile/entries/000.p/%d", n), entries)
+	name := "records/000000000000.jsonl"
+	lines := bytes.SplitAfter(w.read(dir, name), []byte("\n"))
+	w.write(dir, name, bytes.Join(lines[:n], nil))
+	m.Epochs[0].Size, m.Epochs[0].Next = n, n
+	b, err := m.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(dir, evidence.BundleManifest, b)
 }

@@ -45,6 +45,9 @@ func (c *epochCheck) entry(b *batch, index int64, e evidence.Entry) error {
 	} else {
 		c.last = e.Time
 	}
+	if err := c.stamps[c.e.Origin].Check(index, e.Time.Time, slack); err != nil {
+		c.r.fail(c.where(index), err)
+	}
 	inPeriod := index >= c.e.First && index < c.e.Next
 	switch e.Type {
 	case evidence.EntryEvidence, evidence.EntryRotation:

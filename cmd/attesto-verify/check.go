@@ -212,10 +212,19 @@ func (c *epochCheck) known(j *job, a *agentState, where string) {
 		c.r.fail(where, err)
 		return
 	}
-	if said.Size > 0 && j.index-said.Size < ring {
-		if wide := j.entry.Time.Sub(c.times[said.Size%ring].Time); wide > time.Duration(a.Interval)*time.Second {
-			a.Interval = int64(wide.Seconds())
-		}
+	if j.index-said.Size >= ring {
+		return
+	}
+	x, err := evidence.ExistenceOf(said, c.times[said.Size%ring], j.index, j.entry.Time)
+	if err != nil {
+		c.r.fail(where, err)
+		return
+	}
+	if wide := x.NotAfter.Sub(x.NotBefore); !x.NotBefore.IsZero() && wide > time.Duration(a.Interval)*time.Second {
+		a.Interval = int64(wide.Seconds())
+	}
+	if _, off := x.Place(j.record.Clock.Now.Time); off.Abs() > slack {
+		a.ClockOff++
 	}
 }
 
@@ -235,16 +244,11 @@ func (c *epochCheck) knownBefore(said evidence.Head, where string) {
 	c.r.fail(where, fmt.Errorf("names a head of log %q, which is not one of this organisation", said.Origin))
 }
 
-// maxStep is how far wall clock and time since boot may part between two records.
-const maxStep = 10 * time.Second
-
 // clock notices a host's clock that was set.
 func (c *epochCheck) clock(j *job, a *agentState) {
 	now := j.record.Clock
-	if was := a.clock; was != nil && was.BootID != "" && was.BootID == now.BootID {
-		wall := now.Now.Sub(was.Now.Time)
-		ran := time.Duration(now.UptimeMs-was.UptimeMs) * time.Millisecond
-		if step := (wall - ran).Abs(); step > maxStep {
+	if a.clock != nil {
+		if step, ok := evidence.ClockStep(*a.clock, now); ok && step.Abs() > evidence.StepLimit {
 			a.ClockSteps++
 		}
 	}

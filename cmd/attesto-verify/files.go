@@ -25,6 +25,9 @@ type verifier struct {
 	agents map[string]*agentState
 	absent map[evidence.Digest]string // facts and details that are named and not here, and where
 	erased []place                    // erasure entries, to be held against absent
+
+	stamps   map[string]evidence.Stamps // times from outside, by log
+	anchored []evidence.Head            // heads that the anchor log holds
 }
 
 // place is a record of an epoch.

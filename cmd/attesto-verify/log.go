@@ -106,6 +106,7 @@ func (c *epochCheck) walk() error {
 	if c.edge.Root() != c.head.Root {
 		c.r.fail(c.folder+"log/checkpoint", errors.New("its root is not that of the entries: the log was rewritten, or entries were changed"))
 	}
+	c.anchoredHeads()
 	c.store.rest(c.r)
 	return nil
 }

@@ -30,6 +30,7 @@ type options struct {
 	root      string // fingerprint that the root key must have
 	policy    string // file that takes the place of the bundle's keys/policy
 	witnesses int    // agents that must have seen one head
+	tsaCA     string // file of certificates that time stamps must lead to
 }
 
 func run(args []string, out, errOut io.Writer) int {
@@ -53,7 +54,8 @@ attesto-server export writes it. What is checked:
   chain         each record names the one before it, and a root that this log had
   contents      facts and details have the digests that were signed, or an entry
                 says that they were erased
-  time          entries never run backwards; each record's interval of existence
+  time          entries never run backwards; each record's interval of existence;
+                time stamps (RFC 3161) and the anchor log, where there are some
 
 Compare the root key that it prints with the one that agents show (attesto-agent
 status), or demand it with --root.
@@ -87,6 +89,7 @@ Exit status: 0 all proven, 1 something is not, 2 unusable.`,
 	f.StringVar(&opt.root, "root", "", "demand that the server's root key has this `fingerprint` (SHA256:…)")
 	f.StringVar(&opt.policy, "policy", "", "demand the witnesses of this `file`, in place of the bundle's keys/policy")
 	f.IntVar(&opt.witnesses, "witnesses", 0, "demand that this many witnesses have seen one head")
+	f.StringVar(&opt.tsaCA, "tsa-ca", "", "demand that time stamps lead to a certificate in this `file`, in place of those in the bundle")
 	f.StringVar(&unpack, "unpack", "", "write the files of one record into this `folder`, for other tools, and check nothing")
 	f.Int64Var(&index, "record", 0, "with --unpack: the record's index")
 	cmd.SetArgs(args)
@@ -123,6 +126,9 @@ func verify(path string, opt options) (*report, error) {
 }
 
 func (v *verifier) logs() error {
+	if err := v.anchors(); err != nil {
+		return err
+	}
 	for i := range v.m.Epochs {
 		if err := v.epoch(i); err != nil {
 			return err

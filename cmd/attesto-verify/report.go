@@ -27,6 +27,7 @@ type report struct {
 	Erasures  int64          `json:"erasures"` // such entries
 	Epochs    []*epochReport `json:"epochs"`
 	Agents    []*agentReport `json:"agents"`
+	Stamps    []stampReport  `json:"stamps"`
 	Notes     []string       `json:"notes"` // what an auditor should know although it is proven
 	Faults    []fault        `json:"faults"`
 	MoreFault int64          `json:"moreFaults"` // that are not listed
@@ -61,6 +62,7 @@ type agentReport struct {
 	Lost        int64              `json:"lost"`            // looks that it says it had to drop
 	Interval    int64              `json:"intervalSeconds"` // the widest interval in which a record may have been made
 	ClockSteps  int                `json:"clockSteps"`      // times that its clock was set
+	ClockOff    int                `json:"clockOff"`        // records whose clock stood outside of that interval by more than five minutes
 	Revoked     *evidence.Time     `json:"revoked,omitempty"`
 	SuspectFrom *evidence.Time     `json:"suspectFrom,omitempty"`
 	Silent      bool               `json:"silent"` // enrolled, and not one record in the period
@@ -73,7 +75,7 @@ type fault struct {
 }
 
 func newReport() *report {
-	return &report{Duties: []string{}, Agents: []*agentReport{}, Notes: []string{}, Faults: []fault{}}
+	return &report{Duties: []string{}, Stamps: []stampReport{}, Agents: []*agentReport{}, Notes: []string{}, Faults: []fault{}}
 }
 
 func (r *report) begin(m evidence.Manifest) {
@@ -193,6 +195,9 @@ func (r *report) print(out io.Writer) {
 			say("          no witness has seen it: it rests on the server's signature alone")
 		}
 	}
+	for _, t := range r.Stamps {
+		say("stamped   %d entries were there at %s: %s%s", t.Size, stamp(&t.Time), plain(t.By), map[bool]string{false: " (its root came with the bundle; demand your own with --tsa-ca)"}[t.Trusted])
+	}
 	for _, a := range r.Agents {
 		a.print(say)
 	}
@@ -230,6 +235,9 @@ func (a *agentReport) print(say func(string, ...any)) {
 	}
 	if a.ClockSteps > 0 {
 		say("          its clock was set %d times", a.ClockSteps)
+	}
+	if a.ClockOff > 0 {
+		say("          its clock was wrong by more than five minutes in %d records", a.ClockOff)
 	}
 	if a.Revoked != nil {
 		say("          its key was revoked on %s", stamp(a.Revoked))

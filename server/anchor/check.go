@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/evidence/rfc3161"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
 )
@@ -145,7 +146,7 @@ func (c *checker) token(k store.AnchorToken) error {
 	if !ok {
 		roots = lastOf(k.Chain)
 	}
-	got, err := OpenToken(k.Token, note, roots)
+	got, err := rfc3161.Open(k.Token, note, roots)
 	if err == nil && !got.Time.Equal(k.At) {
 		err = fmt.Errorf("it states %s, its row %s", got.Time, k.At)
 	}
