@@ -1,69 +1,96 @@
 // Package rfc3161 verifies time stamps (RFC 3161), for the server that gets them and
-// for the auditor who is shown them.
+// for the auditor who is shown them. It takes DER only and imports the standard
+// library only: what it reads comes from strangers.
 package rfc3161
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"time"
-
-	"github.com/digitorus/pkcs7"
-	"github.com/digitorus/timestamp"
 )
+
+// MaxToken bounds a time stamp with its certificates, in bytes.
+const MaxToken = 64 << 10
 
 // Token is a time stamp that was verified.
 type Token struct {
-	Time  time.Time
-	Chain string // PEM, the signer's certificate first, the root last
+	Time     time.Time
+	Accuracy time.Duration // as far as the authority states it
+	Nonce    *big.Int      // of the request; nil for none
+	Chain    string        // PEM, the signer's certificate first, the root last
 }
 
-// contentTSTInfo is what a time stamp's signature is over (RFC 3161 section 2.4.2).
-var contentTSTInfo = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4}
-
-// Open checks that a token (DER) is a time stamp over the SHA-256 of message,
-// signed by one signer whose certificate is for time stamps alone and led to one of
-// the roots at the time that the token states.
-func Open(der, message []byte, roots *x509.CertPool) (Token, error) {
-	got, err := timestamp.Parse(der) // verifies the signature
+// Open checks that token (DER) is a time stamp over the SHA-256 of message:
+// one signer, whose signature holds and whose certificate is for time stamps alone and
+// led to one of the roots at the time that the token states.
+func Open(token, message []byte, roots *x509.CertPool) (Token, error) {
+	t, err := open(token, message, roots)
 	if err != nil {
-		return Token{}, fmt.Errorf("reading the token: %w", err)
+		return Token{}, fmt.Errorf("time stamp: %w", err)
 	}
-	sum := sha256.Sum256(message)
-	if got.HashAlgorithm != crypto.SHA256 || !bytes.Equal(got.HashedMessage, sum[:]) {
+	return t, nil
+}
+
+func open(token, message []byte, roots *x509.CertPool) (Token, error) {
+	if len(token) > MaxToken {
+		return Token{}, fmt.Errorf("%d bytes are over the limit of %d", len(token), MaxToken)
+	}
+	var outer contentInfo
+	var signed signedData
+	if err := exactly(token, &outer, "token"); err != nil {
+		return Token{}, err
+	}
+	if err := exactly(outer.Content.Bytes, &signed, "signed data"); err != nil {
+		return Token{}, err
+	}
+	if !outer.Type.Equal(oidSignedData) || !signed.Content.Type.Equal(oidTSTInfo) {
+		return Token{}, errors.New("it is something else that is signed")
+	}
+	var info tstInfo
+	if err := exactly(signed.Content.Bytes, &info, "statement"); err != nil {
+		return Token{}, err
+	}
+	if sum := sha256.Sum256(message); !info.Imprint.Digest.Algorithm.Equal(oidSHA256) || !bytes.Equal(info.Imprint.Hashed, sum[:]) {
 		return Token{}, errors.New("it is over something else")
 	}
-	p7, err := pkcs7.Parse(der)
+	certs, err := x509.ParseCertificates(signed.Certificates.Bytes)
 	if err != nil {
-		return Token{}, fmt.Errorf("reading the token: %w", err)
+		return Token{}, fmt.Errorf("its certificates: %w", err)
 	}
-	signer := p7.GetOnlySigner()
-	if signer == nil {
-		return Token{}, errors.New("it has not one signer with a certificate")
+	if len(signed.Signers) != 1 {
+		return Token{}, fmt.Errorf("%d signers, want one", len(signed.Signers))
 	}
-	var content asn1.ObjectIdentifier
-	if err := p7.UnmarshalSignedAttribute(pkcs7.OIDAttributeContentType, &content); err != nil || !content.Equal(contentTSTInfo) {
-		return Token{}, errors.New("its signature is not over a time stamp")
-	}
-	if len(signer.ExtKeyUsage) != 1 || signer.ExtKeyUsage[0] != x509.ExtKeyUsageTimeStamping || len(signer.UnknownExtKeyUsage) > 0 {
-		return Token{}, errors.New("its signer's certificate is not for time stamps alone")
-	}
-	between := x509.NewCertPool()
-	for _, c := range p7.Certificates {
-		between.AddCert(c)
-	}
-	chains, err := signer.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: got.Time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}})
+	signer, err := signed.Signers[0].check(signed.Content.Bytes, certs)
 	if err != nil {
 		return Token{}, err
 	}
-	t := Token{Time: got.Time.UTC()}
-	for _, c := range chains[0] {
+	t := Token{Time: info.Time.UTC(), Nonce: info.Nonce, Accuracy: time.Duration(info.Accuracy.Seconds)*time.Second +
+		time.Duration(info.Accuracy.Millis)*time.Millisecond + time.Duration(info.Accuracy.Micros)*time.Microsecond}
+	chain, err := chainOf(signer, certs, roots, t.Time)
+	for _, c := range chain {
 		t.Chain += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
 	}
-	return t, nil
+	return t, err
+}
+
+// chainOf leads from the signer to a root.
+func chainOf(signer *x509.Certificate, certs []*x509.Certificate, roots *x509.CertPool, at time.Time) ([]*x509.Certificate, error) {
+	if len(signer.ExtKeyUsage) != 1 || signer.ExtKeyUsage[0] != x509.ExtKeyUsageTimeStamping || len(signer.UnknownExtKeyUsage) > 0 {
+		return nil, errors.New("its signer's certificate is not for time stamps alone")
+	}
+	between := x509.NewCertPool()
+	for _, c := range certs {
+		between.AddCert(c)
+	}
+	chains, err := signer.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: at,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}})
+	if err != nil {
+		return nil, fmt.Errorf("its signer's certificate: %w", err)
+	}
+	return chains[0], nil
 }

@@ -3,6 +3,7 @@ package anchor
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/attesto/attesto/evidence"
@@ -144,14 +145,14 @@ func (c *checker) token(k store.AnchorToken) error {
 	}
 	roots, ok := c.roots[k.TSA]
 	if !ok {
-		roots = lastOf(k.Chain)
+		roots = rootOf(k.Chain)
 	}
 	got, err := rfc3161.Open(k.Token, note, roots)
 	if err == nil && !got.Time.Equal(k.At) {
 		err = fmt.Errorf("it states %s, its row %s", got.Time, k.At)
 	}
 	if err == nil && k.Chain == "" {
-		err = fmt.Errorf("the certificates that it was verified with are missing")
+		err = errors.New("the certificates that it was verified with are missing")
 	}
 	return err
 }
