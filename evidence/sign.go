@@ -11,10 +11,12 @@ func Seal(s Signer, r Record) (Envelope, error) {
 	return SealPayload(s, PayloadInToto, payload)
 }
 
-// Verified is a record whose signature, form and facts hold. Open is the only
-// way to get one.
+// Verified is a record, or an agent's change of key, whose signature, form and
+// facts hold. Open is the only way to get one.
 type Verified struct {
 	record   Record
+	next     PublicKey // of a change of key
+	keeping  string    // how it is kept
 	envelope Envelope
 	blobs    map[Digest][]byte
 	missing  []Digest
@@ -30,6 +32,9 @@ func Open(e Envelope, key PublicKey, blobs map[Digest][]byte) (Verified, error) 
 		return Verified{}, err
 	}
 	r, err := ParseRecord(e.Payload())
+	if err != nil && PredicateType(e.Payload()) == PredicateRotation {
+		return openRotated(e, key, blobs)
+	}
 	if err != nil {
 		return Verified{}, err
 	}
@@ -44,6 +49,31 @@ func Open(e Envelope, key PublicKey, blobs map[Digest][]byte) (Verified, error) 
 	}
 	return v, nil
 }
+
+// openRotated opens a change of key, which has its place in the chain and no items.
+func openRotated(e Envelope, key PublicKey, blobs map[Digest][]byte) (Verified, error) {
+	r, next, err := OpenRotation(e, key)
+	if err != nil {
+		return Verified{}, err
+	}
+	if len(blobs) > 0 {
+		return Verified{}, fmt.Errorf("%d blobs came with a change of key", len(blobs))
+	}
+	return Verified{record: Record{Org: r.Org, Agent: r.Agent, Seq: r.Seq, Prev: r.Prev, Log: r.Log, Clock: r.Clock}, next: next, keeping: r.KeyProtection,
+		envelope: e, blobs: map[Digest][]byte{}}, nil
+}
+
+// Type is the type of the log entry that holds it.
+func (v Verified) Type() EntryType {
+	if v.next.IsZero() {
+		return EntryEvidence
+	}
+	return EntryRotation
+}
+
+// NextKey is the key that signs what follows a change of key, and how it is kept;
+// the zero key for a record.
+func (v Verified) NextKey() (PublicKey, string) { return v.next, v.keeping }
 
 func (v *Verified) attach(it Item, blobs map[Digest][]byte) error {
 	for _, d := range []Digest{it.Facts, it.Detail} {
@@ -76,7 +106,7 @@ func CheckBlob(it Item, d Digest, b []byte) error {
 	return err
 }
 
-// Record is what was signed.
+// Record is what was signed. Of a change of key it has place and clock only.
 func (v Verified) Record() Record { return v.record }
 
 // Envelope is the signed envelope.

@@ -193,6 +193,8 @@ func (l *logCheck) entry(e ledger.Entry) error {
 	switch {
 	case rec.Type == evidence.EntryEnrollment:
 		l.enrolled(rec)
+	case rec.Type == evidence.EntryRotation:
+		defer l.rotated(rec)
 	case rec.Type == evidence.EntryErasure:
 		if err := l.stayedErased(rec); err != nil {
 			return err
@@ -240,8 +242,20 @@ func (l *logCheck) enrolled(rec store.Record) {
 	}
 	a.key = key
 	a.witness, err = base64.StdEncoding.DecodeString(said.Witness)
-	if a.row.Org != "" && (err != nil || !bytes.Equal(a.row.SPKI, key.SPKI()) || !bytes.Equal(a.row.Witness, a.witness) || a.row.EnrollIndex != rec.Index) {
+	if a.row.Org != "" && (err != nil || !bytes.Equal(a.row.Witness, a.witness) || a.row.EnrollIndex != rec.Index) {
 		l.fault("agent "+rec.Agent, "keys or place in its row are not those of its enrollment, entry %d of log %s", rec.Index, l.st.Origin)
+	}
+}
+
+// rotated follows a change of key, once the record itself was examined.
+func (l *logCheck) rotated(rec store.Record) {
+	a := l.agents[rec.Agent]
+	env, err := evidence.ParseEnvelope(rec.Envelope)
+	if a == nil || err != nil {
+		return // reported when it was examined
+	}
+	if _, next, err := evidence.OpenRotation(env, a.key); err == nil {
+		a.key = next
 	}
 }
 
@@ -321,6 +335,8 @@ func (c *checking) chains(agents map[string]*chain) {
 		switch {
 		case !a.enrolled:
 			c.fault(where, "its log has no enrollment of it")
+		case !bytes.Equal(a.row.SPKI, a.key.SPKI()):
+			c.fault(where, "the key in its row is not the one that its enrollment and changes of key lead to")
 		case a.row.Seq != int64(a.seq) || a.row.Stmt != a.stmt:
 			c.fault(where, "its row says %d records, the log's last one of it is %d, or their statements differ", a.row.Seq, a.seq)
 		}

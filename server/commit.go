@@ -130,7 +130,7 @@ func (c *committer) commit(ctx context.Context, group []*push) {
 func (s *Server) commit(ctx context.Context, org string, group []*push) error {
 	var before, st ledger.State
 	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		a := &appending{s: s, tx: tx, agents: map[string]store.Agent{}, twins: map[*pushed]*pushed{}, blobs: map[evidence.Digest][]byte{}}
+		a := &appending{s: s, tx: tx, agents: map[string]store.Agent{}, twins: map[*pushed]*pushed{}, blobs: map[evidence.Digest][]byte{}, ids: map[string]evidence.KeyID{}}
 		var err error
 		if a.st, err = tx.LockLog(ctx, org); err != nil {
 			return err
@@ -217,11 +217,26 @@ type appending struct {
 	twins   map[*pushed]*pushed // a record that came twice, and the one that was accepted
 	blobs   map[evidence.Digest][]byte
 	wants   []store.Want
+	ids     map[string]evidence.KeyID // of agents' keys, by SPKI
 }
 
 type fresh struct {
 	push *push
 	rec  *pushed
+	spki []byte // of the key that signed it
+}
+
+// signer is the key with which an agent must sign next.
+func (a *appending) signer(agent store.Agent) evidence.KeyID {
+	spki := string(agent.SPKI)
+	id, ok := a.ids[spki]
+	if !ok {
+		if key, err := a.s.parsedKey(agent.SPKI); err == nil {
+			id = key.ID()
+		}
+		a.ids[spki] = id
+	}
+	return id
 }
 
 // push sorts the records of one push into accepted, duplicate and refused. The
@@ -289,10 +304,17 @@ func (a *appending) record(ctx context.Context, p *push, rec *pushed, agent *sto
 	case stated.Seq > next:
 		rec.result.Error = &evidence.Error{Code: evidence.CodeGap, Expect: next,
 			Message: fmt.Sprintf("record %d cannot follow record %d", stated.Seq, agent.Seq), Cure: fmt.Sprintf("send record %d first", next)}
+	case stated.Seq == next && stated.Prev == agent.Stmt && rec.verified.Envelope().KeyID() != a.signer(*agent):
+		rec.result.Error = &evidence.Error{Code: evidence.CodeSignature, Message: "it is signed with a key that this agent does not use any more",
+			Cure: "who has the old key? revoke the agent if it may have been stolen, and enroll the host anew"}
 	case stated.Seq == next && stated.Prev == agent.Stmt:
 		rec.result.Status, rec.result.Missing = evidence.StatusOK, nil
 		agent.Seq, agent.Stmt = int64(stated.Seq), stmt
-		a.fresh = append(a.fresh, fresh{p, rec})
+		f := fresh{p, rec, agent.SPKI}
+		if key, _ := rec.verified.NextKey(); !key.IsZero() {
+			agent.SPKI, agent.Rotated = key.SPKI(), int64(stated.Seq)
+		}
+		a.fresh = append(a.fresh, f)
 		return a.missing(ctx, rec)
 	default:
 		return a.knownOrFork(ctx, p, rec, agent)
@@ -389,7 +411,7 @@ func (a *appending) write(ctx context.Context) error {
 	entries := make([]evidence.Entry, len(a.fresh))
 	for i, f := range a.fresh {
 		stated, env := f.rec.verified.Record(), f.rec.verified.Envelope()
-		entries[i] = evidence.Entry{Type: evidence.EntryEvidence, Agent: stated.Agent, Seq: stated.Seq, Prev: stated.Prev,
+		entries[i] = evidence.Entry{Type: f.rec.verified.Type(), Agent: stated.Agent, Seq: stated.Seq, Prev: stated.Prev,
 			Stmt: env.StatementDigest(), Env: env.Digest()}
 	}
 	next, stored, err := a.s.ledger.Append(ctx, a.tx, a.st, a.s.now(), entries)
@@ -411,6 +433,11 @@ func (a *appending) write(ctx context.Context) error {
 			a.wants = append(a.wants, store.Want{Org: rec.Org, Agent: rec.Agent, SHA: d, Log: rec.Log, Index: rec.Index})
 		}
 		f.push.kinds = append(f.push.kinds, kindsOf(f.rec.verified.Record())...)
+		if key, _ := f.rec.verified.NextKey(); !key.IsZero() {
+			if err := a.tx.RotateKey(ctx, rec.Agent, rec.Seq, f.spki, key.SPKI()); err != nil {
+				return err
+			}
+		}
 	}
 	for rec, twin := range a.twins {
 		rec.index, rec.line = twin.index, twin.line
@@ -441,7 +468,7 @@ func (a *appending) advance(ctx context.Context) error {
 
 func recordOf(st ledger.State, rec *pushed, e ledger.Entry) store.Record {
 	stated, env := rec.verified.Record(), rec.verified.Envelope()
-	return store.Record{Org: stated.Org, Agent: stated.Agent, Seq: int64(stated.Seq), Type: evidence.EntryEvidence, Stmt: env.StatementDigest(),
+	return store.Record{Org: stated.Org, Agent: stated.Agent, Seq: int64(stated.Seq), Type: rec.verified.Type(), Stmt: env.StatementDigest(),
 		Envelope: env.Bytes(), Log: st.ID, Index: e.Index, Received: st.LastTime.Time}
 }
 

@@ -109,8 +109,11 @@ func (x exhibit) open(env evidence.Envelope) (named, error) {
 		_, err := evidence.OpenErasure(env, x.key)
 		n.agent = ""
 		return n, err
-	case evidence.EntryEvidence:
+	case evidence.EntryEvidence, evidence.EntryRotation:
 		v, err := evidence.Open(env, x.key, nil)
+		if err == nil && v.Type() != x.rec.Type {
+			err = fmt.Errorf("signed as %s, logged as %s", v.Type(), x.rec.Type)
+		}
 		if err != nil {
 			return n, err
 		}
@@ -128,7 +131,7 @@ func (x exhibit) open(env evidence.Envelope) (named, error) {
 }
 
 func (x exhibit) chainProof(n named) ledger.Proof {
-	if x.rec.Type != evidence.EntryEvidence {
+	if x.rec.Type != evidence.EntryEvidence && x.rec.Type != evidence.EntryRotation {
 		return ledger.Proof{Name: ledger.ProofChain, OK: true, Why: "records of this type are not chained"}
 	}
 	return failed(ledger.ProofChain, func() error {
@@ -248,6 +251,9 @@ func (s *Server) keyOf(ctx context.Context, rec store.Record) (evidence.PublicKe
 	if err != nil {
 		return evidence.PublicKey{}, err
 	}
+	if agent.SPKI, err = s.store.KeyAt(ctx, agent, rec.Seq); err != nil {
+		return evidence.PublicKey{}, err
+	}
 	return agentKey(agent), nil
 }
 
@@ -264,7 +270,7 @@ func agentKey(a store.Agent) evidence.PublicKey {
 // of the record before it.
 func (s *Server) before(ctx context.Context, x *exhibit) error {
 	x.seq = uint64(x.rec.Seq)
-	if x.rec.Type != evidence.EntryEvidence {
+	if x.rec.Type != evidence.EntryEvidence && x.rec.Type != evidence.EntryRotation {
 		return nil
 	}
 	last, err := s.store.RecordBySeq(ctx, x.rec.Org, x.rec.Agent, x.rec.Seq-1)

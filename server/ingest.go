@@ -38,7 +38,12 @@ func (s *Server) handleRecords(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	p, refusal := parsePush(b, agent)
+	keys, err := s.keysOf(r.Context(), agent)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	p, refusal := parsePush(b, agent, keys)
 	if refusal != nil {
 		s.refuse(w, r, http.StatusBadRequest, refusal)
 		return
@@ -107,7 +112,7 @@ type pushed struct {
 
 // parsePush reads a push and opens each record by itself, so that a bad one does
 // not keep a good one from being stored.
-func parsePush(b []byte, agent store.Agent) (*push, *evidence.Error) {
+func parsePush(b []byte, agent store.Agent, keys keyring) (*push, *evidence.Error) {
 	var body struct {
 		Known   evidence.KnownHead `json:"known"`
 		Cosign  string             `json:"cosign"`
@@ -122,24 +127,75 @@ func parsePush(b []byte, agent store.Agent) (*push, *evidence.Error) {
 	if body.Known.Size < 0 {
 		return nil, malformed("known.size is %d", body.Known.Size)
 	}
-	key, err := evidence.ParsePublicKey(agent.SPKI)
-	if err != nil {
-		return nil, &evidence.Error{Code: evidence.CodeInternal, Message: "the server's copy of this agent's key is damaged",
-			Cure: "run attesto-server check on the server"}
-	}
 	p := &push{agent: agent, origin: body.Known.Origin, known: body.Known.Size, claim: body.Known.Checkpoint, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
-	openAll(body.Records, p.records, agent, key)
+	openRecords(body.Records, p.records, agent, keys)
 	return p, nil
 }
 
+// keyring is the keys of one agent, those that it used before among them.
+type keyring map[evidence.KeyID]evidence.PublicKey
+
+// keysOf reads an agent's keys.
+func (s *Server) keysOf(ctx context.Context, agent store.Agent) (keyring, error) {
+	list := [][]byte{agent.SPKI}
+	if agent.Rotated > 0 {
+		old, err := s.store.OldKeys(ctx, agent.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range old {
+			list = append(list, k.SPKI)
+		}
+	}
+	keys := keyring{}
+	for _, spki := range list {
+		key, err := s.parsedKey(spki)
+		if err != nil {
+			return nil, fmt.Errorf("the server's copy of the key of agent %s is damaged (%w): run attesto-server check", agent.ID, err)
+		}
+		keys[key.ID()] = key
+	}
+	return keys, nil
+}
+
+// parsedKey reads a stored key. Vetting costs as much as a signature, so that the
+// outcome is kept.
+func (s *Server) parsedKey(spki []byte) (evidence.PublicKey, error) {
+	if key, ok := s.parsed.Load(string(spki)); ok {
+		return key.(evidence.PublicKey), nil //nolint:forcetypeassert // holds nothing else
+	}
+	key, err := evidence.ParsePublicKey(spki)
+	if err == nil {
+		s.parsed.Store(string(spki), key)
+	}
+	return key, err
+}
+
+// openRecords verifies records. Those that follow a change of key in the same push
+// are signed with a key that only this change tells.
+func openRecords(raw []json.RawMessage, to []pushed, agent store.Agent, keys keyring) {
+	openAll(raw, to, agent, keys)
+	for i := range to {
+		next, _ := to[i].verified.NextKey()
+		if next.IsZero() {
+			continue
+		}
+		if _, known := keys[next.ID()]; known {
+			continue
+		}
+		keys[next.ID()] = next
+		openAll(raw[i+1:], to[i+1:], agent, keys)
+	}
+}
+
 // openAll verifies records on all processors.
-func openAll(raw []json.RawMessage, to []pushed, agent store.Agent, key evidence.PublicKey) {
+func openAll(raw []json.RawMessage, to []pushed, agent store.Agent, keys keyring) {
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	for range min(len(raw), runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(raw)); i = next.Add(1) - 1 {
-				to[i] = open(raw[i], agent, key)
+				to[i] = open(raw[i], agent, keys)
 			}
 		})
 	}
@@ -152,7 +208,7 @@ func malformed(format string, args ...any) *evidence.Error {
 }
 
 // open verifies one record: form, then signature, then whose it says it is.
-func open(raw []byte, agent store.Agent, key evidence.PublicKey) pushed {
+func open(raw []byte, agent store.Agent, keys keyring) pushed {
 	p := pushed{index: -1}
 	refuse := func(e *evidence.Error) pushed {
 		p.index, p.result.Status, p.result.Error = refusedBefore, evidence.StatusRejected, e
@@ -173,6 +229,15 @@ func open(raw []byte, agent store.Agent, key evidence.PublicKey) pushed {
 			return refuse(malformed("blob %q: its name is no SHA-256", name))
 		}
 		blobs[d] = data
+	}
+	key, known := keys[env.KeyID()]
+	if !known {
+		if stated, err := evidence.ParseRecord(env.Payload()); err == nil && stated.Seq > uint64(agent.Seq)+1 {
+			// Perhaps a change of key comes before it; nothing is decided on what is not verified.
+			p.result.Seq = stated.Seq
+			return refuse(&evidence.Error{Code: evidence.CodeGap, Expect: uint64(agent.Seq) + 1,
+				Message: fmt.Sprintf("record %d cannot follow record %d", stated.Seq, agent.Seq), Cure: fmt.Sprintf("send record %d first", agent.Seq+1)})
+		}
 	}
 	p.verified, err = evidence.Open(env, key, blobs)
 	if errors.Is(err, evidence.ErrSignature) {

@@ -46,6 +46,7 @@ type Server struct {
 
 	commits *committers
 	rates   *rates
+	parsed  sync.Map      // agents' keys that were vetted, by SPKI
 	busy    chan struct{} // one place for each push that is being read
 	hooks   []func(org string, kinds []evidence.Kind)
 	loops   []func(context.Context) error

@@ -29,6 +29,15 @@ func (w *writer) keys() error {
 		return err
 	}
 	for _, a := range w.agents {
+		old, err := w.r.OldKeys(w.ctx, a.ID)
+		if err != nil {
+			return err
+		}
+		for i, k := range old {
+			if err := w.put(fmt.Sprintf("keys/agents/%s.%d.pub", a.ID, i+1), publicPEM(k.SPKI)); err != nil {
+				return err
+			}
+		}
 		if err := w.put("keys/agents/"+a.ID+".pub", publicPEM(a.SPKI)); err != nil {
 			return err
 		}

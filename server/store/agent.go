@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -37,10 +38,11 @@ type Agent struct {
 	Seen        time.Time       // last push
 	Skew        time.Duration   // server time minus agent time at the last fresh record
 	Lost        int64           // runs that it said it had to drop
+	Rotated     int64           // the record with which it changed its key last; 0 for never
 }
 
 const agentColumns = `id, org_id, name, spki, witness, machine, os, version, services, push_hash, state,
-	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost`
+	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated`
 
 func scanAgent(row func(...any) error) (Agent, error) {
 	var a Agent
@@ -48,7 +50,7 @@ func scanAgent(row func(...any) error) (Agent, error) {
 	var machine, push, stmt []byte
 	var enrolled, seen, skew int64
 	err := row(&a.ID, &a.Org, &a.Name, &a.SPKI, &a.Witness, &machine, &a.OS, &a.Version, &services, &push, &a.State,
-		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost)
+		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated)
 	if err != nil {
 		return a, err
 	}
@@ -80,9 +82,9 @@ func optional(d evidence.Digest) []byte {
 // active in its organisation; then it reports false.
 func (t *Tx) AddAgent(ctx context.Context, a Agent) (bool, error) {
 	n, err := t.exec(ctx, "adding an agent", `INSERT INTO agent (`+agentColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
 		a.ID, a.Org, a.Name, a.SPKI, a.Witness, optional(a.Machine), a.OS, a.Version, strings.Join(a.Services, ","), a.PushHash[:], a.State,
-		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost)
+		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated)
 	return n == 1, err
 }
 
@@ -96,9 +98,62 @@ func (r Reader) AgentByPush(ctx context.Context, hash evidence.Digest) (Agent, e
 	return r.oneAgent(ctx, "push_hash", hash[:])
 }
 
-// AgentByKey finds the agent that enrolled with a key.
+// AgentByKey finds the agent that signs with a key, or did.
 func (r Reader) AgentByKey(ctx context.Context, spki []byte) (Agent, error) {
-	return r.oneAgent(ctx, "spki", spki)
+	a, err := r.oneAgent(ctx, "spki", spki)
+	if !errors.Is(err, ErrNotFound) {
+		return a, err
+	}
+	return r.oneAgent(ctx, "id", r.oldOwner(ctx, spki))
+}
+
+// oldOwner is the agent that once used a key, "" for none.
+func (r Reader) oldOwner(ctx context.Context, spki []byte) string {
+	var id string
+	_ = r.one(ctx, "finding an old key", `SELECT agent_id FROM agent_key WHERE spki = $1`, []any{spki}, &id) // none: no agent has the id ""
+	return id
+}
+
+// OldKey is a key that an agent used up to a record.
+type OldKey struct {
+	Upto int64
+	SPKI []byte
+}
+
+// OldKeys lists the keys that an agent does not use any more, oldest first.
+func (r Reader) OldKeys(ctx context.Context, agent string) ([]OldKey, error) {
+	return all(ctx, r, "listing old keys", `SELECT upto, spki FROM agent_key WHERE agent_id = $1 ORDER BY upto`, []any{agent},
+		func(row func(...any) error) (OldKey, error) {
+			var k OldKey
+			err := row(&k.Upto, &k.SPKI)
+			return k, err
+		})
+}
+
+// KeyAt is the key that must have signed an agent's record of a number.
+func (r Reader) KeyAt(ctx context.Context, a Agent, seq int64) ([]byte, error) {
+	if seq > a.Rotated {
+		return a.SPKI, nil
+	}
+	old, err := r.OldKeys(ctx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range old {
+		if seq <= k.Upto {
+			return k.SPKI, nil
+		}
+	}
+	return a.SPKI, nil
+}
+
+// RotateKey gives an agent another key from after a record on.
+func (t *Tx) RotateKey(ctx context.Context, id string, upto int64, old, next []byte) error {
+	if _, err := t.exec(ctx, "keeping the old key of agent "+id, `INSERT INTO agent_key (agent_id, upto, spki) VALUES ($1, $2, $3)`, id, upto, old); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "changing the key of agent "+id, `UPDATE agent SET spki = $2, rotated = $3 WHERE id = $1`, id, next, upto)
+	return err
 }
 
 func (r Reader) oneAgent(ctx context.Context, column string, value any) (Agent, error) {
@@ -120,7 +175,7 @@ func (r Reader) Agents(ctx context.Context, org string) ([]Agent, error) {
 // Advance moves an agent on to its last accepted record.
 func (t *Tx) Advance(ctx context.Context, id string, seq int64, stmt evidence.Digest, version string, skew time.Duration, lost int64) error {
 	_, err := t.exec(ctx, "advancing agent "+id,
-		`UPDATE agent SET seq = $2, stmt = $3, version = $4, skew_ms = $5, lost = lost + $6 WHERE id = $1`,
+		`UPDATE agent SET seq = $2, stmt = $3, version = CASE WHEN $4 = '' THEN version ELSE $4 END, skew_ms = $5, lost = lost + $6 WHERE id = $1`,
 		id, seq, stmt[:], version, skew.Milliseconds(), lost)
 	return err
 }

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE agent ADD COLUMN rotated BIGINT NOT NULL DEFAULT 0;
