@@ -23,7 +23,7 @@ type Agent struct {
 	cfg    Config
 	st     state
 	id     Identity
-	key    evidence.Signer
+	keys   *keyring
 	spool  *Spool
 	pusher *pusher
 	sealer *sealer
@@ -67,11 +67,11 @@ func open(cfg Config, h *host.Host, version string, log *slog.Logger) (a *Agent,
 	if err := os.MkdirAll(st.path(reportDir), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the drop folder for reports: %w", err)
 	}
-	key, err := evidence.LoadFileKey(st.path(keyFile))
+	spool, err := openSpool(st.dir, cfg.Spool, id.First, cfg.files())
 	if err != nil {
 		return nil, nil, err
 	}
-	spool, err := openSpool(st.dir, cfg.Spool, id.First, cfg.files())
+	keys, err := openKeyring(st, spool)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,7 +88,7 @@ func open(cfg Config, h *host.Host, version string, log *slog.Logger) (a *Agent,
 	if err != nil {
 		return nil, nil, err
 	}
-	a = &Agent{cfg: cfg, st: st, id: id, key: key, spool: spool, pusher: p, log: log, now: h.Now}
+	a = &Agent{cfg: cfg, st: st, id: id, keys: keys, spool: spool, pusher: p, log: log, now: h.Now}
 	a.sealer = newSealer(a, build(version))
 	return a, release, a.addLooks(h)
 }
@@ -169,6 +169,7 @@ func (a *Agent) keepHouse(ctx context.Context, hooks Hooks) {
 	defer ticker.Stop()
 	for n := 0; ; n++ {
 		a.sealer.retry()
+		a.keepKey()
 		a.writeStatus()
 		if hung := a.hung(time.Now()); hung != "" {
 			a.log.Error("no progress; the service manager is not told that all is well", "in", hung)

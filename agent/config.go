@@ -33,6 +33,7 @@ type Config struct {
 	Spool      SpoolConfig          `yaml:"spool"`
 	Proxy      string               `yaml:"proxy"`
 	CAFile     string               `yaml:"ca_file"`
+	KeyDays    int                  `yaml:"key_days"` // after which the agent changes its key; 0: never by itself
 	Collectors map[string]yaml.Node `yaml:"collectors"`
 
 	// Specs are the collectors that the file may speak of: collectors.All.
@@ -87,7 +88,7 @@ const maxConfig = 1 << 20
 
 // DefaultConfig is what counts where the file says nothing.
 func DefaultConfig() Config {
-	return Config{StateDir: defaultStateDir, Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}, Specs: collectors.All()}
+	return Config{StateDir: defaultStateDir, Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}, KeyDays: 365, Specs: collectors.All()}
 }
 
 func (c Config) files() files {

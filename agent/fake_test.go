@@ -37,6 +37,7 @@ type fake struct {
 	tree    tree
 	agent   string
 	key     evidence.PublicKey
+	keys    map[evidence.KeyID]evidence.PublicKey
 	enroll  evidence.Envelope // the accepted enrollment
 	tries   []string          // every enrollment envelope that came
 	held    map[uint64]held
@@ -240,6 +241,7 @@ func (f *fake) finish(w http.ResponseWriter, body []byte) {
 	}
 	if f.agent == "" {
 		f.agent, f.key, f.enroll = evidence.NewID("a_"), key, env
+		f.keys = map[evidence.KeyID]evidence.PublicKey{key.ID(): key}
 		f.append(evidence.Entry{Type: evidence.EntryEnrollment, Agent: f.agent, Stmt: env.StatementDigest(), Env: env.Digest()})
 	} else if env.Digest() != f.enroll.Digest() {
 		say(w, http.StatusConflict, &evidence.Error{Code: evidence.CodeKeyInUse, Message: "this key is enrolled already", Cure: "again"})
@@ -303,7 +305,11 @@ func (f *fake) take(r evidence.PushRecord) evidence.PushResult {
 		}
 		blobs[d] = b
 	}
-	v, err := evidence.Open(env, f.key, blobs)
+	key, ok := f.keys[env.KeyID()]
+	if !ok {
+		key = f.key
+	}
+	v, err := evidence.Open(env, key, blobs)
 	if err != nil {
 		f.t.Errorf("the agent sent a record that does not open: %v", err)
 		return refuse(0, evidence.CodeSignature, 0)
@@ -323,6 +329,13 @@ func (f *fake) take(r evidence.PushRecord) evidence.PushResult {
 	if f.next > 1 {
 		prev = f.held[f.next-1].env.StatementDigest()
 	}
+	if env.KeyID() != f.key.ID() {
+		f.t.Errorf("record %d is signed with a key that is not in use any more", rec.Seq)
+	}
+	if next, _ := v.NextKey(); !next.IsZero() {
+		f.key = next
+		f.keys[next.ID()] = next
+	}
 	if rec.Prev != prev {
 		f.t.Errorf("record %d is chained to another record", rec.Seq)
 	}
@@ -335,7 +348,7 @@ func (f *fake) take(r evidence.PushRecord) evidence.PushResult {
 		}
 		f.blobs[name] = b
 	}
-	f.held[rec.Seq] = held{env, rec, f.append(evidence.Entry{Type: evidence.EntryEvidence, Agent: f.agent, Seq: rec.Seq, Prev: rec.Prev,
+	f.held[rec.Seq] = held{env, rec, f.append(evidence.Entry{Type: v.Type(), Agent: f.agent, Seq: rec.Seq, Prev: rec.Prev,
 		Stmt: env.StatementDigest(), Env: env.Digest()})}
 	f.next++
 	return out

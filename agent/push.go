@@ -340,7 +340,7 @@ func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, recs []spoo
 		if under != want {
 			return nil, fmt.Errorf("record %d is proven under another head of %d entries", recs[i].Seq, under.Size)
 		}
-		if entry.Type != evidence.EntryEvidence || entry.Agent != p.id.Agent || entry.Seq != recs[i].Seq {
+		if entry.Type != typeOf(envs[i]) || entry.Agent != p.id.Agent || entry.Seq != recs[i].Seq {
 			return nil, fmt.Errorf("record %d stands in the log as %s %d of %q", recs[i].Seq, entry.Type, entry.Seq, entry.Agent)
 		}
 		done[i] = true
@@ -353,6 +353,14 @@ func (p *pusher) verify(known knownHead, answer evidence.PushAnswer, recs []spoo
 	p.head = next
 	p.mu.Unlock()
 	return done, nil
+}
+
+// typeOf is how the log must have entered what this agent sent.
+func typeOf(env evidence.Envelope) evidence.EntryType {
+	if evidence.PredicateType(env.Payload()) == evidence.PredicateRotation {
+		return evidence.EntryRotation
+	}
+	return evidence.EntryEvidence
 }
 
 // kept is the receipt of a record, beside its file.

@@ -173,7 +173,7 @@ func (s *sealer) sealSome(results []Result) (rest []Result) {
 func (s *sealer) envelope(items []evidence.Item) func(uint64, evidence.Digest, int) (evidence.Envelope, error) {
 	return func(seq uint64, prev evidence.Digest, lost int) (evidence.Envelope, error) {
 		a := s.agent
-		return evidence.Seal(a.key, evidence.Record{
+		return evidence.Seal(a.keys.signer(seq), evidence.Record{
 			Org: a.id.Org, Agent: a.id.Agent, Seq: seq, Prev: prev, Log: a.pusher.knownHead().Head,
 			Items: items, Clock: clockNow(a.now(), a.pusher.delta()), Collector: s.build, Lost: lost,
 		})

@@ -125,10 +125,20 @@ func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, 
 	})
 }
 
-// RevokeAgent refuses an agent's key from now on, and says so in the log. by is
-// the user who did it, "" for the operator at the command line. It returns the
-// entry's index.
-func (s *Server) RevokeAgent(ctx context.Context, id, reason, by string) (index int64, err error) {
+// revokeReasons say why an agent's key is not to be trusted any more.
+var revokeReasons = []string{"stolen", "lost", "cloned", "replaced", "retired"}
+
+// RevokeAgent refuses an agent's key from now on, and says so in the log. What was
+// received since distrust, if that is not zero, stays there and is marked. by is the
+// user who did it, "" for the operator at the command line. It returns the entry's
+// index.
+func (s *Server) RevokeAgent(ctx context.Context, id, reason, by string, distrust time.Time) (index int64, err error) {
+	if !slices.Contains(revokeReasons, reason) {
+		return 0, fmt.Errorf("reason %q: want one of %s", reason, strings.Join(revokeReasons, ", "))
+	}
+	if distrust.After(s.now()) {
+		return 0, fmt.Errorf("distrust from %s: want a moment that has passed", distrust.Format(time.RFC3339))
+	}
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		agent, err := tx.Agent(ctx, id)
 		if err != nil {
@@ -137,15 +147,25 @@ func (s *Server) RevokeAgent(ctx context.Context, id, reason, by string) (index 
 		if agent.State == store.AgentRevoked {
 			return fmt.Errorf("agent %s is revoked already", id)
 		}
-		index, err = s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: agent.Org, Event: "agent.revoked", By: by},
-			map[string]string{"agent": id, "reason": clip(reason, 1000)})
+		st, err := tx.LockLog(ctx, agent.Org)
 		if err != nil {
 			return err
 		}
-		if err := tx.SetAgentState(ctx, id, store.AgentRevoked); err != nil {
+		r := evidence.Revocation{Org: agent.Org, Agent: id, At: evidence.At(s.now()), By: by, Reason: reason, Key: evidence.Sum(agent.SPKI)}
+		if !distrust.IsZero() {
+			from := evidence.At(distrust)
+			r.DistrustFrom = &from
+		}
+		env, err := evidence.SealRevocation(s.keys.Server, r)
+		if err != nil {
 			return err
 		}
-		return tx.DueNow(ctx, agent.Org)
+		_, rec, err := s.appendStated(ctx, tx, st, evidence.EntryRevocation, env)
+		if err != nil {
+			return err
+		}
+		index = rec.Index
+		return errors.Join(tx.Distrust(ctx, id, distrust), tx.SetAgentState(ctx, id, store.AgentRevoked), tx.DueNow(ctx, agent.Org))
 	})
 	return index, err
 }

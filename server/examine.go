@@ -25,6 +25,8 @@ type exhibit struct {
 	blob  func(evidence.Digest) (store.Blob, error)
 	owed  func(evidence.Digest) bool // the agent has never sent it
 	gone  func(store.Blob) error     // whether an entry says that it was erased
+
+	suspect time.Time // what its agent sent from then on is distrusted
 }
 
 // named is what a signed statement names, by type.
@@ -47,7 +49,11 @@ func (x exhibit) examine() []ledger.Proof {
 	if err != nil {
 		return append(proofs, ledger.Proof{Name: ledger.ProofSignature, Why: err.Error()})
 	}
-	return append(proofs, ledger.Proof{Name: ledger.ProofSignature, OK: true, Why: string(env.KeyID())},
+	signed := string(env.KeyID())
+	if !x.suspect.IsZero() && !x.rec.Received.Before(x.suspect) {
+		signed += "; SUSPECT: the key was revoked, and what came since " + x.suspect.Format("2006-01-02 15:04 MST") + " may be another's"
+	}
+	return append(proofs, ledger.Proof{Name: ledger.ProofSignature, OK: true, Why: signed},
 		x.chainProof(said), x.contentProof(said), x.indexProof(env, said))
 }
 
@@ -103,6 +109,10 @@ func (x exhibit) open(env evidence.Envelope) (named, error) {
 		return n, err
 	case evidence.EntryEpoch:
 		_, err := evidence.OpenEpoch(env, x.key)
+		n.agent = ""
+		return n, err
+	case evidence.EntryRevocation:
+		_, err := evidence.OpenRevocation(env, x.key)
 		n.agent = ""
 		return n, err
 	case evidence.EntryErasure:
@@ -223,7 +233,7 @@ func (s *Server) VerifyRecord(ctx context.Context, org string, epoch, index int6
 	if len(entries) == 1 && entries[0].Index == index {
 		x.entry = entries[0]
 	}
-	if x.key, err = s.keyOf(ctx, x.rec); err != nil {
+	if err := s.signerOf(ctx, &x); err != nil {
 		return nil, err
 	}
 	if err := s.before(ctx, &x); err != nil {
@@ -238,23 +248,25 @@ func (s *Server) VerifyRecord(ctx context.Context, org string, epoch, index int6
 	return append(x.examine(), s.inclusion(ctx, st, x.entry, index)), nil
 }
 
-// keyOf finds the key that must have signed a record; the zero key when the
-// agent's row is missing or damaged.
-func (s *Server) keyOf(ctx context.Context, rec store.Record) (evidence.PublicKey, error) {
-	if rec.Agent == "" {
-		return s.keys.Server.Public(), nil
+// signerOf finds the key that must have signed a record, and whether it is
+// distrusted; the zero key when the agent's row is missing or damaged.
+func (s *Server) signerOf(ctx context.Context, x *exhibit) error {
+	if x.rec.Agent == "" {
+		x.key = s.keys.Server.Public()
+		return nil
 	}
-	agent, err := s.store.Agent(ctx, rec.Agent)
+	agent, err := s.store.Agent(ctx, x.rec.Agent)
 	if errors.Is(err, store.ErrNotFound) {
-		return evidence.PublicKey{}, nil
+		return nil
 	}
 	if err != nil {
-		return evidence.PublicKey{}, err
+		return err
 	}
-	if agent.SPKI, err = s.store.KeyAt(ctx, agent, rec.Seq); err != nil {
-		return evidence.PublicKey{}, err
+	if agent.SPKI, err = s.store.KeyAt(ctx, agent, x.rec.Seq); err != nil {
+		return err
 	}
-	return agentKey(agent), nil
+	x.key, x.suspect = agentKey(agent), agent.Suspect
+	return nil
 }
 
 // agentKey is the zero key when the row is damaged.

@@ -668,7 +668,7 @@ func TestRevokedAgentEndsItsAlerts(t *testing.T) {
 		h.pushes(h.dnsbl(evidence.Listed))
 		j.settle()
 		j.told(1, 1)
-		if _, err := j.srv.RevokeAgent(context.Background(), h.id, "gone", ""); err != nil {
+		if _, err := j.srv.RevokeAgent(context.Background(), h.id, "retired", "", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		j.advance(time.Minute)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/bundle"
@@ -120,4 +121,65 @@ func TestForgedRotation(t *testing.T) {
 	if faults := w.sound(); !strings.Contains(faults, "is not the one that its enrollment and changes of key lead to") {
 		t.Errorf("another key in the agent's row:\n%s", faults)
 	}
+}
+
+// A key was stolen some time ago: what came since is marked, what came before stays
+// as it was, and nothing comes after.
+func TestDistrustedKey(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		w := newWorld(t, dsn)
+		h := w.enrolled(w.customer)
+		h.pushes(h.seals(2)...)
+		w.now = w.now.Add(time.Hour)
+		stolen := w.now
+		w.now = w.now.Add(time.Hour)
+		h.pushes(h.seals(2)...)
+		if _, err := w.srv.RevokeAgent(ctx, h.id, "he lost it", "", stolen); err == nil {
+			t.Error("free text went into the log")
+		}
+		if _, err := w.srv.RevokeAgent(ctx, h.id, "stolen", "", w.now.Add(time.Hour)); err == nil {
+			t.Error("distrusted from the future on")
+		}
+		index, err := w.srv.RevokeAgent(ctx, h.id, "stolen", "", stolen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for seq, suspect := range map[int64]bool{1: false, 2: false, 3: true, 4: true} {
+			proofs, err := w.srv.VerifyRecord(ctx, w.customer.ID, 1, w.indexOf(h, seq))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range proofs {
+				if !p.OK || p.Name == "signature" && strings.Contains(p.Why, "SUSPECT") != suspect {
+					t.Errorf("record %d: %+v, suspect %v", seq, p, suspect)
+				}
+			}
+		}
+		if rec, err := w.store.RecordAt(ctx, w.customer.ID, w.logID(), index); err != nil || rec.Type != evidence.EntryRevocation {
+			t.Errorf("entry %d: %v, %v", index, rec.Type, err)
+		}
+		if refusal := w.try(h, h.seal()); refusal == nil {
+			t.Error("a revoked agent may still push")
+		}
+		if faults := w.sound(); faults != "" {
+			t.Error(faults)
+		}
+		dir := w.export()
+		if code, out := verdict(t, dir); code != 0 || !strings.Contains(out, "SUSPECT") {
+			t.Errorf("exit %d:\n%s", code, out)
+		}
+		if code, out := second(t, dir); code != 0 {
+			t.Errorf("verify.py: exit %d:\n%s", code, out)
+		}
+	})
+}
+
+func (w *world) logID() string {
+	w.t.Helper()
+	st, err := w.store.Log(context.Background(), w.customer.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return st.ID
 }

@@ -160,14 +160,14 @@ func TestRevokedAgentIsRefused(t *testing.T) {
 		w := newWorld(t, dsn)
 		h := w.enrolled(w.customer)
 		h.pushes(h.seal())
-		if _, err := w.srv.RevokeAgent(context.Background(), h.id, "lost", ""); err != nil {
+		if _, err := w.srv.RevokeAgent(context.Background(), h.id, "lost", "", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		res, refusal := w.call("POST", evidence.PathRecords, h.push, evidence.Push{}, nil)
 		if refusal == nil || refusal.Code != evidence.CodeUnknownAgent || res.Code != http.StatusForbidden {
 			t.Fatalf("status %d: %v", res.Code, refusal)
 		}
-		if _, err := w.srv.RevokeAgent(context.Background(), h.id, "again", ""); err == nil {
+		if _, err := w.srv.RevokeAgent(context.Background(), h.id, "lost", "", time.Time{}); err == nil {
 			t.Error("it was revoked twice")
 		}
 		again := w.newHost()

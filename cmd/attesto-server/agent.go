@@ -58,17 +58,28 @@ func (a *app) agentListCommand() *cobra.Command {
 }
 
 func (a *app) agentRevokeCommand() *cobra.Command {
-	var reason string
+	var reason, distrust string
 	cmd := &cobra.Command{
-		Use:   "revoke AGENT --reason TEXT",
+		Use:   "revoke AGENT --reason stolen|lost|cloned|replaced|retired",
 		Short: "Refuse an agent's key from now on; what it proved stays",
-		Args:  cobra.ExactArgs(1),
+		Long: `Refuse an agent's key from now on. What it proved stays proven: it was logged
+before. If the key may have been in other hands for a while, say since when with
+--distrust-from: what was received since then stays in the log, and every board,
+record and export marks it as suspect.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if strings.TrimSpace(reason) == "" {
-				return misused(errors.New("--reason: say why; it goes into the log"))
+			if reason == "" {
+				return misused(errors.New("--reason: say why (stolen, lost, cloned, replaced or retired); it goes into the log"))
+			}
+			var from time.Time
+			if distrust != "" {
+				var err error
+				if from, err = dayOrMoment(distrust, time.Local, 0); err != nil {
+					return misused(fmt.Errorf("--distrust-from: %w", err))
+				}
 			}
 			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				index, err := s.RevokeAgent(ctx, args[0], reason, "")
+				index, err := s.RevokeAgent(ctx, args[0], reason, "", from)
 				if err != nil {
 					return err
 				}
@@ -77,6 +88,7 @@ func (a *app) agentRevokeCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log")
+	cmd.Flags().StringVar(&reason, "reason", "", "why: stolen, lost, cloned, replaced or retired")
+	cmd.Flags().StringVar(&distrust, "distrust-from", "", "`day` or moment since when the key may have been in other hands")
 	return cmd
 }

@@ -38,23 +38,24 @@ type Agent struct {
 	Seen        time.Time       // last push
 	Skew        time.Duration   // server time minus agent time at the last fresh record
 	Lost        int64           // runs that it said it had to drop
+	Suspect     time.Time       // what was received from then on is distrusted; zero for nothing
 	Rotated     int64           // the record with which it changed its key last; 0 for never
 }
 
 const agentColumns = `id, org_id, name, spki, witness, machine, os, version, services, push_hash, state,
-	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated`
+	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect`
 
 func scanAgent(row func(...any) error) (Agent, error) {
 	var a Agent
 	var services string
 	var machine, push, stmt []byte
-	var enrolled, seen, skew int64
+	var enrolled, seen, skew, suspect int64
 	err := row(&a.ID, &a.Org, &a.Name, &a.SPKI, &a.Witness, &machine, &a.OS, &a.Version, &services, &push, &a.State,
-		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated)
+		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated, &suspect)
 	if err != nil {
 		return a, err
 	}
-	a.Services, a.Enrolled, a.Seen = splitList(services), Time(enrolled), Time(seen)
+	a.Services, a.Enrolled, a.Seen, a.Suspect = splitList(services), Time(enrolled), Time(seen), Time(suspect)
 	a.Skew = time.Duration(skew) * time.Millisecond
 	a.Machine, a.PushHash, a.Stmt = digest(machine), digest(push), digest(stmt)
 	return a, nil
@@ -82,9 +83,9 @@ func optional(d evidence.Digest) []byte {
 // active in its organisation; then it reports false.
 func (t *Tx) AddAgent(ctx context.Context, a Agent) (bool, error) {
 	n, err := t.exec(ctx, "adding an agent", `INSERT INTO agent (`+agentColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT DO NOTHING`,
 		a.ID, a.Org, a.Name, a.SPKI, a.Witness, optional(a.Machine), a.OS, a.Version, strings.Join(a.Services, ","), a.PushHash[:], a.State,
-		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated)
+		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated, Micros(a.Suspect))
 	return n == 1, err
 }
 
@@ -189,6 +190,12 @@ func (t *Tx) Seen(ctx context.Context, id string, at time.Time) error {
 // SetAgentState changes an agent's state.
 func (t *Tx) SetAgentState(ctx context.Context, id, state string) error {
 	_, err := t.exec(ctx, "setting the state of agent "+id, `UPDATE agent SET state = $2 WHERE id = $1`, id, state)
+	return err
+}
+
+// Distrust notes from when on what an agent sent is distrusted.
+func (t *Tx) Distrust(ctx context.Context, id string, from time.Time) error {
+	_, err := t.exec(ctx, "distrusting agent "+id, `UPDATE agent SET suspect = $2 WHERE id = $1`, id, Micros(from))
 	return err
 }
 
