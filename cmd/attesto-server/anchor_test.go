@@ -36,7 +36,7 @@ func TestAnchorCommands(t *testing.T) {
 		}
 	}
 	c.configure("anchor: {publish: " + c.dir + "/www}\n")
-	if code, out, errOut := c.run("anchor", "status"); code != exitFailed || !strings.Contains(out, "was never done") || !strings.Contains(errOut, "2 of 2") {
+	if code, out, errOut := c.run("anchor", "status"); code != exitFailed || !strings.Contains(out, "was never done") || !strings.Contains(errOut, "1 of 2") {
 		t.Errorf("before the first: exit %d, %q, %q", code, out, errOut)
 	}
 	// What serve does by and by.

@@ -91,6 +91,10 @@ func (a *Anchor) part(j store.AnchorJob, last time.Time, size int64) Part {
 // folder looks at what is published.
 func (a *Anchor) folder(st ledger.State) Part {
 	p := Part{Name: "folder " + a.cfg.Publish}
+	if st.Origin == "" { // nothing to show yet
+		p.OK = true
+		return p
+	}
 	note, err := os.ReadFile(filepath.Join(a.cfg.Publish, "checkpoint"))
 	if err != nil {
 		p.Fault = fmt.Sprintf("%v: is attesto-server serve running on this host, and may it write there?", err)
