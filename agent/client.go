@@ -147,7 +147,10 @@ func (r *refusal) Error() string {
 }
 
 func (c *client) send(ctx context.Context, method, path, contentType string, body []byte, answer any) error {
-	target := c.base.JoinPath(path).String()
+	path, query, _ := strings.Cut(path, "?")
+	at := c.base.JoinPath(path)
+	at.RawQuery = query
+	target := at.String()
 	req, err := retryablehttp.NewRequestWithContext(ctx, method, target,
 		retryablehttp.ReaderFunc(func() (io.Reader, error) { return bytes.NewReader(body), nil }))
 	if err != nil {

@@ -173,6 +173,7 @@ func (s Status) Print(w io.Writer, paint Paint) {
 		fmt.Fprintf(tw, "agent\t%s of %s\n", s.Agent, clean(s.OrgName))
 		fmt.Fprintf(tw, "server\t%s\n", s.Server)
 		fmt.Fprintf(tw, "key\t%s\n", s.KeyID)
+		fmt.Fprintf(tw, "root key\t%s\n", s.RootKey)
 		fmt.Fprintf(tw, "running\t%v\n", s.Running)
 		fmt.Fprintf(tw, "records\t%d sealed, %d wait for the server\n", s.Spool.Last, s.Spool.Waiting)
 		fmt.Fprintf(tw, "log\t%d entries verified, root %s\n", s.Log.Size, s.Log.Root)

@@ -423,7 +423,7 @@ func (p *pusher) rejected(seq uint64, r evidence.PushResult) error {
 			Cure: "enroll this host anew; what the server holds up to there stays valid"})
 	case evidence.CodeFork:
 		p.raise(Alarm{Code: "fork", Message: "another record bears number " + fmt.Sprint(seq) + ": this host was cloned or restored, or its key was copied",
-			Cure: "if this is the clone, remove its state folder and enroll it; if not, revoke the agent on the board and enroll anew"})
+			Cure: "if this host was set back to a snapshot: stop the agent and run attesto-agent rejoin; if it is a clone: attesto-agent generalize --force, then enroll it; if neither, its key was copied: revoke the agent and enroll anew"})
 	default:
 		p.raise(Alarm{Code: "rejected", Message: fmt.Sprintf("the server refuses record %d: %v", seq, said), Cure: said.Cure})
 	}

@@ -37,7 +37,8 @@ type Status struct {
 	Org      string `json:"org,omitempty"`
 	OrgName  string `json:"orgName,omitempty"`
 	Agent    string `json:"agent,omitempty"`
-	KeyID    string `json:"keyId,omitempty"` // fingerprint; the board shows the same
+	KeyID    string `json:"keyId,omitempty"`   // fingerprint; the board shows the same
+	RootKey  string `json:"rootKey,omitempty"` // fingerprint of the server's; attesto-verify shows the same
 	Running  bool   `json:"running"`
 	// AsOf is when the running agent wrote its part of the status.
 	AsOf      *time.Time                  `json:"asOf,omitempty"`
@@ -64,6 +65,11 @@ func ReadStatus(cfg Config, now time.Time) (Status, error) {
 		return s, err
 	}
 	s.Enrolled, s.Server, s.Org, s.OrgName, s.Agent = true, id.Server, id.Org, id.OrgName, id.Agent
+	root, err := evidence.ParsePublicKey(id.RootKey)
+	if err != nil {
+		return s, fmt.Errorf("stored root key: %w", err)
+	}
+	s.RootKey = string(root.ID())
 	key, err := evidence.LoadFileKey(st.path(keyFile))
 	if err != nil {
 		return s, err

@@ -136,6 +136,18 @@ func cmdSetenv(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], text)
 }
 
+// field NAME FILE PREFIX: the variable gets the first word of the file that starts
+// with PREFIX.
+func cmdField(ts *testscript.TestScript, _ bool, args []string) {
+	for _, word := range strings.Fields(ts.ReadFile(args[1])) {
+		if strings.HasPrefix(word, args[2]) {
+			ts.Setenv(args[0], word)
+			return
+		}
+	}
+	ts.Fatalf("no word %s… in %s", args[2], args[1])
+}
+
 // waithttp URL: waits until URL answers 200.
 func cmdWaitHTTP(ts *testscript.TestScript, _ bool, args []string) {
 	wait(ts, "answer 200 from "+args[0], func() bool {

@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"need":     cmdNeed,
 			"port":     cmdPort,
 			"setenv":   cmdSetenv,
+			"field":    cmdField,
 			"waithttp": cmdWaitHTTP,
 			"mailbox":  cmdMailbox,
 			"hook":     cmdHook,

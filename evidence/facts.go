@@ -154,6 +154,7 @@ var factsCheckers = map[Kind]func([]byte) error{
 	KindEventLog: checkAs[EventLog],
 	KindSoftware: checkAs[Software],
 	KindHealth:   checkAs[Health],
+	KindRestored: checkAs[Restored],
 }
 
 func checkAs[F Facts](blob []byte) error {

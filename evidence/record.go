@@ -25,6 +25,7 @@ const (
 	KindEventLog Kind = "eventlog"
 	KindSoftware Kind = "software"
 	KindHealth   Kind = "health"
+	KindRestored Kind = "restored" // the host itself was set back; no collector looks for it
 )
 
 // Outcome says whether a look worked. It is never a verdict on what was seen.

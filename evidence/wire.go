@@ -18,6 +18,7 @@ const (
 	PathRecords     = "/v1/records"      // POST Push, gives PushAnswer
 	PathBlobs       = "/v1/blobs/"       // PUT <sha256>: a blob that was missing
 	PathEnrollBegin = "/v1/enroll/begin" // POST EnrollBegin, gives EnrollOffer
+	PathChain       = "/v1/chain"        // GET ?origin=&known=: a Chain
 	PathEnroll      = "/v1/enroll"       // POST EnrollFinish, gives Enrolled
 )
 
@@ -175,4 +176,14 @@ func DecodeAnswer(b []byte, v any) error {
 		return err
 	}
 	return json.Unmarshal(b, v)
+}
+
+// Chain is where the log has an agent's chain: its last record with the receipt,
+// and how the log continues the head that the agent named.
+type Chain struct {
+	Seq         uint64      `json:"seq"`
+	Envelope    string      `json:"envelope"`
+	Entry       string      `json:"entry"`
+	Proof       string      `json:"proof"`
+	Consistency []tlog.Hash `json:"consistency"`
 }

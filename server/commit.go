@@ -357,7 +357,7 @@ func (a *appending) knownOrFork(ctx context.Context, p *push, rec *pushed, agent
 	}
 	rec.result.Error = &evidence.Error{Code: evidence.CodeFork, Expect: uint64(agent.Seq) + 1,
 		Message: fmt.Sprintf("record %d does not continue this agent's chain: another record has its place", stated.Seq),
-		Cure:    "two hosts use one key, or this host was restored or cloned: find out which, then enroll the host anew; both records are kept as proof"}
+		Cure:    "if this host was set back to a snapshot: attesto-agent rejoin, then attesto-server agent rejoin; if it was cloned or its key copied: revoke it and enroll anew; both records are kept as proof"}
 	if err := a.tx.AddFork(ctx, store.Record{Org: agent.Org, Agent: agent.ID, Seq: int64(stated.Seq), Stmt: stmt,
 		Envelope: rec.verified.Envelope().Bytes(), Received: p.received}); err != nil {
 		return err

@@ -109,6 +109,7 @@ func (s *Server) accepted(org string, kinds []evidence.Kind) {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+evidence.PathRecords, s.handleRecords)
+	mux.HandleFunc("GET "+evidence.PathChain, s.handleChain)
 	mux.HandleFunc("PUT "+evidence.PathBlobs+"{sha}", s.handleBlob)
 	mux.HandleFunc("POST "+evidence.PathEnrollBegin, s.handleEnrollBegin)
 	mux.HandleFunc("POST "+evidence.PathEnroll, s.handleEnroll)

@@ -133,7 +133,10 @@ func (p *program) statusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how the agent stands: what waits, what fails, what the log proved",
-		Args:  cobra.NoArgs,
+		Long: `Say how the agent stands: what waits, what fails, what the log proved.
+
+Exit status: 0 no alarm, 4 an alarm that a person must look at.`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := p.config()
 			if err != nil {
@@ -149,6 +152,9 @@ func (p *program) statusCmd() *cobra.Command {
 			s, err := agent.ReadStatus(cfg, time.Now())
 			if err != nil {
 				return err
+			}
+			if s.Alarm != nil {
+				p.code = exitFailed
 			}
 			if asJSON {
 				return p.json(s)

@@ -66,3 +66,33 @@ it enrolls by itself at its first start.`,
 	cmd.Flags().BoolVar(&force, "force", false, "also when records wait that the server has not confirmed")
 	return cmd
 }
+
+func (p *program) rejoinCmd() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "rejoin",
+		Short: "Take up the chain again after this host was set back to a snapshot",
+		Long: `Take up the chain again after this host was set back to an earlier state of its
+disk, as from a snapshot or a backup. The server says which record came last, the log
+proves it, and this host's own key must have signed it. What was sealed here since is
+set aside, and the next record states what happened. Stop the agent first. An admin
+then lets it prove again: attesto-server agent rejoin.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			r, err := agent.Rejoin(ctx, cfg, agent.NewHost(cfg), version, p.logger(cfg))
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.out, "Records %d to %d are in the log and were not known here any more; %d of this host were set aside. The chain goes on.\n", r.From, r.To, r.Aside)
+			return err
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for the server")
+	return cmd
+}

@@ -78,7 +78,7 @@ Exit status: 0 complete, 1 error, 2 wrong call, 3 something could not be seen,
 	root.Flags().BoolVar(&p.checkConfig, "check-config", false, "read the config file, name its faults, and end")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(p.enrollCmd(), p.runCmd(), p.collectCmd(), p.statusCmd(), p.doctorCmd(), p.reportCmd(),
-		p.explainCmd(), p.journalCmd(), p.rotateKeyCmd(), p.generalizeCmd(), p.versionCmd())
+		p.explainCmd(), p.journalCmd(), p.rotateKeyCmd(), p.generalizeCmd(), p.rejoinCmd(), p.versionCmd())
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) agentCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "agent", Short: "List and revoke agents"}
-	cmd.AddCommand(a.agentListCommand(), a.agentRevokeCommand())
+	cmd := &cobra.Command{Use: "agent", Short: "List and revoke agents, let them rejoin"}
+	cmd.AddCommand(a.agentListCommand(), a.agentRevokeCommand(), a.agentRejoinCommand())
 	return cmd
 }
 
@@ -91,4 +91,26 @@ record and export marks it as suspect.`,
 	cmd.Flags().StringVar(&reason, "reason", "", "why: stolen, lost, cloned, replaced or retired")
 	cmd.Flags().StringVar(&distrust, "distrust-from", "", "`day` or moment since when the key may have been in other hands")
 	return cmd
+}
+
+func (a *app) agentRejoinCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rejoin AGENT",
+		Short: "Let an agent prove again whose chain had forked",
+		Long: `Let an agent prove again whose chain had forked. Find out first why it did: its host
+was set back to a snapshot and has rejoined (attesto-agent rejoin), or a clone of it
+is gone. If its key may have been copied, revoke it instead. The log says that you
+decided so.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				index, err := s.RejoinAgent(ctx, args[0], "")
+				if err != nil {
+					return err
+				}
+				say(a.out, "Agent %s proves again; entry %d of its organisation's log says so.\n", args[0], index)
+				return nil
+			})
+		},
+	}
 }
