@@ -46,6 +46,9 @@ func (c *checking) all(ctx context.Context, r store.Reader) error {
 	if err != nil {
 		return err
 	}
+	for _, h := range c.s.guard.missing(logs) {
+		c.fault("log "+h.Origin, "is missing, the guard has seen %d entries: the database was set back to an older copy", h.Size)
+	}
 	byOrg := map[string]bool{}
 	for len(logs) > 0 {
 		org := logs[0].Org

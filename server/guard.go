@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/attesto/attesto/evidence"
@@ -48,7 +49,23 @@ func (s *Server) openGuard(ctx context.Context, file *store.Guard) error {
 			s.log.ErrorContext(ctx, "guarding a log", "log", st.Origin, "err", err)
 		}
 	}
+	for _, h := range s.guard.missing(logs) {
+		s.log.ErrorContext(ctx, "a log is missing from the database, which was set back to an older copy", "log", h.Origin, "confirmed", h.Size,
+			"cure", "stop the server and put back the newest copy of the database; if there is none, add the organisation again and enroll its agents anew")
+	}
 	return nil
+}
+
+// missing lists what is held of organisations that have no log at all.
+func (g *guard) missing(logs []ledger.State) []store.Guarded {
+	here := map[string]bool{}
+	for _, st := range logs {
+		here[st.Org] = true
+	}
+	return slices.DeleteFunc(g.all(), func(h store.Guarded) bool {
+		_, org, _, ok := evidence.SplitOrigin(h.Origin)
+		return !ok || here[org]
+	})
 }
 
 // read takes over what the file holds.
@@ -104,11 +121,11 @@ func (g *guard) lost() int {
 	return len(g.said)
 }
 
-// all lists what is held, in no order.
+// all lists what is held, by origin.
 func (g *guard) all() []store.Guarded {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Collect(maps.Values(g.heads))
+	return slices.SortedFunc(maps.Values(g.heads), func(a, b store.Guarded) int { return strings.Compare(a.Origin, b.Origin) })
 }
 
 // watch refuses to continue a log whose row, read under its lock, is behind what
