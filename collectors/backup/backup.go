@@ -36,6 +36,26 @@ func Spec() host.Spec {
 		OS:    []string{"linux", "windows", "darwin", "freebsd"},
 		Needs: host.NeedExec, Every: lookEvery, Timeout: lookTimeout,
 		New: New, Detect: detect, Formats: Formats(),
+		About: host.About{
+			Reads: []string{
+				"settings of restic and borgmatic in their usual places, and repositories that the configuration names",
+				"`restic snapshots`, `restic check`, `borg list`, `borg check`, each without taking a lock where the tool can",
+				"systemd's word on the unit that runs the job, and the log that the job writes",
+				"reports handed in through `attesto-agent report backup`, with the user who did",
+			},
+			Sends: []string{
+				"per job: last start, end and outcome, bytes, files, errors, restorable points and holes between them, encryption, last check",
+				"names of jobs, paths and the tools' own words (erasable)",
+			},
+			Never: []string{
+				"passwords and keys of repositories: they stay in the files and variables that the tool itself reads",
+				"names of files in a backup",
+			},
+			Needs: []string{
+				"reading the password file or settings of a repository: give the agent's user a group, or hand in from the job instead",
+				"the tool itself, as it is installed",
+			},
+		},
 	}
 }
 

@@ -56,6 +56,26 @@ func Spec() host.Spec {
 		New:     newCollector,
 		Detect:  detect,
 		Formats: Formats(),
+		About: host.About{
+			Reads: []string{
+				"the addresses of the network interfaces",
+				"`smtp_bind_address`, `smtp_bind_address6` and `inet_interfaces` in Postfix' `main.cf`",
+				"`/etc/resolv.conf`",
+				"answers of the lists, by DNS through the host's own name servers",
+			},
+			Sends: []string{
+				"each public address that mail leaves from, each configured domain",
+				"per list and target: listed with codes, not listed, or no answer with why",
+				"which name servers answered, and the lists' words (erasable)",
+			},
+			Never: []string{
+				"a data query key: it is part of the query alone",
+				"private addresses, other than that there are only such",
+			},
+			Needs: []string{
+				"DNS to the host's name servers, which must not be public ones: lists refuse those",
+			},
+		},
 	}
 }
 

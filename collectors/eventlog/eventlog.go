@@ -59,6 +59,23 @@ func Spec() host.Spec {
 		New:     newCollector,
 		Detect:  detect,
 		Formats: formats(),
+		About: host.About{
+			Reads: []string{
+				"the journal, only the fields that rules need",
+				"syslog, authentication, mail and web logs as files, with what was rotated",
+			},
+			Sends: []string{
+				"per rule: how often, first and last time, redacted samples (erasable)",
+				"lines read, and every stretch that is not proven whole",
+			},
+			Never: []string{
+				"lines that no rule matched",
+				"passwords, mail subjects, tokens and query strings: samples are redacted before they are kept",
+			},
+			Needs: []string{
+				"group `systemd-journal` for the journal, group `adm` for files; without them the look says which could not be read",
+			},
+		},
 	}
 }
 

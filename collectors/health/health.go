@@ -44,6 +44,23 @@ func Spec() host.Spec {
 		New:     newCollector,
 		Detect:  detect,
 		Formats: Formats(),
+		About: host.About{
+			Reads: []string{
+				"CPU, memory, swap, load and uptime from `/proc`",
+				"space and inodes of mounted file systems",
+				"failed units and those that must run, from systemd",
+			},
+			Sends: []string{
+				"a sample every five minutes, file systems with their use, failed units by name",
+			},
+			Never: []string{
+				"names and arguments of processes",
+				"names of files",
+			},
+			Needs: []string{
+				"nothing beyond the agent's own user",
+			},
+		},
 	}
 }
 

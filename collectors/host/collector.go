@@ -64,6 +64,18 @@ type Spec struct {
 	// Formats are the outputs, logs and files that the kind can read when they
 	// were captured elsewhere, through the parsers that a look uses.
 	Formats []Format
+	// About says what an operator wants to know before letting a kind look; from it
+	// docs/collectors.md is generated.
+	About About
+}
+
+// About tells what a kind has to do with the host, each entry one plain sentence
+// without a full stop.
+type About struct {
+	Reads []string // files and programs: "`/etc/shadow`: ages and policy, never a hash"
+	Sends []string // what the facts and the detail hold
+	Never []string // what never leaves the host, though it is near
+	Needs []string // users, groups, capabilities, programs, and what is lost without each
 }
 
 // Format is one form of captured output. Parse says what a look would make of

@@ -38,6 +38,25 @@ func Spec() host.Spec {
 		Kind: evidence.KindSoftware, Title: "Software: versions, pending updates, ends of life, restarts",
 		OS: []string{"linux"}, Needs: host.NeedExec, Every: lookEvery, Timeout: lookTimeout,
 		New: New, Detect: detect, Formats: formats(),
+		About: host.About{
+			Reads: []string{
+				"the package manager's own database and metadata: dpkg and apt, rpm and dnf, apk",
+				"`/etc/os-release`, the kernel that runs and those that are installed",
+				"which running programs use files that were replaced",
+			},
+			Sends: []string{
+				"every package with its version, security updates that wait with their age, when metadata was last refreshed",
+				"end of life of the system, reboot or restarts that are needed",
+			},
+			Never: []string{
+				"what programs do or hold in memory",
+				"credentials of package sources",
+			},
+			Needs: []string{
+				"`dnf` for its updates where it is used",
+				"reading `/proc/PID/maps` of others' programs (root or CAP_SYS_PTRACE); without it restarts are unknown and said to be",
+			},
+		},
 	}
 }
 
