@@ -21,9 +21,12 @@ type JournalEntry struct {
 	SHA256 evidence.Digest `json:"sha256"` // of the envelope; the log holds the same
 	Proven bool            `json:"proven"` // the log's receipt was verified
 	Index  int64           `json:"index"`  // in the log; -1 if not known
+	// Forgotten says that the content is no longer kept here.
+	Forgotten bool `json:"forgotten,omitempty"`
 }
 
-// Journal lists every record that is still kept here, oldest first.
+// Journal lists every record that ever left, or waits to leave, this host, oldest
+// first.
 func Journal(cfg Config) ([]JournalEntry, error) {
 	s, err := journalSpool(cfg)
 	if err != nil {
@@ -44,6 +47,15 @@ func Journal(cfg Config) ([]JournalEntry, error) {
 				return nil, err
 			}
 			found[seq] = e
+		}
+	}
+	lines, err := s.keptLines() // last: a record is listed there before it is deleted
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range lines {
+		if _, ok := found[e.Seq]; !ok {
+			found[e.Seq] = e
 		}
 	}
 	out := make([]JournalEntry, 0, len(found))
@@ -82,6 +94,7 @@ func journalSpool(cfg Config) (*Spool, error) {
 // Sent is the exact content of one record: the statement that was signed, and
 // each blob by its digest, as they went over the wire.
 type Sent struct {
+	Entry     JournalEntry      `json:"-"`
 	Envelope  string            `json:"envelope"`
 	Statement string            `json:"statement"`
 	Blobs     map[string]string `json:"blobs"`
@@ -105,7 +118,16 @@ func JournalRecord(cfg Config, seq uint64) (Sent, error) {
 		for d, b := range rec.Blobs {
 			out.Blobs[d] = string(b)
 		}
-		return out, nil
+		out.Entry, err = s.entry(sub, seq)
+		return out, err
 	}
-	return Sent{}, fmt.Errorf("record %d is not kept here (any more); attesto-agent journal lists those that are", seq)
+	lines, err := s.keptLines()
+	if err != nil {
+		return Sent{}, err
+	}
+	if i := slices.IndexFunc(lines, func(e JournalEntry) bool { return e.Seq == seq }); i >= 0 {
+		return Sent{}, fmt.Errorf("record %d was sent and its content is no longer kept here (spool: max_age); the server holds it as envelope %s, entry %d of the log",
+			seq, lines[i].SHA256, lines[i].Index)
+	}
+	return Sent{}, fmt.Errorf("there is no record %d; attesto-agent journal lists those that there are", seq)
 }

@@ -107,7 +107,8 @@ func (s *Spool) again(seq uint64) (bool, error) {
 }
 
 // prune deletes receipted records over the spool's age or, oldest first, over what
-// its budget leaves beside those that wait; never the newest.
+// its budget leaves beside those that wait; never the newest. The journal keeps a
+// line of each.
 func (s *Spool) prune(now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,15 +117,29 @@ func (s *Spool) prune(now time.Time) error {
 		return err
 	}
 	total := s.bytes
+	var over []uint64
 	for _, seq := range slices.Backward(sent) {
 		info, err := os.Stat(s.path(sentDir, seq))
 		if err != nil {
 			return fmt.Errorf("pruning spool: %w", err)
 		}
 		total += info.Size()
-		if seq == s.last || (total <= s.cfg.MaxBytes && now.Sub(info.ModTime()) <= s.cfg.MaxAge) {
-			continue
+		if seq != s.last && (total > s.cfg.MaxBytes || now.Sub(info.ModTime()) > s.cfg.MaxAge) {
+			over = append(over, seq)
 		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	slices.Sort(over)
+	lines := make([]JournalEntry, len(over))
+	for i, seq := range over {
+		lines[i] = s.lineOf(seq)
+	}
+	if err := s.keepLines(lines); err != nil {
+		return fmt.Errorf("keeping the journal: %w", err)
+	}
+	for _, seq := range over {
 		for _, path := range []string{s.receiptPath(seq), s.path(sentDir, seq)} {
 			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("pruning spool: %w", err)

@@ -323,6 +323,35 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 	if err := b.s.prune(b.now.Add(2 * time.Hour)); err != nil || count() != 1 {
 		t.Errorf("%d are kept beyond the age, want the newest, %v", count(), err)
 	}
+	kept, err := b.s.keptLines()
+	if err != nil || len(kept) != 4 {
+		t.Fatalf("the journal keeps %d lines of 4: %v", len(kept), err)
+	}
+	for i, e := range kept {
+		if e.Seq != uint64(i+1) || e.SHA256.IsZero() || e.Bytes == 0 || !e.Forgotten || len(e.Kinds) == 0 {
+			t.Errorf("line %d: %+v", i, e)
+		}
+	}
+	// A crash tore the next line; its record was not yet deleted.
+	journal, err := os.OpenFile(filepath.Join(b.s.dir, journalFile), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := journal.WriteString(`{"seq":5,"sha`); err != nil {
+		t.Fatal(err)
+	}
+	if err := journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err = b.s.keptLines(); err != nil || len(kept) != 4 {
+		t.Errorf("%d lines, %v", len(kept), err)
+	}
+	if err := b.s.keepLines([]JournalEntry{b.s.lineOf(5)}); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err = b.s.keptLines(); err != nil || len(kept) != 5 || kept[4].Seq != 5 {
+		t.Errorf("%d lines, %v", len(kept), err)
+	}
 	b.open(roomy, osFiles{})
 	if err := b.look(); err != nil {
 		t.Fatal(err)

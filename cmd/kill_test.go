@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -68,18 +69,23 @@ collectors:
 	}
 	w.run("attesto-server", "check")
 	entries := map[int64]bool{}
+	held := w.envelopes(org)
 	lines := strings.Split(w.run("attesto-agent", "journal", "--json"), "\n")
 	for i, line := range lines {
 		var e struct {
 			Seq    uint64
 			Proven bool
 			Index  int64
+			SHA256 string
 		}
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
 		if e.Seq != uint64(i+1) || !e.Proven || (e.Index >= 0 && entries[e.Index]) {
 			t.Fatalf("journal's line %d: %+v", i, e)
+		}
+		if !held[e.SHA256] {
+			t.Fatalf("journal's line %d: the server holds no envelope %s", i, e.SHA256)
 		}
 		entries[e.Index] = true
 	}
@@ -212,6 +218,26 @@ func (w *deaths) sealed() uint64 {
 }
 
 // recordsLogged counts the agent's entries in the log.
+// envelopes are the hashes of all that the server holds, from an export.
+func (w *deaths) envelopes(org string) map[string]bool {
+	w.t.Helper()
+	bundle, day := filepath.Join(w.dir, "bundle"), func(days int) string { return time.Now().AddDate(0, 0, days).Format(time.DateOnly) }
+	w.run("attesto-server", "export", "--org", org, "--from", day(-2), "--to", day(2), "-o", bundle)
+	files, err := filepath.Glob(filepath.Join(bundle, "records", "*", "envelope.json"))
+	if err != nil || len(files) == 0 {
+		w.t.Fatalf("no envelopes in the export: %v", err)
+	}
+	held := map[string]bool{}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		held[fmt.Sprintf("%x", sha256.Sum256(b))] = true
+	}
+	return held
+}
+
 func (w *deaths) recordsLogged() uint64 {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)

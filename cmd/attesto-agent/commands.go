@@ -12,7 +12,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -272,8 +271,12 @@ func (p *program) journalCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "journal [SEQ]",
-		Short: "List what left this host; with a number, show exactly what it said",
-		Args:  cobra.MaximumNArgs(1),
+		Short: "List all that ever left this host; with a number, show exactly what it said",
+		Long: `List every record that left this host or waits to: number, time, size, place in the
+log, SHA-256 of the envelope, kinds. The server's page of a record and its export show
+the same SHA-256. With a number: the whole content, laid out for reading; with --json
+the very bytes that were sent. Content is kept for spool: max_age, the list for good.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, err := p.config()
 			if err != nil {
@@ -288,7 +291,11 @@ func (p *program) journalCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.json(sent)
+				if asJSON {
+					return p.json(sent)
+				}
+				sent.Print(p.out, p.paint())
+				return nil
 			}
 			entries, err := agent.Journal(cfg)
 			if err != nil {
@@ -310,23 +317,11 @@ func (p *program) journalCmd() *cobra.Command {
 					}
 					continue
 				}
-				state := "waits"
-				if e.Proven {
-					state = fmt.Sprintf("log entry %d", e.Index)
-				}
-				fmt.Fprintf(p.out, "%6d  %s  %8d bytes  %-14s  %s  %s\n", e.Seq, e.Sealed.Format(time.RFC3339), e.Bytes, state, e.SHA256, kinds(e.Kinds))
+				e.Print(p.out)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line; with a number, the exact content")
 	return cmd
-}
-
-func kinds(list []evidence.Kind) string {
-	words := make([]string, len(list))
-	for i, k := range list {
-		words[i] = string(k)
-	}
-	return strings.Join(words, ",")
 }
