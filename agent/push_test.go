@@ -66,7 +66,7 @@ func TestOnce(t *testing.T) {
 	if err != nil || len(sent.Blobs) != 3 || !json.Valid([]byte(sent.Statement)) {
 		t.Errorf("record 2: %+v, %v", sent, err)
 	}
-	if _, err := agent.JournalRecord(r.cfg, 9); err == nil || !strings.Contains(err.Error(), "not kept here") {
+	if _, err := agent.JournalRecord(r.cfg, 9); err == nil || !strings.Contains(err.Error(), "there is no record 9") {
 		t.Errorf("record 9: %v", err)
 	}
 }

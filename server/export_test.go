@@ -3,7 +3,9 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -502,6 +504,52 @@ func TestStampedExport(t *testing.T) {
 				t.Errorf("exit %d, want %q in:\n%s", code, tt.want, out)
 			}
 		})
+	}
+}
+
+// An export carries what outside witnesses said of the anchor log.
+func TestWitnessedExport(t *testing.T) {
+	f := newWitness(t, "witness.example/w1")
+	f.reset()
+	w := anchoring(t, storetest.SQLite(t), anchor.Config{Witnesses: []anchor.Witness{f.config()}})
+	f.trust = w.trust("proof.example/anchor/1")
+	h := w.enrolled(w.customer)
+	h.pushes(h.seals(3)...)
+	w.once(0)
+	dir := w.export()
+	vkey := w.read(dir, "anchor/1/witnesses")
+	mine, other := filepath.Join(t.TempDir(), "mine"), filepath.Join(t.TempDir(), "other")
+	stranger := evidence.WitnessVKey("witness.example/w2", newWitness(t, "witness.example/w2").key.Public().(ed25519.PublicKey))
+	if err := errors.Join(os.WriteFile(mine, append([]byte("# ours\n\n"), vkey...), 0o600), os.WriteFile(other, []byte(stranger+"\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := verdict(t, dir); code != 0 || !strings.Contains(out, "by witness witness.example/w1") || !strings.Contains(out, "its key came with the bundle") {
+		t.Errorf("with the bundle's own keys: exit %d:\n%s", code, out)
+	}
+	if code, out := verdict(t, dir, "--anchor-witnesses", mine); code != 0 || strings.Contains(out, "its key came with the bundle") {
+		t.Errorf("with the auditor's key: exit %d:\n%s", code, out)
+	}
+	if code, out := verdict(t, dir, "--anchor-witnesses", other); code != 1 || !strings.Contains(out, "none of the witnesses in") {
+		t.Errorf("with a stranger's key: exit %d:\n%s", code, out)
+	}
+	for name, harm := range map[string]func(){
+		"changed": func() {
+			b := w.read(dir, "anchor/1/cosigned")
+			b[len(b)-10] ^= 1 // in the base64 of the signature
+			w.write(dir, "anchor/1/cosigned", b)
+		},
+		"another head": func() { w.write(dir, "anchor/1/cosigned", w.read(dir, "log/checkpoint")) },
+		"another key":  func() { w.write(dir, "anchor/1/witnesses", []byte(stranger+"\n")) },
+		"no key":       func() { w.write(dir, "anchor/1/witnesses", []byte("witness.example/w1\n")) },
+	} {
+		whole := [2][]byte{w.read(dir, "anchor/1/cosigned"), vkey}
+		harm()
+		w.reseal(dir)
+		if code, out := verdict(t, dir); code != 1 || !strings.Contains(out, "witness") && !strings.Contains(out, "not of the checkpoint") {
+			t.Errorf("%s: exit %d:\n%s", name, code, out)
+		}
+		w.write(dir, "anchor/1/cosigned", whole[0])
+		w.write(dir, "anchor/1/witnesses", whole[1])
 	}
 }
 

@@ -37,6 +37,7 @@ const maxAnchors = 10_000
 // anchors checks what speaks for the logs from outside and puts it in order by log.
 func (v *verifier) anchors() error {
 	v.stamps = map[string]evidence.Stamps{}
+	defer v.demandNamed()
 	list, err := fs.ReadDir(v.b.fsys, "anchor")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -97,6 +98,9 @@ func (v *verifier) anchor(dir string, stamps map[string][]evidence.Stamp) error 
 		return err
 	}
 	v.anchored = append(v.anchored, head)
+	if err := v.outside(dir, proof.Checkpoint, head); err != nil {
+		return err
+	}
 	times, err := v.tokens(dir, proof.Checkpoint)
 	for _, t := range times {
 		t.Origin, t.Size = head.Origin, head.Size

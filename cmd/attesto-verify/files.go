@@ -28,6 +28,7 @@ type verifier struct {
 
 	stamps   map[string]evidence.Stamps // times from outside, by log
 	anchored []evidence.Head            // heads that the anchor log holds
+	named    map[string]bool            // keys of outside witnesses that the auditor trusts
 }
 
 // place is a record of an epoch.

@@ -31,6 +31,8 @@ type options struct {
 	policy    string // file that takes the place of the bundle's keys/policy
 	witnesses int    // agents that must have seen one head
 	tsaCA     string // file of certificates that time stamps must lead to
+
+	anchorWitnesses string // file of outside witnesses' keys, one of which must have cosigned the anchor log
 }
 
 func run(args []string, out, errOut io.Writer) int {
@@ -90,6 +92,7 @@ Exit status: 0 all proven, 1 something is not, 2 unusable.`,
 	f.StringVar(&opt.policy, "policy", "", "demand the witnesses of this `file`, in place of the bundle's keys/policy")
 	f.IntVar(&opt.witnesses, "witnesses", 0, "demand that this many witnesses have seen one head")
 	f.StringVar(&opt.tsaCA, "tsa-ca", "", "demand that time stamps lead to a certificate in this `file`, in place of those in the bundle")
+	f.StringVar(&opt.anchorWitnesses, "anchor-witnesses", "", "demand that a witness whose key (vkey, one a line) stands in this `file` has cosigned the anchor log")
 	f.StringVar(&unpack, "unpack", "", "write the files of one record into this `folder`, for other tools, and check nothing")
 	f.Int64Var(&index, "record", 0, "with --unpack: the record's index")
 	cmd.SetArgs(args)
@@ -111,6 +114,9 @@ func verify(path string, opt options) (*report, error) {
 	}
 	defer b.close()
 	v := &verifier{b: b, opt: opt, r: newReport(), agents: map[string]*agentState{}, absent: map[evidence.Digest]string{}}
+	if err := v.readNamed(); err != nil {
+		return nil, fmt.Errorf("reading the witnesses that are demanded: %w", err)
+	}
 	if err := v.begin(); err != nil {
 		return nil, fmt.Errorf("reading bundle %s: %w", path, err)
 	}

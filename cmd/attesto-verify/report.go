@@ -13,24 +13,25 @@ import (
 
 // report says what was checked and what was found wrong.
 type report struct {
-	Proven    bool           `json:"proven"`
-	Server    string         `json:"server"`
-	RootKey   string         `json:"rootKey"` // fingerprint, to be compared with what agents show
-	Org       string         `json:"org"`
-	OrgName   string         `json:"orgName"`
-	From      evidence.Time  `json:"from"`
-	To        evidence.Time  `json:"to"`
-	Duties    []string       `json:"duties"` // that were asked for; none means all
-	Files     int64          `json:"files"`
-	Blobs     int64          `json:"blobs"`
-	Erased    int64          `json:"erased"`   // blobs that are not here because an entry says that they were erased
-	Erasures  int64          `json:"erasures"` // such entries
-	Epochs    []*epochReport `json:"epochs"`
-	Agents    []*agentReport `json:"agents"`
-	Stamps    []stampReport  `json:"stamps"`
-	Notes     []string       `json:"notes"` // what an auditor should know although it is proven
-	Faults    []fault        `json:"faults"`
-	MoreFault int64          `json:"moreFaults"` // that are not listed
+	Proven    bool            `json:"proven"`
+	Server    string          `json:"server"`
+	RootKey   string          `json:"rootKey"` // fingerprint, to be compared with what agents show
+	Org       string          `json:"org"`
+	OrgName   string          `json:"orgName"`
+	From      evidence.Time   `json:"from"`
+	To        evidence.Time   `json:"to"`
+	Duties    []string        `json:"duties"` // that were asked for; none means all
+	Files     int64           `json:"files"`
+	Blobs     int64           `json:"blobs"`
+	Erased    int64           `json:"erased"`   // blobs that are not here because an entry says that they were erased
+	Erasures  int64           `json:"erasures"` // such entries
+	Epochs    []*epochReport  `json:"epochs"`
+	Agents    []*agentReport  `json:"agents"`
+	Stamps    []stampReport   `json:"stamps"`
+	Outside   []outsideReport `json:"outside"`
+	Notes     []string        `json:"notes"` // what an auditor should know although it is proven
+	Faults    []fault         `json:"faults"`
+	MoreFault int64           `json:"moreFaults"` // that are not listed
 }
 
 // epochReport is one log.
@@ -75,7 +76,7 @@ type fault struct {
 }
 
 func newReport() *report {
-	return &report{Duties: []string{}, Stamps: []stampReport{}, Agents: []*agentReport{}, Notes: []string{}, Faults: []fault{}}
+	return &report{Duties: []string{}, Stamps: []stampReport{}, Outside: []outsideReport{}, Agents: []*agentReport{}, Notes: []string{}, Faults: []fault{}}
 }
 
 func (r *report) begin(m evidence.Manifest) {
@@ -189,14 +190,20 @@ func (r *report) print(out io.Writer) {
 		say("log       %s", plain(e.Origin))
 		say("          %d entries, root %s", e.Size, e.Root)
 		say("          %d records checked; of the period are entries %d to %d", e.Records, e.First, e.Next-1)
-		if e.Witnessed > 0 {
-			say("          seen by %d witnesses up to entry %d; what follows rests on the server's signature alone", len(e.Witnesses), e.Witnessed-1)
+		seen := "seen by " + count(len(e.Witnesses), "witness", "witnesses")
+		if e.Witnessed == e.Size {
+			say("          all of it was %s", seen)
+		} else if e.Witnessed > 0 {
+			say("          entries up to %d were %s; what follows rests on the server's signature alone", e.Witnessed-1, seen)
 		} else {
 			say("          no witness has seen it: it rests on the server's signature alone")
 		}
 	}
 	for _, t := range r.Stamps {
 		say("stamped   %d entries were there at %s: %s%s", t.Size, stamp(&t.Time), plain(t.By), map[bool]string{false: " (its root came with the bundle; demand your own with --tsa-ca)"}[t.Trusted])
+	}
+	for _, o := range r.Outside {
+		say("seen      %d entries, under the anchor log, by witness %s at %s%s", o.Size, plain(o.By), stamp(&o.Time), map[bool]string{false: " (its key came with the bundle; demand your own with --anchor-witnesses)"}[o.Trusted])
 	}
 	for _, a := range r.Agents {
 		a.print(say)
@@ -253,6 +260,13 @@ var assurances = map[evidence.Assurance]string{
 	evidence.AssuranceSoftware: "signed with a key in a file: root of that host could have signed anything",
 	evidence.AssuranceTPM:      "signed with a key in a TPM: it cannot be copied, root of that host could have used it",
 	evidence.AssuranceSecond:   "seen by the other party or from outside",
+}
+
+func count(n int, one, more string) string {
+	if n == 1 {
+		more = one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 func stamp(t *evidence.Time) string {

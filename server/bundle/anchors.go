@@ -56,12 +56,13 @@ func (w *writer) anchor(dir string, p anchor.Proof) error {
 		{name: "nonce", data: []byte(hex.EncodeToString(p.Nonce) + "\n")}, {name: "checkpoint", data: p.Checkpoint},
 		{name: "entry.json", data: p.Entry}, {name: "entry.tlog-proof", data: p.Proof}, {name: "note", data: proof.Checkpoint},
 	}
-	cosigned := string(proof.Checkpoint)
+	cosigned, witnesses := string(proof.Checkpoint), ""
 	for _, c := range p.Cosignatures {
 		cosigned += c.Line
+		witnesses += c.Agent + "\n"
 	}
 	if len(p.Cosignatures) > 0 {
-		files = append(files, blob{name: "cosigned", data: []byte(cosigned)})
+		files = append(files, blob{name: "cosigned", data: []byte(cosigned)}, blob{name: "witnesses", data: []byte(witnesses)})
 	}
 	for i, k := range p.Tokens {
 		files = append(files, blob{name: fmt.Sprintf("%d.tst", i+1), data: k.Token})
