@@ -116,10 +116,9 @@ func get(ts *testscript.TestScript, url, token string) string {
 // port NAME...: puts a free loopback port into each environment variable.
 func cmdPort(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freePort()
 		ts.Check(err)
-		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-		ts.Check(l.Close())
+		ts.Setenv(name, strconv.Itoa(port))
 	}
 }
 

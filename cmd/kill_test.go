@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -24,7 +25,11 @@ const pushes = 200
 // once, the chain must have no hole, and all receipts must verify.
 func TestSuddenDeaths(t *testing.T) {
 	dir := t.TempDir()
-	w := &deaths{t: t, dir: dir, port: freePort(t), rnd: rand.New(rand.NewPCG(7, 11))} //nolint:gosec // repeatable moments, no secrets
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &deaths{t: t, dir: dir, port: port, rnd: rand.New(rand.NewPCG(7, 11))} //nolint:gosec // repeatable moments, no secrets
 	w.write("server.yaml", fmt.Sprintf("name: proof.example\nlisten: 127.0.0.1:%d\nstore: sqlite:%s/server.db\ndata: %s/data\nlog: {level: error}\n", w.port, dir, dir))
 	w.write("log", "")
 	w.write("agent.yaml", fmt.Sprintf(`state_dir: %s/agent
@@ -106,14 +111,16 @@ type deaths struct {
 	running map[string]*exec.Cmd
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePort is a loopback port that nobody listens on, below those that the system
+// gives to connections, so that none of them takes it meanwhile.
+func freePort() (int, error) {
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000) //nolint:gosec // no secret
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return 0, errors.New("no port is free")
 }
 
 func (w *deaths) write(name, text string) {

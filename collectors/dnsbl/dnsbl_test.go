@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -95,13 +96,8 @@ func rbldnsd(t *testing.T, zones map[string]string) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := conn.LocalAddr().(*net.UDPAddr).Port
-	_ = conn.Close()
-	args := []string{"-n", "-f", "-b", fmt.Sprintf("127.0.0.1/%d", port), "-w", dir}
+	addr := freeAddr(t)
+	args := []string{"-n", "-f", "-b", strings.Replace(addr, ":", "/", 1), "-w", dir}
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "nobody:nogroup")
 	}
@@ -118,7 +114,6 @@ func rbldnsd(t *testing.T, zones map[string]string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	for range 100 {
 		m := new(dns.Msg)
 		m.SetQuestion("2.0.0.127.good.example.", dns.TypeA)
@@ -197,13 +192,35 @@ lists:
 
 // fakeResolver answers every question by f. It speaks real DNS over UDP and TCP; it
 // stands for resolvers that misbehave, which no real server does on demand.
+// freeAddr is a loopback address that nobody listens on, below the ports that the
+// system gives to connections, so that none of those takes it meanwhile.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)) //nolint:gosec // no secret
+		pc, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		_ = pc.Close()
+		if err == nil {
+			_ = l.Close()
+			return addr
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 func fakeResolver(t *testing.T, f func(w dns.ResponseWriter, m *dns.Msg)) string {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	addr := freeAddr(t)
+	pc, err := net.ListenPacket("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -413,12 +430,7 @@ func TestListWithoutTestEntry(t *testing.T) {
 
 // A closed port is found out at once, not after all time-outs.
 func TestNobodyListens(t *testing.T) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := pc.LocalAddr().String()
-	_ = pc.Close()
+	closed := freeAddr(t)
 	start := time.Now()
 	f, gaps := look(t, fmt.Sprintf("{resolvers: ['%s'], addresses: [192.0.2.1, '2001:db8::1'], domains: [mail.example]}", closed))
 	if took := time.Since(start); took > 5*time.Second {
@@ -436,12 +448,7 @@ func TestNobodyListens(t *testing.T) {
 
 // A name server that comes up again within the look is heard.
 func TestNameServerRestarts(t *testing.T) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := pc.LocalAddr().String()
-	_ = pc.Close()
+	addr := freeAddr(t)
 	up := make(chan *dns.Server, 1)
 	time.AfterFunc(200*time.Millisecond, func() {
 		pc, err := net.ListenPacket("udp", addr)
@@ -455,7 +462,7 @@ func TestNameServerRestarts(t *testing.T) {
 	})
 	f, _ := look(t, fmt.Sprintf("{discover: false, default_lists: false, resolvers: ['%s'], addresses: [192.0.2.1], lists: [{zone: l.example}]}", addr))
 	if s := <-up; s == nil {
-		t.Skip("another program took the port meanwhile")
+		t.Fatal("another program took the port meanwhile")
 	} else {
 		t.Cleanup(func() { _ = s.Shutdown() })
 	}
