@@ -164,9 +164,14 @@ func (t *Tx) AppendLog(ctx context.Context, next ledger.State, entries []ledger.
 
 // insertMany runs INSERT … VALUES with many rows at once; suffix may say what to
 // do on a conflict. Rows go in groups of few sizes, so that few statements are
-// prepared; the groups are small because SQLite looks up each parameter by name.
+// prepared; SQLite's groups are small because it looks up each parameter by name,
+// PostgreSQL's large because each is a way there and back.
 func (t *Tx) insertMany(ctx context.Context, insert string, rows [][]any, suffix ...string) error {
-	for _, n := range []int{16, 4, 1} {
+	sizes := []int{64, 16, 4, 1}
+	if _, ok := t.q.(*writer); ok {
+		sizes = sizes[1:]
+	}
+	for _, n := range sizes {
 		for len(rows) >= n {
 			args := make([]any, 0, n*len(rows[0]))
 			for _, row := range rows[:n] {
