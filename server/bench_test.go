@@ -64,7 +64,7 @@ func looks(n int) func(*evidence.Record) {
 	}
 }
 
-func benchIngest(b *testing.B, w *world, pushers, items int, yardstick float64) {
+func benchIngest(b *testing.B, w *world, pushers, items int, yardstick float64) float64 {
 	bodies := make([][][]byte, pushers)
 	tokens := make([]string, pushers)
 	for p := range pushers {
@@ -119,6 +119,7 @@ func benchIngest(b *testing.B, w *world, pushers, items int, yardstick float64) 
 	if err := <-judging; err != nil {
 		b.Fatal(err)
 	}
+	return rate
 }
 
 func wireOf(h *host, items int) evidence.PushRecord {
