@@ -23,6 +23,7 @@ type EnrollResult struct {
 	Identity
 	KeyID evidence.KeyID
 	Index int64 // of the enrollment in the organisation's log
+	Waits bool  // for approval: until then records stay here
 }
 
 // Enroll makes this host's keys and enrolls them with a one-time token. Nothing
@@ -182,7 +183,7 @@ func (e *enrolling) finish(ctx context.Context, env evidence.Envelope) (EnrollRe
 	if _, err := e.st.machineKey(); err != nil {
 		return EnrollResult{}, err
 	}
-	return EnrollResult{id, e.key.KeyID(), index}, forget(e.st.path(askedFile))
+	return EnrollResult{id, e.key.KeyID(), index, done.Pending}, forget(e.st.path(askedFile))
 }
 
 // verify checks the receipt of the enrollment, and that the log goes on from the

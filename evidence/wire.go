@@ -104,6 +104,7 @@ const (
 	CodeEnrollToken  Code = "enroll_token"   // token unknown, used up or expired
 	CodeKeyInUse     Code = "key_in_use"     // this key is enrolled already
 	CodeMachineInUse Code = "machine_in_use" // another active agent has this machine id
+	CodePending      Code = "pending"        // 403: enrolled, and waits for approval; records wait at the host
 	CodeInternal     Code = "internal"
 )
 
@@ -162,6 +163,9 @@ type Enrolled struct {
 	Entry       string      `json:"entry"`
 	Proof       string      `json:"proof"`
 	Consistency []tlog.Hash `json:"consistency"` // from the offer's checkpoint
+	// Pending says that the agent waits for approval: its records are refused with
+	// CodePending until then.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // DecodeWire reads a request of the agents' interface: strict JSON, no

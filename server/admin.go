@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -90,6 +91,9 @@ type TokenRequest struct {
 	Uses     int64
 	TTL      time.Duration
 	Note     string
+	From     []string // networks (CIDR) or addresses that hosts may enroll from; anywhere when empty
+	Hold     bool     // agents wait for approval
+	Replaces string   // the agent whose host is set up anew: it is revoked when its successor enrolls
 }
 
 // maxTTL bounds the life of an enrollment token (EVIDENCE 3: fleet tokens).
@@ -113,6 +117,13 @@ func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, 
 	if _, err := s.store.Org(ctx, q.Org); err != nil {
 		return evidence.Token{}, err
 	}
+	if err := s.checkReplaced(ctx, q); err != nil {
+		return evidence.Token{}, err
+	}
+	from, err := networks(q.From)
+	if err != nil {
+		return evidence.Token{}, err
+	}
 	t := evidence.NewToken(s.keys.Root.Public())
 	mac, err := t.MACKey()
 	if err != nil {
@@ -121,7 +132,7 @@ func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, 
 	now := s.now()
 	return t, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		return tx.AddEnrollToken(ctx, store.EnrollToken{ID: t.ID, Org: q.Org, MACKey: mac, Services: q.Services, MaxUses: q.Uses,
-			Created: now, Expires: now.Add(q.TTL), Note: clip(q.Note, 200)})
+			Created: now, Expires: now.Add(q.TTL), Note: clip(q.Note, 200), From: from, Hold: q.Hold, Replaces: q.Replaces})
 	})
 }
 
@@ -144,28 +155,32 @@ func (s *Server) RevokeAgent(ctx context.Context, id, reason, by string, distrus
 		if err != nil {
 			return err
 		}
-		if agent.State == store.AgentRevoked {
-			return fmt.Errorf("agent %s is revoked already", id)
-		}
 		st, err := tx.LockLog(ctx, agent.Org)
-		if err != nil {
-			return err
+		if err == nil {
+			_, index, err = s.revoke(ctx, tx, st, agent, reason, by, distrust)
 		}
-		r := evidence.Revocation{Org: agent.Org, Agent: id, At: evidence.At(s.now()), By: by, Reason: reason, Key: evidence.Sum(agent.SPKI)}
-		if !distrust.IsZero() {
-			from := evidence.At(distrust)
-			r.DistrustFrom = &from
-		}
-		env, err := evidence.SealRevocation(s.keys.Server, r)
-		if err != nil {
-			return err
-		}
-		_, rec, err := s.appendStated(ctx, tx, st, evidence.EntryRevocation, env)
-		if err != nil {
-			return err
-		}
-		index = rec.Index
-		return errors.Join(tx.Distrust(ctx, id, distrust), tx.SetAgentState(ctx, id, store.AgentRevoked), tx.DueNow(ctx, agent.Org))
+		return err
 	})
 	return index, err
+}
+
+// revoke is RevokeAgent within a transaction that has locked the log.
+func (s *Server) revoke(ctx context.Context, tx *store.Tx, st ledger.State, agent store.Agent, reason, by string, distrust time.Time) (ledger.State, int64, error) {
+	if agent.State == store.AgentRevoked {
+		return st, 0, fmt.Errorf("agent %s is revoked already", agent.ID)
+	}
+	r := evidence.Revocation{Org: agent.Org, Agent: agent.ID, At: evidence.At(s.now()), By: by, Reason: reason, Key: evidence.Sum(agent.SPKI)}
+	if !distrust.IsZero() {
+		from := evidence.At(distrust)
+		r.DistrustFrom = &from
+	}
+	env, err := evidence.SealRevocation(s.keys.Server, r)
+	if err != nil {
+		return st, 0, err
+	}
+	st, rec, err := s.appendStated(ctx, tx, st, evidence.EntryRevocation, env)
+	if err != nil {
+		return st, 0, err
+	}
+	return st, rec.Index, errors.Join(tx.Distrust(ctx, agent.ID, distrust), tx.SetAgentState(ctx, agent.ID, store.AgentRevoked), tx.DueNow(ctx, agent.Org))
 }

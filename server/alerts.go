@@ -24,7 +24,7 @@ func (s *Server) startJudging() error {
 	if c := s.cfg.SMTP; c.Host != "" {
 		notifiers[alert.Email] = alert.Mailer{Host: c.Host, Port: c.Port, User: c.User, PasswordFile: c.PasswordFile, From: c.From, TLS: c.TLS, Domain: s.id.name}
 	}
-	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink},
+	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink},
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
 	s.OnAccepted(s.judge.Arrived)
@@ -46,6 +46,13 @@ func (s *Server) dutyLink(org, duty string) string {
 		return ""
 	}
 	return s.cfg.PublicURL + "/orgs/" + org + "/duties/" + duty
+}
+
+func (s *Server) agentsLink(org string) string {
+	if s.cfg.PublicURL == "" {
+		return ""
+	}
+	return s.cfg.PublicURL + "/orgs/" + org + "/agents"
 }
 
 // head is the newest size and root of an organisation's log.

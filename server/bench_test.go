@@ -270,7 +270,7 @@ func (in *inserter) share(b *testing.B, tables map[string][][]any, done, n, all 
 				args = append(args, row...)
 			}
 			stmt := in.prepared(b, tx, table, k, len(rows[0]))
-			if _, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...); err != nil {
+			if _, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...); err != nil { //nolint:sqlclosecheck // ends with the transaction
 				b.Fatal(table, err)
 			}
 			rows = rows[k:]
@@ -292,7 +292,7 @@ func (in *inserter) prepared(b *testing.B, tx *sql.Tx, table string, rows, colum
 			}
 			places[i] = "(" + strings.Join(marks, ", ") + ")"
 		}
-		stmt, err := tx.PrepareContext(context.Background(), `INSERT INTO `+table+` VALUES `+strings.Join(places, ", ")) //nolint:gosec // names of our own tables
+		stmt, err := tx.PrepareContext(context.Background(), `INSERT INTO `+table+` VALUES `+strings.Join(places, ", ")) //nolint:gosec,sqlclosecheck // names of our own tables; kept for the next time
 		if err != nil {
 			b.Fatal(table, err)
 		}

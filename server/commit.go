@@ -433,8 +433,8 @@ func (a *appending) write(ctx context.Context) error {
 			a.wants = append(a.wants, store.Want{Org: rec.Org, Agent: rec.Agent, SHA: d, Log: rec.Log, Index: rec.Index})
 		}
 		f.push.kinds = append(f.push.kinds, kindsOf(f.rec.verified.Record())...)
-		if key, _ := f.rec.verified.NextKey(); !key.IsZero() {
-			if err := a.tx.RotateKey(ctx, rec.Agent, rec.Seq, f.spki, key.SPKI()); err != nil {
+		if key, protection := f.rec.verified.NextKey(); !key.IsZero() {
+			if err := a.tx.RotateKey(ctx, rec.Agent, rec.Seq, f.spki, key.SPKI(), protection); err != nil {
 				return err
 			}
 		}

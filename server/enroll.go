@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/web"
 )
 
 const (
@@ -100,10 +102,14 @@ func (s *Server) handleEnroll(w http.ResponseWriter, r *http.Request) {
 	}
 	e, refusal, err := s.openEnrollment(r.Context(), ask)
 	if err == nil && refusal == nil {
+		e.from = web.ClientAddr(r)
+		refusal = within(e.token, e.from)
+	}
+	if err == nil && refusal == nil {
 		var done evidence.Enrolled
 		if done, refusal, err = s.enroll(r.Context(), e); err == nil && refusal == nil {
 			s.log.InfoContext(r.Context(), "agent enrolled", "org", done.Org, "agent", done.Agent, "host", clip(e.said.Hostname, 80),
-				"key", e.key.ID(), "from", r.RemoteAddr)
+				"key", e.key.ID(), "from", e.from, "waits", done.Pending)
 			s.answer(w, r, http.StatusOK, done)
 			return
 		}
@@ -130,6 +136,7 @@ type enrollment struct {
 	said  evidence.Enrollment
 	key   evidence.PublicKey
 	token store.EnrollToken
+	from  netip.Addr
 }
 
 func (s *Server) openEnrollment(ctx context.Context, ask evidence.EnrollFinish) (enrollment, *evidence.Error, error) {
@@ -217,7 +224,7 @@ func (s *Server) enroll(ctx context.Context, e enrollment) (evidence.Enrolled, *
 		return evidence.Enrolled{}, nil, err
 	}
 	done, err := s.prove(ctx, in)
-	done.PushToken = push
+	done.PushToken, done.Pending = push, in.waits
 	return done, nil, err
 }
 
@@ -228,6 +235,7 @@ type enrolled struct {
 	index   int64
 	line    []byte
 	offered int64 // size of the head that the host was offered
+	waits   bool  // for approval
 }
 
 // prove makes the answer of a committed enrollment: its receipt, and the proof
@@ -278,7 +286,7 @@ func (s *Server) again(ctx context.Context, tx *store.Tx, st ledger.State, e enr
 	if len(entries) != 1 || entries[0].Index != agent.EnrollIndex {
 		return enrolled{}, fmt.Errorf("entry %d of the enrollment of agent %s is missing: run attesto-server check", agent.EnrollIndex, agent.ID)
 	}
-	return enrolled{agent: agent.ID, log: st, index: agent.EnrollIndex, line: entries[0].Line}, tx.SetPush(ctx, agent.ID, evidence.Sum([]byte(push)))
+	return enrolled{agent: agent.ID, waits: !agent.Held.IsZero(), log: st, index: agent.EnrollIndex, line: entries[0].Line}, tx.SetPush(ctx, agent.ID, evidence.Sum([]byte(push)))
 }
 
 // admit uses up the nonce and one use of the token; a refusal is its error.
@@ -304,22 +312,34 @@ func (s *Server) addAgent(ctx context.Context, tx *store.Tx, st ledger.State, e 
 	if err != nil {
 		return enrolled{}, fmt.Errorf("decoding the witness key: %w", err)
 	}
-	in := enrolled{agent: evidence.NewID("a_"), index: st.Size}
+	if st, err = s.replace(ctx, tx, st, e.token); err != nil {
+		return enrolled{}, err
+	}
+	held, err := s.held(ctx, tx, e.token)
+	if err != nil {
+		return enrolled{}, err
+	}
+	in := enrolled{agent: evidence.NewID("a_"), index: st.Size, waits: !held.IsZero()}
 	stmt := e.env.StatementDigest()
 	next, stored, err := s.ledger.Append(ctx, tx, st, s.now(), []evidence.Entry{{Type: evidence.EntryEnrollment, Agent: in.agent, Stmt: stmt, Env: e.env.Digest()}})
 	if err != nil {
 		return in, err
 	}
 	in.log, in.line = next, stored[0].Line
-	added, err := tx.AddAgent(ctx, store.Agent{ID: in.agent, Org: next.Org, Name: e.said.Hostname, SPKI: e.key.SPKI(), Witness: witness,
+	agent := store.Agent{ID: in.agent, Org: next.Org, Name: e.said.Hostname, SPKI: e.key.SPKI(), Witness: witness,
 		Machine: e.said.Machine, OS: e.said.OS, Version: e.said.Version, Services: e.token.Services, PushHash: evidence.Sum([]byte(push)),
-		State: store.AgentActive, Enrolled: next.LastTime.Time, EnrollIndex: in.index, Stmt: stmt})
+		State: store.AgentActive, Enrolled: next.LastTime.Time, EnrollIndex: in.index, Stmt: stmt,
+		Held: held, From: e.from.String(), Replaces: e.token.Replaces, Protection: e.said.KeyProtection}
+	added, err := tx.AddAgent(ctx, agent)
 	if err != nil {
 		return in, err
 	}
 	if !added {
 		return in, &evidence.Error{Code: evidence.CodeMachineInUse, Message: "another active agent of this organisation runs on this machine",
-			Cure: "revoke that agent first (attesto-server agent revoke); a cloned machine needs a machine id of its own (systemd-machine-id-setup)"}
+			Cure: "if the host was set up anew: attesto-server token create --replaces AGENT; else revoke that agent first (attesto-server agent revoke); a cloned machine needs a machine id of its own (systemd-machine-id-setup)"}
+	}
+	if err := s.announce(ctx, tx, agent, e.key.ID(), e.token.ID); err != nil {
+		return in, err
 	}
 	return in, tx.AddRecords(ctx, []store.Record{{Org: next.Org, Agent: in.agent, Type: evidence.EntryEnrollment, Stmt: stmt, Envelope: e.env.Bytes(),
 		Log: next.ID, Index: in.index, Received: next.LastTime.Time}})

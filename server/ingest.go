@@ -75,6 +75,10 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (store.Age
 			Cure: "enroll the host anew with a fresh token"})
 		return a, false
 	}
+	if a.Standing() == store.AgentWaiting {
+		s.refuse(w, r, http.StatusForbidden, clone(errWaits))
+		return a, false
+	}
 	if wait := s.rates.wait(a.ID, s.now()); wait > 0 {
 		s.later(w, r, http.StatusTooManyRequests, wait, &evidence.Error{Code: evidence.CodeRate, Message: "too many requests from this agent",
 			Cure: "nothing is lost: wait as long as Retry-After says, and send more records at once"})

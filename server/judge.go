@@ -411,7 +411,7 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 		return q, err
 	}
 	for _, a := range agents {
-		if a.State == store.AgentRevoked || !slices.Contains(a.Services, d.Service) {
+		if a.State == store.AgentRevoked || a.Standing() == store.AgentWaiting || !slices.Contains(a.Services, d.Service) {
 			continue
 		}
 		q.Agents = append(q.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Forked: a.State == store.AgentForked, Skew: a.Skew})

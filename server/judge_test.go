@@ -29,11 +29,12 @@ import (
 
 // mailbox is a real SMTP server that keeps what it accepts.
 type mailbox struct {
-	mu     sync.Mutex
-	mails  []*mail.Message
-	bodies []string
-	answer error // to every recipient, nil to accept
-	port   int
+	mu      sync.Mutex
+	mails   []*mail.Message
+	bodies  []string
+	notices []string // subjects of mails that are no alerts
+	answer  error    // to every recipient, nil to accept
+	port    int
 }
 
 func newMailbox(t *testing.T) *mailbox {
@@ -100,6 +101,14 @@ func (s mailSession) Data(r io.Reader) error {
 	}
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
+	subject, err := new(mime.WordDecoder).DecodeHeader(msg.Header.Get("Subject"))
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(string(body), "A host has enrolled") {
+		s.m.notices = append(s.m.notices, subject)
+		return nil
+	}
 	s.m.mails, s.m.bodies = append(s.m.mails, msg), append(s.m.bodies, string(body))
 	return nil
 }
@@ -331,7 +340,7 @@ func TestListingAlertsOnceAndResolvesOnce(t *testing.T) {
 		if got := fmt.Sprint(turns); got != "[fulfilled unproven breached fulfilled]" {
 			t.Errorf("changes %s", got)
 		}
-		if got := j.stated(j.provider.ID); got[alert.EventDelivered] != 4 || len(got) != 1 {
+		if got := j.stated(j.provider.ID); got[alert.EventDelivered] != 5 || len(got) != 1 {
 			t.Errorf("the log states %v", got)
 		}
 		j.sound()

@@ -9,22 +9,19 @@ import (
 	"github.com/attesto/attesto/server/web"
 )
 
-// pageTokenLife is how long an enrollment token holds that was made on a page.
-const pageTokenLife = time.Hour
-
 // startPages makes the handler for people and scripts.
 func (s *Server) startPages() error {
 	pages, err := web.New(web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
-		Verify: s.VerifyRecord, AddToken: s.pageToken, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
+		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 	})
 	s.pages = pages
 	return err
 }
 
-func (s *Server) pageToken(ctx context.Context, org string, services []string, note string) (string, time.Time, error) {
-	t, err := s.AddToken(ctx, TokenRequest{Org: org, Services: services, Uses: 1, TTL: pageTokenLife, Note: note})
-	return t.String(), s.now().Add(pageTokenLife), err
+func (s *Server) pageToken(ctx context.Context, ask web.TokenAsk) (string, time.Time, error) {
+	t, err := s.AddToken(ctx, TokenRequest{Org: ask.Org, Services: ask.Services, Uses: ask.Hosts, TTL: ask.Life, Hold: ask.Hold, Replaces: ask.Replaces, Note: ask.Note})
+	return t.String(), s.now().Add(ask.Life), err
 }
 
 // LogKey is the key of a log as other tools take it (c2sp.org/signed-note).

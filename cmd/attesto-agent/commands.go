@@ -79,6 +79,9 @@ func (p *program) enroll(ctx context.Context, cfg agent.Config, log *slog.Logger
 	if err := ownedByService(cfg.StateDir); err != nil {
 		return fmt.Errorf("giving the state folder to the service's account: %w", err)
 	}
+	if r.Waits {
+		defer fmt.Fprintln(p.out, "\nIt waits for approval: on the page of agents, or attesto-server agent approve. Until then\nrecords are kept here; none is lost.")
+	}
 	fmt.Fprintf(p.out, "Enrolled in %s as %s.\nKey %s (the board shows the same).\nEntry %d of the log, proof verified.\n\nNext: start the agent (systemctl enable --now attesto-agent, or attesto-agent run).\n",
 		r.OrgName, r.Agent, r.KeyID, r.Index)
 	return nil

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) agentCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "agent", Short: "List and revoke agents, let them rejoin"}
-	cmd.AddCommand(a.agentListCommand(), a.agentRevokeCommand(), a.agentRejoinCommand())
+	cmd := &cobra.Command{Use: "agent", Short: "List, approve and revoke agents, let them rejoin"}
+	cmd.AddCommand(a.agentListCommand(), a.agentApproveCommand(), a.agentRevokeCommand(), a.agentRejoinCommand())
 	return cmd
 }
 
@@ -46,15 +46,38 @@ func (a *app) agentListCommand() *cobra.Command {
 					if !g.Seen.IsZero() {
 						seen = g.Seen.Format(time.RFC3339)
 					}
-					rows[i] = []string{g.ID, g.Name, g.State, strconv.FormatInt(g.Seq, 10), seen, strings.Join(g.Services, ","), g.Version, key}
+					rows[i] = []string{g.ID, g.Name, g.Standing(), strconv.FormatInt(g.Seq, 10), seen, strings.Join(g.Services, ","), g.Version, g.Protection,
+						string(evidence.AssuranceOf(g.Protection)), g.From, g.Replaces, key}
 				}
-				return a.table(asJSON, []string{"id", "name", "state", "records", "seen", "services", "version", "key"}, rows)
+				return a.table(asJSON, []string{"id", "name", "state", "records", "seen", "services", "version", "protection", "assurance", "from", "replaces", "key"}, rows)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd
+}
+
+func (a *app) agentApproveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "approve AGENT",
+		Short: "Let an agent prove that waits for approval",
+		Long: `Let an agent prove that waits for approval: its token asks for it, or more than 20
+hosts enrolled in its organisation within an hour. Compare the key that agent list
+shows with what attesto-agent status shows on the host; revoke the agent if it is
+none of yours. The log says that you decided so.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				index, err := s.ApproveAgent(ctx, args[0], "")
+				if err != nil {
+					return err
+				}
+				say(a.out, "Agent %s proves from now on; entry %d of its organisation's log says so.\n", args[0], index)
+				return nil
+			})
+		},
+	}
 }
 
 func (a *app) agentRevokeCommand() *cobra.Command {

@@ -26,7 +26,11 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 		Long: `Make an enrollment token; it is shown this once. The host uses it with
   attesto-agent enroll --server URL --token TOKEN
 
---services says which services the host's evidence is for.`,
+--services says which services the host's evidence is for. --from and --approve
+keep a token that falls into wrong hands from being of use: with --from it holds
+only for hosts in those networks, with --approve what a host sends counts only once
+somebody has approved it. --replaces names the agent of a host that is set up anew:
+that one is revoked when its successor enrolls.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
@@ -52,6 +56,9 @@ func (a *app) tokenCreateCommand() *cobra.Command {
 	flags.Int64Var(&q.Uses, "uses", 1, "how many hosts may enroll with it")
 	flags.DurationVar(&q.TTL, "ttl", time.Hour, "how long it holds, at most 168h")
 	flags.StringVar(&q.Note, "note", "", "what it is for")
+	flags.StringSliceVar(&q.From, "from", nil, "`network`s or addresses that hosts may enroll from, as 203.0.113.0/24 (default: anywhere)")
+	flags.BoolVar(&q.Hold, "approve", false, "hosts that enroll with it wait for approval (attesto-server agent approve)")
+	flags.StringVar(&q.Replaces, "replaces", "", "the `agent` that this host had before it was set up anew")
 	return cmd
 }
 
@@ -74,9 +81,10 @@ func (a *app) tokenListCommand() *cobra.Command {
 				}
 				rows := make([][]string, len(tokens))
 				for i, t := range tokens {
-					rows[i] = []string{t.ID, fmt.Sprintf("%d/%d", t.Uses, t.MaxUses), t.Expires.Format(time.RFC3339), strings.Join(t.Services, ","), t.Note}
+					rows[i] = []string{t.ID, fmt.Sprintf("%d/%d", t.Uses, t.MaxUses), t.Expires.Format(time.RFC3339), strings.Join(t.Services, ","),
+						strings.Join(t.From, ","), map[bool]string{true: "yes"}[t.Hold], t.Replaces, t.Note}
 				}
-				return a.table(asJSON, []string{"id", "uses", "expires", "services", "note"}, rows)
+				return a.table(asJSON, []string{"id", "uses", "expires", "services", "from", "approve", "replaces", "note"}, rows)
 			})
 		},
 	}

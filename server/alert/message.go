@@ -36,6 +36,8 @@ type Writer struct {
 	// Link is the address of a duty's page on an organisation's board; empty when
 	// the server's public address is not configured.
 	Link func(org, duty string) string
+	// Agents is the address of an organisation's page of agents; likewise.
+	Agents func(org string) string
 }
 
 // words are the fixed texts of a mail.
@@ -70,6 +72,9 @@ func (w Writer) Write(list []Delivery, size int64, root string) (Message, error)
 	}
 	m := Message{ID: d.ID, Event: d.Event, At: d.Alert.Opened, Lang: lang, Org: d.To.ID, OrgName: d.To.Name, Owner: d.Owner, Alert: d.Alert,
 		Opened: d.Alert.Opened, LogSize: size, LogRoot: root, Attempts: d.Attempts}
+	if d.Alert.Duty == "" {
+		return w.notice(m, d)
+	}
 	for _, other := range list {
 		duty, ok := w.Catalogue.Duty(other.Alert.Duty)
 		if !ok {

@@ -40,22 +40,38 @@ type Agent struct {
 	Lost        int64           // runs that it said it had to drop
 	Suspect     time.Time       // what was received from then on is distrusted; zero for nothing
 	Rotated     int64           // the record with which it changed its key last; 0 for never
+	Held        time.Time       // since when it waits for approval; zero when it does not
+	From        string          // address at its enrollment
+	Replaces    string          // the agent of this host before; "" for none
+	Protection  string          // of its key: file, systemd-creds, tpm2; as the agent stated it
+}
+
+// AgentWaiting is the standing of an agent that waits for approval.
+const AgentWaiting = "waiting"
+
+// Standing is the agent's state for people: waiting, or that of its row.
+func (a Agent) Standing() string {
+	if !a.Held.IsZero() && a.State == AgentActive {
+		return AgentWaiting
+	}
+	return a.State
 }
 
 const agentColumns = `id, org_id, name, spki, witness, machine, os, version, services, push_hash, state,
-	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect`
+	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect, held, came_from, replaces, protection`
 
 func scanAgent(row func(...any) error) (Agent, error) {
 	var a Agent
 	var services string
 	var machine, push, stmt []byte
-	var enrolled, seen, skew, suspect int64
+	var enrolled, seen, skew, suspect, held int64
 	err := row(&a.ID, &a.Org, &a.Name, &a.SPKI, &a.Witness, &machine, &a.OS, &a.Version, &services, &push, &a.State,
-		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated, &suspect)
+		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated, &suspect,
+		&held, &a.From, &a.Replaces, &a.Protection)
 	if err != nil {
 		return a, err
 	}
-	a.Services, a.Enrolled, a.Seen, a.Suspect = splitList(services), Time(enrolled), Time(seen), Time(suspect)
+	a.Services, a.Enrolled, a.Seen, a.Suspect, a.Held = splitList(services), Time(enrolled), Time(seen), Time(suspect), Time(held)
 	a.Skew = time.Duration(skew) * time.Millisecond
 	a.Machine, a.PushHash, a.Stmt = digest(machine), digest(push), digest(stmt)
 	return a, nil
@@ -83,9 +99,10 @@ func optional(d evidence.Digest) []byte {
 // active in its organisation; then it reports false.
 func (t *Tx) AddAgent(ctx context.Context, a Agent) (bool, error) {
 	n, err := t.exec(ctx, "adding an agent", `INSERT INTO agent (`+agentColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT DO NOTHING`,
+		VALUES `+values(1, 24)+` ON CONFLICT DO NOTHING`,
 		a.ID, a.Org, a.Name, a.SPKI, a.Witness, optional(a.Machine), a.OS, a.Version, strings.Join(a.Services, ","), a.PushHash[:], a.State,
-		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated, Micros(a.Suspect))
+		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated, Micros(a.Suspect),
+		Micros(a.Held), a.From, a.Replaces, a.Protection)
 	return n == 1, err
 }
 
@@ -117,16 +134,17 @@ func (r Reader) oldOwner(ctx context.Context, spki []byte) string {
 
 // OldKey is a key that an agent used up to a record.
 type OldKey struct {
-	Upto int64
-	SPKI []byte
+	Upto       int64
+	SPKI       []byte
+	Protection string
 }
 
 // OldKeys lists the keys that an agent does not use any more, oldest first.
 func (r Reader) OldKeys(ctx context.Context, agent string) ([]OldKey, error) {
-	return all(ctx, r, "listing old keys", `SELECT upto, spki FROM agent_key WHERE agent_id = $1 ORDER BY upto`, []any{agent},
+	return all(ctx, r, "listing old keys", `SELECT upto, spki, protection FROM agent_key WHERE agent_id = $1 ORDER BY upto`, []any{agent},
 		func(row func(...any) error) (OldKey, error) {
 			var k OldKey
-			err := row(&k.Upto, &k.SPKI)
+			err := row(&k.Upto, &k.SPKI, &k.Protection)
 			return k, err
 		})
 }
@@ -148,13 +166,25 @@ func (r Reader) KeyAt(ctx context.Context, a Agent, seq int64) ([]byte, error) {
 	return a.SPKI, nil
 }
 
-// RotateKey gives an agent another key from after a record on.
-func (t *Tx) RotateKey(ctx context.Context, id string, upto int64, old, next []byte) error {
-	if _, err := t.exec(ctx, "keeping the old key of agent "+id, `INSERT INTO agent_key (agent_id, upto, spki) VALUES ($1, $2, $3)`, id, upto, old); err != nil {
+// RotateKey gives an agent another key, kept as it says, from after a record on.
+func (t *Tx) RotateKey(ctx context.Context, id string, upto int64, old, next []byte, protection string) error {
+	if _, err := t.exec(ctx, "keeping the old key of agent "+id, `INSERT INTO agent_key (agent_id, upto, spki, protection)
+		SELECT id, CAST($2 AS BIGINT), $3, protection FROM agent WHERE id = $1`, id, upto, old); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "changing the key of agent "+id, `UPDATE agent SET spki = $2, rotated = $3 WHERE id = $1`, id, next, upto)
+	_, err := t.exec(ctx, "changing the key of agent "+id, `UPDATE agent SET spki = $2, rotated = $3, protection = $4 WHERE id = $1`, id, next, upto, protection)
 	return err
+}
+
+// ProtectionAt is how the key was kept that signed an agent's record of a number.
+func (r Reader) ProtectionAt(ctx context.Context, a Agent, seq int64) (string, error) {
+	old, err := r.OldKeys(ctx, a.ID)
+	for _, k := range old {
+		if seq <= k.Upto {
+			return k.Protection, err
+		}
+	}
+	return a.Protection, err
 }
 
 func (r Reader) oneAgent(ctx context.Context, column string, value any) (Agent, error) {
@@ -185,6 +215,18 @@ func (t *Tx) Advance(ctx context.Context, id string, seq int64, stmt evidence.Di
 func (t *Tx) Seen(ctx context.Context, id string, at time.Time) error {
 	_, err := t.exec(ctx, "noting a push of agent "+id, `UPDATE agent SET seen = $2 WHERE id = $1 AND seen < $2`, id, Micros(at))
 	return err
+}
+
+// Release ends an agent's waiting for approval.
+func (t *Tx) Release(ctx context.Context, id string) error {
+	_, err := t.exec(ctx, "approving agent "+id, `UPDATE agent SET held = 0 WHERE id = $1`, id)
+	return err
+}
+
+// EnrolledSince counts the agents that an organisation got since then.
+func (r Reader) EnrolledSince(ctx context.Context, org string, since time.Time) (n int64, err error) {
+	err = r.one(ctx, "counting new agents", `SELECT count(*) FROM agent WHERE org_id = $1 AND enrolled > $2`, []any{org, Micros(since)}, &n)
+	return n, err
 }
 
 // SetAgentState changes an agent's state.

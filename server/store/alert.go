@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -44,7 +45,7 @@ func (r Reader) Alerts(ctx context.Context, org string, open bool, limit int) ([
 	if !open {
 		state = `state IN ('firing', 'resolved')`
 	}
-	return all(ctx, r, "reading alerts", `SELECT `+alertColumns+` FROM alert WHERE org_id = $1 AND `+state+` ORDER BY opened DESC, id LIMIT $2`,
+	return all(ctx, r, "reading alerts", `SELECT `+alertColumns+` FROM alert WHERE org_id = $1 AND duty <> '' AND `+state+` ORDER BY opened DESC, id LIMIT $2`,
 		[]any{org, int64(limit)}, scanAlert)
 }
 
@@ -62,6 +63,26 @@ func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, service string) (bool
 		return false, err
 	}
 	return true, t.post(ctx, a, alert.Firing, service, a.Opened)
+}
+
+// Notify tells an organisation's mail channels something that is no duty's: an
+// alert without a duty, which is not open. Lists of alerts leave it out.
+func (t *Tx) Notify(ctx context.Context, a alert.Alert) error {
+	why, err := pack(a.Why)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "adding a notice", `INSERT INTO alert (`+alertColumns+`)
+		VALUES ($1, $2, '', '', $3, $4, 'resolved', '', $5, $6, '', $7, 0, '', $7)`,
+		a.ID, a.Org, a.Asset, a.Name, a.Verdict.String(), why, Micros(a.Opened)); err != nil {
+		return err
+	}
+	channels, err := t.Channels(ctx, a.Org)
+	if err != nil {
+		return err
+	}
+	channels = slices.DeleteFunc(channels, func(c alert.Channel) bool { return c.Kind != alert.Email })
+	return t.postTo(ctx, a, alert.Firing, channels, a.Opened)
 }
 
 // ResolveAlert ends an alert, for the reason in Ended, and has those told who
@@ -95,6 +116,10 @@ func (t *Tx) post(ctx context.Context, a alert.Alert, event, service string, at 
 	if err != nil {
 		return err
 	}
+	return t.postTo(ctx, a, event, channels, at)
+}
+
+func (t *Tx) postTo(ctx context.Context, a alert.Alert, event string, channels []alert.Channel, at time.Time) error {
 	rows := make([][]any, len(channels))
 	for i, c := range channels {
 		rows[i] = []any{evidence.NewID("d_"), c.Org, a.ID, event, c.ID, Micros(at), Micros(at)}

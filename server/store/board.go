@@ -121,14 +121,14 @@ func scanBoardAlert(row func(...any) error) (BoardAlert, error) {
 // empty; those that fire come first.
 func (r Reader) BoardAlerts(ctx context.Context, org string, limit int) ([]BoardAlert, error) {
 	return all(ctx, r, "listing alerts", `SELECT `+boardAlertColumns+` FROM alert
-		WHERE $1 = '' OR org_id = $1 ORDER BY state, opened DESC, id LIMIT $2`, []any{org, int64(limit)}, scanBoardAlert)
+		WHERE duty <> '' AND ($1 = '' OR org_id = $1) ORDER BY state, opened DESC, id LIMIT $2`, []any{org, int64(limit)}, scanBoardAlert)
 }
 
 // CustomerAlerts lists the newest alerts of a customer and those of the provider's
 // duties in the services that it has; those that fire come first.
 func (r Reader) CustomerAlerts(ctx context.Context, org Org, provider string, limit int) ([]BoardAlert, error) {
 	return all(ctx, r, "listing alerts", `SELECT `+boardAlertColumns+` FROM alert
-		WHERE org_id = $1 OR (org_id = $2 AND $3 LIKE '%,' || LOWER(SUBSTR(duty, 1, 2)) || ',%')
+		WHERE duty <> '' AND (org_id = $1 OR org_id = $2 AND $3 LIKE '%,' || LOWER(SUBSTR(duty, 1, 2)) || ',%')
 		ORDER BY state, opened DESC, id LIMIT $4`,
 		[]any{org.ID, provider, "," + strings.Join(org.Services, ",") + ",", int64(limit)}, scanBoardAlert)
 }

@@ -18,24 +18,28 @@ type EnrollToken struct {
 	Created  time.Time
 	Expires  time.Time
 	Note     string
+	From     []string // networks that hosts may enroll from; anywhere when empty
+	Hold     bool     // agents that enroll with it wait for approval
+	Replaces string   // the agent whose host is set up anew; "" for none
 }
 
-const enrollTokenColumns = `id, org_id, mac_key, services, uses, max_uses, created, expires, note`
+const enrollTokenColumns = `id, org_id, mac_key, services, uses, max_uses, created, expires, note, cidrs, hold, replaces`
 
 func scanEnrollToken(row func(...any) error) (EnrollToken, error) {
 	var t EnrollToken
-	var services string
-	var created, expires int64
-	err := row(&t.ID, &t.Org, &t.MACKey, &services, &t.Uses, &t.MaxUses, &created, &expires, &t.Note)
-	t.Services, t.Created, t.Expires = splitList(services), Time(created), Time(expires)
+	var services, from string
+	var created, expires, hold int64
+	err := row(&t.ID, &t.Org, &t.MACKey, &services, &t.Uses, &t.MaxUses, &created, &expires, &t.Note, &from, &hold, &t.Replaces)
+	t.Services, t.Created, t.Expires, t.From, t.Hold = splitList(services), Time(created), Time(expires), splitList(from), hold == 1
 	return t, err
 }
 
 // AddEnrollToken inserts an enrollment token.
 func (t *Tx) AddEnrollToken(ctx context.Context, e EnrollToken) error {
 	_, err := t.exec(ctx, "adding an enrollment token",
-		`INSERT INTO enroll_token (`+enrollTokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		e.ID, e.Org, e.MACKey, strings.Join(e.Services, ","), e.Uses, e.MaxUses, Micros(e.Created), Micros(e.Expires), e.Note)
+		`INSERT INTO enroll_token (`+enrollTokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		e.ID, e.Org, e.MACKey, strings.Join(e.Services, ","), e.Uses, e.MaxUses, Micros(e.Created), Micros(e.Expires), e.Note,
+		strings.Join(e.From, ","), flag(e.Hold), e.Replaces)
 	return err
 }
 
@@ -112,4 +116,11 @@ func (r Reader) Nonce(ctx context.Context, nonce, token string) (Nonce, error) {
 		[]any{nonce, token}, &n.Size, &expires)
 	n.Expires = Time(expires)
 	return n, err
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

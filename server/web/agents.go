@@ -1,8 +1,11 @@
 package web
 
 import (
+	"errors"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,21 +16,26 @@ import (
 type agentsBody struct {
 	Agents               []agentBody
 	Sending, Silent, Out int // Out: forked or revoked
+	Waiting              int // for approval
 	MayManage            bool
 	ReadOnly             bool // the log lost what was confirmed and is not continued
 	Token                *tokenBody
+	Services             []string // that a new agent may prove
+	Reasons              []string // for revoking one
 }
 
 type agentBody struct {
 	store.Agent
 	KeyID  string
-	Silent bool // nothing was heard for longer than an hour and a half
+	Worth  evidence.Assurance // of what it signs
+	Silent bool               // nothing was heard for longer than an hour and a half
 	Skewed bool
 	Looks  []store.Newest
 }
 
 type tokenBody struct {
 	Token, Server string
+	Hosts         int64
 	Expires       time.Time
 }
 
@@ -45,12 +53,15 @@ func (w *Web) agentsPage(rw http.ResponseWriter, r *http.Request, token *tokenBo
 	if err != nil {
 		return err
 	}
-	body := agentsBody{Agents: list, MayManage: viewerOf(r.Context()).manages(orgOf(r.Context()).ID), Token: token}
+	body := agentsBody{Agents: list, MayManage: viewerOf(r.Context()).manages(orgOf(r.Context()).ID), Token: token,
+		Services: servicesOf(orgOf(r.Context())), Reasons: reasons}
 	if body.ReadOnly, err = w.ReadOnly(r.Context(), orgOf(r.Context()).ID); err != nil {
 		return err
 	}
 	for _, a := range list {
 		switch {
+		case a.Standing() == store.AgentWaiting:
+			body.Waiting++
 		case a.State != store.AgentActive:
 			body.Out++
 		case a.Silent:
@@ -79,7 +90,8 @@ func (w *Web) agentsOf(r *http.Request) ([]agentBody, error) {
 	out := []agentBody{}
 	for _, a := range agents {
 		b := agentBody{Agent: a, Looks: byAgent[a.ID], Skewed: a.Skew.Abs() > skewLimit,
-			Silent: a.State == store.AgentActive && w.Now().Sub(later(a.Seen, a.Enrolled)) > silentAfter}
+			Worth:  evidence.AssuranceOf(a.Protection),
+			Silent: a.Standing() == store.AgentActive && w.Now().Sub(later(a.Seen, a.Enrolled)) > silentAfter}
 		if key, err := evidence.ParsePublicKey(a.SPKI); err == nil {
 			b.KeyID = string(key.ID())
 		}
@@ -95,10 +107,76 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// addToken makes a one-time token and shows it once, with the commands to use it.
-func (w *Web) addToken(rw http.ResponseWriter, r *http.Request) error {
+// TokenAsk is what a person wants of an enrollment token.
+type TokenAsk struct {
+	Org      string
+	Services []string
+	Hosts    int64         // how many may enroll with it
+	Life     time.Duration // how long it holds
+	Hold     bool          // hosts wait for approval
+	Replaces string        // the agent that the host had before
+	Note     string
+}
+
+// lives are how long a token may hold that is made on a page.
+var lives = map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour, "week": 7 * 24 * time.Hour}
+
+// maxHosts bounds the hosts of a token that is made on a page.
+const maxHosts = 500
+
+// tokenAsk reads the form; one that says nothing is for one host and an hour.
+func (w *Web) tokenAsk(r *http.Request) (TokenAsk, error) {
 	org := orgOf(r.Context())
-	token, expires, err := w.AddToken(r.Context(), org.ID, org.Services, "made on the board by "+viewerOf(r.Context()).id())
+	ask := TokenAsk{Org: org.ID, Services: r.PostForm["service"], Hosts: 1, Life: time.Hour, Hold: r.PostForm.Has("hold"),
+		Replaces: r.PostForm.Get("replaces"), Note: "made on the board by " + viewerOf(r.Context()).id()}
+	if len(ask.Services) == 0 {
+		ask.Services = org.Services
+	}
+	for _, s := range ask.Services {
+		if !slices.Contains(servicesOf(org), s) {
+			return ask, &problem{status: http.StatusBadRequest, key: "bad_form"}
+		}
+	}
+	if text := r.PostForm.Get("hosts"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 1 || n > maxHosts {
+			return ask, &problem{status: http.StatusBadRequest, key: "bad_form"}
+		}
+		ask.Hosts = n
+	}
+	if text := r.PostForm.Get("life"); text != "" {
+		var ok bool
+		if ask.Life, ok = lives[text]; !ok {
+			return ask, &problem{status: http.StatusBadRequest, key: "bad_form"}
+		}
+	}
+	return ask, nil
+}
+
+// servicesOf are those that an organisation's hosts may prove: a customer's own,
+// the provider's all four.
+func servicesOf(o store.Org) []string {
+	if o.Kind == store.Provider {
+		return []string{"sc", "wh", "pe", "bk"}
+	}
+	return o.Services
+}
+
+// addToken makes a token and shows it once, with the commands to use it.
+func (w *Web) addToken(rw http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return &problem{status: http.StatusBadRequest, key: "bad_form"}
+	}
+	ask, err := w.tokenAsk(r)
+	if err != nil {
+		return err
+	}
+	if ask.Replaces != "" {
+		if _, err := w.agentOf(r, ask.Replaces); err != nil {
+			return err
+		}
+	}
+	token, expires, err := w.AddToken(r.Context(), ask)
 	if err != nil {
 		return err
 	}
@@ -109,7 +187,48 @@ func (w *Web) addToken(rw http.ResponseWriter, r *http.Request) error {
 			server = "http://" + r.Host
 		}
 	}
-	return w.agentsPage(rw, r, &tokenBody{token, server, expires})
+	return w.agentsPage(rw, r, &tokenBody{token, server, ask.Hosts, expires})
+}
+
+// agentOf is an agent of the organisation in the path.
+func (w *Web) agentOf(r *http.Request, id string) (store.Agent, error) {
+	a, err := w.Store.Agent(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && a.Org != orgOf(r.Context()).ID {
+		return a, notFound()
+	}
+	return a, err
+}
+
+func (w *Web) approveAgent(rw http.ResponseWriter, r *http.Request) error {
+	a, err := w.agentOf(r, r.PathValue("agent"))
+	if err == nil && a.Standing() == store.AgentWaiting { // another click was faster
+		_, err = w.ApproveAgent(r.Context(), a.ID, viewerOf(r.Context()).id())
+	}
+	return w.backToAgents(rw, r, err)
+}
+
+// reasons are those for revoking an agent, as the page offers them.
+var reasons = []string{"retired", "replaced", "lost", "stolen", "cloned"}
+
+func (w *Web) revokeAgent(rw http.ResponseWriter, r *http.Request) error {
+	a, err := w.agentOf(r, r.PathValue("agent"))
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil || !slices.Contains(reasons, r.PostForm.Get("reason")) {
+		return &problem{status: http.StatusBadRequest, key: "bad_form"}
+	}
+	if a.State != store.AgentRevoked {
+		_, err = w.RevokeAgent(r.Context(), a.ID, r.PostForm.Get("reason"), viewerOf(r.Context()).id(), time.Time{})
+	}
+	return w.backToAgents(rw, r, err)
+}
+
+func (w *Web) backToAgents(rw http.ResponseWriter, r *http.Request, err error) error {
+	if err == nil {
+		http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/agents", http.StatusSeeOther)
+	}
+	return err
 }
 
 func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {

@@ -83,12 +83,26 @@ func (l *limits) passed(addr, email string) {
 }
 
 // address is whom tries are counted for: a whole /64 of IPv6, which one host can
-// have. Behind a proxy on the same host it is the last address that the proxy
-// names.
+// have.
 func address(r *http.Request) string {
+	addr := ClientAddr(r)
+	if !addr.IsValid() {
+		return r.RemoteAddr
+	}
+	if addr.Is6() {
+		if net, err := addr.WithZone("").Prefix(64); err == nil {
+			return net.String()
+		}
+	}
+	return addr.String()
+}
+
+// ClientAddr is where a request comes from. Behind a proxy on the same host it is
+// the last address that the proxy names; the zero address when it is not known.
+func ClientAddr(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		return netip.Addr{}
 	}
 	addr := peer.Addr().Unmap()
 	if list := r.Header.Values("X-Forwarded-For"); addr.IsLoopback() && len(list) > 0 {
@@ -98,10 +112,5 @@ func address(r *http.Request) string {
 			addr = named.Unmap()
 		}
 	}
-	if addr.Is6() {
-		if net, err := addr.WithZone("").Prefix(64); err == nil {
-			return net.String()
-		}
-	}
-	return addr.String()
+	return addr
 }

@@ -34,7 +34,8 @@ type recordBody struct {
 	Log                logFoot
 	LogKey             string
 	Clock              *evidence.Clock // as the host stated it; nil for what is no evidence
-	Assurance          string          // EVIDENCE 3: "a1" for a software key, "server" for what the server itself states
+	Protection         string          // of the key that signed it, as the agent stated
+	Assurance          string          // EVIDENCE 3: "a1" for a software key, "a2" for one in a TPM, "server" for what the server itself states
 }
 
 type itemBody struct {
@@ -135,6 +136,10 @@ func (w *Web) recordOf(r *http.Request) (recordBody, error) {
 	if !body.Hidden && rec.Agent != "" {
 		if a, err := w.Store.Agent(r.Context(), rec.Agent); err == nil {
 			body.AgentName = a.Name
+			if body.Protection, err = w.Store.ProtectionAt(r.Context(), a, rec.Seq); err != nil {
+				return body, err
+			}
+			body.Assurance = strings.ToLower(string(evidence.AssuranceOf(body.Protection)))
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return body, err
 		}

@@ -83,6 +83,13 @@ func visits(w *town) []visit {
 		{"GET /log/{org}/{epoch}/tile/{path...}", "/log/" + w.customer.ID + "/1/tile/entries/000.p/1", "uooonoonn" + "uoonoo"},
 		{"GET /log/{org}/{epoch}/tile/{path...}", "/log/" + w.provider.ID + "/1/tile/entries/000.p/1", "unnnnoooo" + "unnnoo"},
 
+		{"POST /orgs/{org}/agents/{agent}/approve", c + "/agents/" + w.erp.id + "/approve", "soffnoonn"},
+		{"POST /orgs/{org}/agents/{agent}/approve", c + "/agents/" + w.mail.id + "/approve", "snffnnnnn"}, // the provider's agent
+		{"POST /orgs/{org}/agents/{agent}/approve", p + "/agents/" + w.mail.id + "/approve", "snnnnooff"},
+		{"POST /orgs/{org}/agents/{agent}/revoke", c + "/agents/" + w.mail.id + "/revoke", "snffnnnnn"},
+		{"POST /orgs/{org}/agents/{agent}/revoke", c + "/agents/" + w.files.id + "/revoke", "soffnoonn"},
+		{"POST /orgs/{org}/agents/{agent}/revoke", p + "/agents/" + w.web.id + "/revoke", "snnnnooff"},
+
 		{"POST /signout", "/signout", "soooooooo"}, // last: it ends the sessions
 	}
 }
@@ -110,7 +117,7 @@ func TestEveryRouteAsEveryone(t *testing.T) {
 		}
 		var form url.Values
 		if method == "POST" {
-			form = url.Values{"lang": {"en"}}
+			form = url.Values{"lang": {"en"}, "reason": {"retired"}}
 		}
 		for i, who := range walkers {
 			res, body := w.send(clients[who], method, v.path, form, nil)

@@ -106,8 +106,9 @@ func codes() map[string][]string {
 		"backup":     {evidence.BackupOK, evidence.BackupWarning, evidence.BackupFailed, evidence.BackupUnknown},
 		"tri":        {evidence.Yes, evidence.No, evidence.Unknown}, "from": {evidence.FromDistribution, evidence.FromProducer},
 		"unit": {evidence.ServiceRunning, evidence.ServiceStopped, evidence.ServiceUnknown}, "tier": {"a", "b", "c"},
-		"measure": {"cpu", "memory", "load"}, "facts": {"missing", "erased"}, "encryption": {"none", "unknown"}, "assurance": {"a1", "server"}, "who_could": {"a1", "server"},
-		"event": {"review_confirmed", "agent_revoked", "agent_rejoined"},
+		"measure": {"cpu", "memory", "load"}, "facts": {"missing", "erased"}, "encryption": {"none", "unknown"}, "assurance": {"a1", "a2", "server"}, "who_could": {"a1", "a2", "server"},
+		"protection": {evidence.ProtectionFile, evidence.ProtectionSystemd, evidence.ProtectionDPAPI, evidence.ProtectionTPM}, "reason": {"retired", "replaced", "lost", "stolen", "cloned"},
+		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved"},
 	}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())

@@ -29,8 +29,12 @@ type Deps struct {
 	PublicURL string
 	// Verify proves a stored record from its bytes.
 	Verify func(ctx context.Context, org string, epoch, index int64) ([]ledger.Proof, error)
-	// AddToken makes a one-time enrollment token for an organisation.
-	AddToken func(ctx context.Context, org string, services []string, note string) (token string, expires time.Time, err error)
+	// AddToken makes an enrollment token for an organisation.
+	AddToken func(ctx context.Context, ask TokenAsk) (token string, expires time.Time, err error)
+	// ApproveAgent lets an agent prove that waits for approval.
+	ApproveAgent func(ctx context.Context, agent, user string) (index int64, err error)
+	// RevokeAgent refuses an agent's key from now on.
+	RevokeAgent func(ctx context.Context, agent, reason, user string, distrust time.Time) (index int64, err error)
 	// Confirm records, in the organisation's log, that a user looked at what a
 	// duty rests on.
 	Confirm func(ctx context.Context, org, duty, user string) error
@@ -86,6 +90,8 @@ var routes = []route{
 	{"GET /orgs/{org}/records/{index}/envelope", seeRecord, false, (*Web).envelope},
 	{"GET /orgs/{org}/agents", seeOrg, false, (*Web).agents},
 	{"POST /orgs/{org}/agents/token", manageOrg, false, (*Web).addToken},
+	{"POST /orgs/{org}/agents/{agent}/approve", manageOrg, false, (*Web).approveAgent},
+	{"POST /orgs/{org}/agents/{agent}/revoke", manageOrg, false, (*Web).revokeAgent},
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
 
 	{"GET /api/v1/orgs", signedIn, true, (*Web).apiOrgs},

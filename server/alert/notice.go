@@ -1,0 +1,73 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+// NewAgent is the key of the notice that a host has enrolled. Its arguments: host,
+// key, from, os, token, and waits if it waits for approval.
+const NewAgent = "agent_enrolled"
+
+// noticeWords are the texts of a notice.
+type noticeWords struct {
+	subject, lead, waits       string
+	host, from, os, token, key string
+	cureWaits, cure            string
+	subjectWaits, at, todo     string
+}
+
+var notices = map[string]noticeWords{
+	duties.English: {
+		subject: "New agent: %s (%s)", subjectWaits: "An agent waits for approval: %s (%s)",
+		lead:  "A host has enrolled and sends evidence for %s.",
+		waits: "A host has enrolled for %s. What it sends counts once you approve it.",
+		host:  "Host", from: "From", os: "System", token: "Token", key: "Key", at: "When", todo: "What to do",
+		cureWaits: "Compare the key with what attesto-agent status shows on that host. If you know the host, approve it on the page of agents or with attesto-server agent approve; if not, revoke it.",
+		cure:      "Compare the key with what attesto-agent status shows on that host. If nobody entitled enrolled it, revoke it: on the page of agents or with attesto-server agent revoke.",
+	},
+	duties.Italian: {
+		subject: "Nuovo agente: %s (%s)", subjectWaits: "Un agente attende l'approvazione: %s (%s)",
+		lead:  "C'è un nuovo host che invia prove per %s.",
+		waits: "C'è un nuovo host per %s. Quello che invia conta solo dopo l'approvazione.",
+		host:  "Host", from: "Da", os: "Sistema", token: "Token", key: "Chiave", at: "Quando", todo: "Che cosa fare",
+		cureWaits: "Confrontare la chiave con quella che mostra attesto-agent status su quell'host. Se l'host è conosciuto, approvarlo nella pagina degli agenti o con attesto-server agent approve; altrimenti revocarlo.",
+		cure:      "Confrontare la chiave con quella che mostra attesto-agent status su quell'host. Se nessuno di competente lo ha aggiunto, revocarlo: nella pagina degli agenti o con attesto-server agent revoke.",
+	},
+}
+
+// notice makes the mail of an alert that is no duty's.
+func (w Writer) notice(m Message, d Delivery) (Message, error) {
+	if d.Alert.Why.Key != NewAgent {
+		return Message{}, Refusal{fmt.Errorf("no text for the notice %q", d.Alert.Why.Key)}
+	}
+	n, args := notices[m.Lang], d.Alert.Why.Args
+	subject, lead := n.subject, n.lead
+	m.Cure = n.cure
+	if args["waits"] != "" {
+		subject, lead, m.Cure = n.subjectWaits, n.waits, n.cureWaits
+	}
+	m.Subject, m.Why = fmt.Sprintf(subject, d.Alert.Name, d.To.Name), fmt.Sprintf(lead, d.To.Name)
+	if w.Agents != nil {
+		m.Link = w.Agents(d.To.ID)
+	}
+	zone := d.To.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", m.Why)
+	text := languages[m.Lang]
+	for _, line := range [][2]string{{n.host, d.Alert.Name}, {n.key, args["key"]}, {n.from, args["from"]}, {n.os, args["os"]}, {n.token, args["token"]},
+		{n.at, d.Alert.Opened.In(zone).Format("2006-01-02 15:04 MST")}, {n.todo, m.Cure}, {text.see, m.Link}} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "%-14s %s\n", line[0]+":", line[1])
+		}
+	}
+	fmt.Fprintf(&b, "\n-- \n"+text.log+"\n%s\n", m.OrgName, m.LogSize, m.LogRoot, text.footer)
+	m.Body = b.String()
+	return m, nil
+}
