@@ -239,6 +239,9 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 	if len(answer.Results) != len(recs) {
 		return fmt.Errorf("server answered %d records, %d were sent", len(answer.Results), len(recs))
 	}
+	if err := p.takeOver(answer.Keyset); err != nil {
+		return fmt.Errorf("the server's new keyset, which is not taken over: %w", err)
+	}
 	known, err := p.follow(known, answer.Epochs)
 	var done []bool
 	if err == nil {
@@ -267,6 +270,9 @@ func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envel
 // head comes along: the server may have lost the very knowledge of it.
 func (p *pusher) claim(known knownHead) evidence.KnownHead {
 	claim := evidence.KnownHead{Origin: p.log.Origin, Size: known.Size}
+	if p.keyset.Version > 1 {
+		claim.Keyset = p.keyset.Version
+	}
 	if alarm, err := p.st.alarm(); err == nil && alarm != nil && alarm.Code == alarmLog {
 		claim.Checkpoint = known.Checkpoint
 	}

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
@@ -46,14 +47,40 @@ func checkpointText(h Head) string {
 	return fmt.Sprintf("%s\n%d\n%s\n", h.Origin, h.Size, h.Root)
 }
 
-// SignCheckpoint makes the signed checkpoint of a head; the key's name is the
-// log's origin.
-func SignCheckpoint(key ed25519.PrivateKey, h Head) ([]byte, error) {
-	signed, err := note.Sign(&note.Note{Text: checkpointText(h)}, noteSigner{h.Origin, key})
+// SignCheckpoint makes the signed checkpoint of a head, signed with former keys as
+// well; the keys' name is the log's origin.
+func SignCheckpoint(key ed25519.PrivateKey, h Head, former ...ed25519.PrivateKey) ([]byte, error) {
+	signers := []note.Signer{noteSigner{h.Origin, key}}
+	for _, k := range former {
+		signers = append(signers, noteSigner{h.Origin, k})
+	}
+	signed, err := note.Sign(&note.Note{Text: checkpointText(h)}, signers...)
 	if err != nil {
 		return nil, fmt.Errorf("signing checkpoint: %w", err)
 	}
 	return signed, nil
+}
+
+// RenewCheckpoint adds a key's signature to a signed checkpoint that lacks it, before
+// all others. It trusts the checkpoint: only who made it renews it.
+func RenewCheckpoint(key ed25519.PrivateKey, signed []byte) ([]byte, error) {
+	text, rest, ok := bytes.Cut(signed, []byte("\n\n"))
+	if !ok {
+		return nil, errors.New("renewing checkpoint: no signatures")
+	}
+	h, err := parseCheckpointText(string(text) + "\n")
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("renewing checkpoint: not an Ed25519 key")
+	}
+	if _, err := (TrustedLog{h.Origin, []ed25519.PublicKey{public}}).OpenCheckpoint(signed); err == nil {
+		return signed, nil
+	}
+	fresh, err := SignCheckpoint(key, h)
+	return append(fresh, rest...), err
 }
 
 // TrustedLog is a log by origin and the keys that may sign its checkpoints.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -81,9 +82,16 @@ func (t Token) CheckRoot(root PublicKey) bool { return hmac.Equal(t.Pin, rootPin
 type Keyset struct {
 	Version    int      `json:"version"`    // from 1, only ever up
 	Server     string   `json:"server"`     // the server's name, first part of every origin
-	LogKeys    []string `json:"logKeys"`    // raw Ed25519 keys that sign checkpoints, base64
+	LogKeys    []string `json:"logKeys"`    // raw Ed25519 keys that sign checkpoints, newest first, base64
 	ServerKeys []string `json:"serverKeys"` // SPKIs of keys that sign what the server itself states, base64
+	// Since is when the first log key took over; the second signs beside it for
+	// KeysetOverlap. Zero in the first version.
+	Since Time `json:"since,omitzero"`
 }
+
+// KeysetOverlap is how long checkpoints bear the signature of the former log key as
+// well, for agents that have not heard of the new one (EVIDENCE 3).
+const KeysetOverlap = 90 * 24 * time.Hour
 
 // SealKeyset signs a keyset with the root key.
 func SealKeyset(root Signer, k Keyset) (Envelope, error) {

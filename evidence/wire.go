@@ -37,6 +37,9 @@ type KnownHead struct {
 	Origin     string `json:"origin,omitempty"`
 	Size       int64  `json:"size"`
 	Checkpoint string `json:"checkpoint,omitempty"`
+	// Keyset is the version of the server's keyset that the agent knows; left out for
+	// the first.
+	Keyset int `json:"keyset,omitempty"`
 }
 
 // PushRecord is one envelope's exact text with its blobs by digest.
@@ -59,6 +62,7 @@ type PushAnswer struct {
 	Checkpoint  string       `json:"checkpoint"`
 	Consistency []tlog.Hash  `json:"consistency"`
 	Epochs      []NewEpoch   `json:"epochs,omitempty"` // from the log of Push.Known to that of Checkpoint, in order
+	Keyset      string       `json:"keyset,omitempty"` // envelope of the newest one, if it is newer than Push.Known says
 	Time        Time         `json:"time"`             // the server's clock
 	Version     string       `json:"version"`
 }

@@ -124,7 +124,7 @@ func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, 
 	if err != nil {
 		return evidence.Token{}, err
 	}
-	t := evidence.NewToken(s.keys.Root.Public())
+	t := evidence.NewToken(s.keys.RootPublic)
 	mac, err := t.MACKey()
 	if err != nil {
 		return t, fmt.Errorf("deriving the token's key: %w", err)

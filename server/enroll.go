@@ -83,7 +83,7 @@ func (s *Server) offer(ctx context.Context, id string) (evidence.EnrollOffer, *e
 		return evidence.EnrollOffer{}, &evidence.Error{Code: evidence.CodeRate, Message: "too many enrollments were begun and not finished",
 			Cure: "try again in some minutes"}, nil
 	}
-	return evidence.EnrollOffer{Org: token.Org, Nonce: nonce, Time: evidence.At(now), RootKey: s.keys.Root.Public().SPKI(),
+	return evidence.EnrollOffer{Org: token.Org, Nonce: nonce, Time: evidence.At(now), RootKey: s.keys.RootPublic.SPKI(),
 		Keyset: s.id.sealed, Origin: st.Origin, Checkpoint: string(st.Checkpoint)}, nil, nil
 }
 

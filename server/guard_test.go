@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -17,7 +18,7 @@ import (
 // restart starts the server anew on the same database and guard.
 func (w *world) restart() {
 	w.t.Helper()
-	srv, err := server.New(context.Background(), testConfig(), server.Deps{Store: w.store, Guard: w.guard, Keys: w.keys, Log: discard, Version: "test"})
+	srv, err := server.New(context.Background(), testConfig(), server.Deps{Store: w.store, Guard: w.guard, Keys: w.keys, Log: discard, Version: "test", Now: func() time.Time { return w.now }})
 	if err != nil {
 		w.t.Fatal(err)
 	}

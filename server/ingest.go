@@ -53,6 +53,9 @@ func (s *Server) handleRecords(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	if version := s.id.keyset.Version; max(p.keyset, 1) < version {
+		p.answer.Keyset = s.id.sealed
+	}
 	p.answer.Time, p.answer.Version = evidence.At(s.now()), s.version
 	s.answer(w, r, http.StatusOK, p.answer)
 }
@@ -91,6 +94,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (store.Age
 type push struct {
 	agent    store.Agent
 	received time.Time
+	keyset   int    // version that the agent knows
 	origin   string // of the log that the agent knows; "" for the newest
 	known    int64
 	claim    string // its signed head, once it was told of a smaller one
@@ -131,7 +135,7 @@ func parsePush(b []byte, agent store.Agent, keys keyring) (*push, *evidence.Erro
 	if body.Known.Size < 0 {
 		return nil, malformed("known.size is %d", body.Known.Size)
 	}
-	p := &push{agent: agent, origin: body.Known.Origin, known: body.Known.Size, claim: body.Known.Checkpoint, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
+	p := &push{agent: agent, keyset: body.Known.Keyset, origin: body.Known.Origin, known: body.Known.Size, claim: body.Known.Checkpoint, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
 	openRecords(body.Records, p.records, agent, keys)
 	return p, nil
 }

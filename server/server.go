@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.ledger = ledger.New(d.Keys.Log.Private(), s.mayAppend)
+	s.ledger = d.Keys.ledger(id.keyset, s.mayAppend)
 	if err := s.openGuard(ctx, d.Guard); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,9 @@ import (
 
 // Source is what exports are made from.
 type Source struct {
-	Keyset    evidence.Keyset
+	Keyset evidence.Keyset
+	// Renew adds the newest log key's signature to a checkpoint that lacks it.
+	Renew     func([]byte) ([]byte, error)
 	Sealed    []byte // the keyset's envelope
 	Root      evidence.PublicKey
 	Signer    evidence.Signer // the server's key

@@ -65,7 +65,10 @@ func (w *writer) logKeys(e evidence.BundleEpoch, folder string) error {
 		}
 		fmt.Fprintln(&vkeys, vkey)
 	}
-	fmt.Fprintf(&policy, "# Who must have seen a head of this log, in the form of Sigsum's policies. It speaks of\n# log/cosigned/*; raise the group's number to demand more.\nlog %s", vkeys.Bytes())
+	policy.WriteString("# Who must have seen a head of this log, in the form of Sigsum's policies. It speaks of\n# log/cosigned/*; raise the group's number to demand more.\n")
+	for line := range bytes.Lines(vkeys.Bytes()) {
+		fmt.Fprintf(&policy, "log %s", line)
+	}
 	var names []string
 	for _, a := range w.agents {
 		if len(a.Witness) != ed25519.PublicKeySize {

@@ -57,7 +57,10 @@ func (l *logWriter) log() error {
 			if err != nil {
 				return err
 			}
-			notes[c.Size], sizes = bytes.Clone(note), append(sizes, c.Size)
+			if note, err = l.Renew(bytes.Clone(note)); err != nil {
+				return err
+			}
+			notes[c.Size], sizes = note, append(sizes, c.Size)
 		}
 		notes[c.Size] = append(notes[c.Size], c.Line...)
 	}
@@ -66,7 +69,10 @@ func (l *logWriter) log() error {
 			return err
 		}
 	}
-	if l.head = l.st.Checkpoint; notes[l.st.Size] != nil {
+	if l.head, err = l.Renew(l.st.Checkpoint); err != nil {
+		return err
+	}
+	if notes[l.st.Size] != nil {
 		l.head = notes[l.st.Size]
 	}
 	return l.put(prefix+"checkpoint", l.head)

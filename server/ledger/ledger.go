@@ -82,22 +82,45 @@ type Tile struct {
 
 // Log appends to logs and signs their heads.
 type Log struct {
-	key   ed25519.PrivateKey
-	watch func(context.Context, State) error
+	key    ed25519.PrivateKey
+	former []Former
+	watch  func(context.Context, State) error
+}
+
+// Former is a key that signs beside its successor for a while.
+type Former struct {
+	Key   ed25519.PrivateKey
+	Until time.Time
 }
 
 // New makes a Log that signs checkpoints with key. Before it signs it asks watch,
 // unless that is nil, whether the log may go on from the state that the database
-// has; the error of watch is returned as it is.
-func New(key ed25519.PrivateKey, watch func(context.Context, State) error) *Log {
-	return &Log{key, watch}
+// has; the error of watch is returned as it is. Former keys sign as well.
+func New(key ed25519.PrivateKey, watch func(context.Context, State) error, former ...Former) *Log {
+	return &Log{key, former, watch}
+}
+
+// sign makes the checkpoint of a head.
+func (l *Log) sign(h evidence.Head, now time.Time) ([]byte, error) {
+	var former []ed25519.PrivateKey
+	for _, f := range l.former {
+		if now.Before(f.Until) {
+			former = append(former, f.Key)
+		}
+	}
+	return evidence.SignCheckpoint(l.key, h, former...)
+}
+
+// Renew adds the key's signature to a checkpoint that a former key alone has signed.
+func (l *Log) Renew(checkpoint []byte) ([]byte, error) {
+	return evidence.RenewCheckpoint(l.key, checkpoint)
 }
 
 // Start is the state of an empty log with its first signed checkpoint.
 func (l *Log) Start(id, org, origin string, epoch int64) (State, error) {
 	s := State{ID: id, Org: org, Origin: origin, Epoch: epoch, Root: evidence.CompactRange(nil).Root()}
 	var err error
-	s.Checkpoint, err = evidence.SignCheckpoint(l.key, s.Head())
+	s.Checkpoint, err = l.sign(s.Head(), time.Time{}) // by former keys as well, whatever the time
 	return s, err
 }
 
@@ -157,7 +180,7 @@ func (l *Log) extend(ctx context.Context, b Backend, st State, now time.Time, n 
 	if err != nil {
 		return st, nil, err
 	}
-	if next.Checkpoint, err = evidence.SignCheckpoint(l.key, next.Head()); err != nil {
+	if next.Checkpoint, err = l.sign(next.Head(), now); err != nil {
 		return st, nil, err
 	}
 	if err := b.AppendLog(ctx, next, stored, tiles); err != nil {
