@@ -86,12 +86,12 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 	if err != nil {
 		return err
 	}
-	chains, owed := map[string]*chain{}, map[string]bool{}
+	chains, owed := map[string]*chain{}, map[store.Want]bool{}
 	for _, a := range agents {
 		chains[a.ID] = &chain{row: a, key: agentKey(a), witness: a.Witness}
 	}
 	for _, w := range wants {
-		owed[w.Agent+w.SHA.String()] = true
+		owed[w] = true
 	}
 	c.done.Agents += int64(len(agents))
 	for i, st := range logs {
@@ -139,7 +139,8 @@ type logCheck struct {
 	st      ledger.State
 	old     *ledger.State // the epoch before it, nil for the first
 	agents  map[string]*chain
-	owed    map[string]bool
+	owed    map[store.Want]bool
+	erased  erasures       // up to the entry that is examined
 	records []store.Record // read ahead
 	items   map[int64][]store.Item
 	next    int64 // index from which to read on
@@ -166,7 +167,7 @@ func (l *logCheck) all() error {
 	if err != nil {
 		return err
 	}
-	if err := l.beyond(); err != nil {
+	if err := errors.Join(l.beyond(), l.stayedErased()); err != nil {
 		return err
 	}
 	l.done.Logs++
@@ -199,15 +200,17 @@ func (l *logCheck) entry(e ledger.Entry) error {
 	case rec.Type == evidence.EntryRotation:
 		defer l.rotated(rec)
 	case rec.Type == evidence.EntryErasure:
-		if err := l.stayedErased(rec); err != nil {
-			return err
+		if l.erased.add(l.s, rec); l.erased.many() {
+			if err := l.stayedErased(); err != nil {
+				return err
+			}
 		}
 	case rec.Type == evidence.EntryEpoch || e.Index == 0 && l.st.Epoch > 1:
 		l.began(rec)
 	}
 	x := exhibit{rec: rec, entry: e, items: l.items[e.Index], key: l.s.keys.Server.Public(), seq: uint64(rec.Seq),
-		blob: func(d evidence.Digest) (store.Blob, error) { return l.r.Blob(l.ctx, rec.Org, d) },
-		owed: func(d evidence.Digest) bool { return l.owed[rec.Agent+d.String()] },
+		blob: func(d evidence.Digest) (store.Blob, error) { return l.r.Blob(l.ctx, rec.Place(d)) },
+		owed: func(d evidence.Digest) bool { return l.owed[store.Want{Place: rec.Place(d), Agent: rec.Agent}] },
 		gone: func(b store.Blob) error { return l.s.erasedBy(l.ctx, l.r, b) }}
 	if rec.Agent != "" {
 		x.key = evidence.PublicKey{}

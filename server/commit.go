@@ -130,7 +130,7 @@ func (c *committer) commit(ctx context.Context, group []*push) {
 func (s *Server) commit(ctx context.Context, org string, group []*push) error {
 	var before, st ledger.State
 	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		a := &appending{s: s, tx: tx, agents: map[string]store.Agent{}, twins: map[*pushed]*pushed{}, blobs: map[evidence.Digest][]byte{}, ids: map[string]evidence.KeyID{}}
+		a := &appending{s: s, tx: tx, agents: map[string]store.Agent{}, twins: map[*pushed]*pushed{}, ids: map[string]evidence.KeyID{}}
 		var err error
 		if a.st, err = tx.LockLog(ctx, org); err != nil {
 			return err
@@ -215,7 +215,7 @@ type appending struct {
 	logs    []ledger.State // all epochs, once they were asked for
 	fresh   []fresh
 	twins   map[*pushed]*pushed // a record that came twice, and the one that was accepted
-	blobs   map[evidence.Digest][]byte
+	blobs   []store.Blob
 	wants   []store.Want
 	ids     map[string]evidence.KeyID // of agents' keys, by SPKI
 }
@@ -308,31 +308,15 @@ func (a *appending) record(ctx context.Context, p *push, rec *pushed, agent *sto
 		rec.result.Error = &evidence.Error{Code: evidence.CodeSignature, Message: "it is signed with a key that this agent does not use any more",
 			Cure: "who has the old key? revoke the agent if it may have been stolen, and enroll the host anew"}
 	case stated.Seq == next && stated.Prev == agent.Stmt:
-		rec.result.Status, rec.result.Missing = evidence.StatusOK, nil
+		rec.result.Status, rec.result.Missing = evidence.StatusOK, slices.Clone(rec.verified.Missing())
 		agent.Seq, agent.Stmt = int64(stated.Seq), stmt
 		f := fresh{p, rec, agent.SPKI}
 		if key, _ := rec.verified.NextKey(); !key.IsZero() {
 			agent.SPKI, agent.Rotated = key.SPKI(), int64(stated.Seq)
 		}
 		a.fresh = append(a.fresh, f)
-		return a.missing(ctx, rec)
 	default:
 		return a.knownOrFork(ctx, p, rec, agent)
-	}
-	return nil
-}
-
-// missing notes the blobs that did not come and that the organisation lacks.
-func (a *appending) missing(ctx context.Context, rec *pushed) error {
-	for _, d := range rec.verified.Missing() {
-		_, err := a.tx.Blob(ctx, a.st.Org, d)
-		if errors.Is(err, store.ErrNotFound) {
-			rec.result.Missing = append(rec.result.Missing, d)
-			continue
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -388,25 +372,36 @@ func (a *appending) duplicate(ctx context.Context, rec *pushed, have store.Recor
 	}
 	rec.result.Status, rec.index, rec.line = evidence.StatusDuplicate, have.Index, entries[0].Line
 	for d, b := range rec.verified.Blobs() {
-		want, err := a.tx.Want(ctx, have.Org, have.Agent, d)
+		want := store.Want{Place: have.Place(d), Agent: have.Agent}
+		wants, err := a.tx.WantsOf(ctx, have.Org, have.Agent, d)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(wants, want) {
+			continue
+		}
+		a.blobs = append(a.blobs, store.Blob{Place: want.Place, Data: b})
+		if err := a.tx.EndWant(ctx, want); err != nil {
+			return err
+		}
+	}
+	for _, d := range rec.verified.Missing() {
+		_, err := a.tx.Blob(ctx, have.Place(d))
 		if errors.Is(err, store.ErrNotFound) {
+			rec.result.Missing = append(rec.result.Missing, d)
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		a.blobs[d] = b
-		if err := a.tx.EndWant(ctx, want); err != nil {
-			return err
-		}
 	}
-	return a.missing(ctx, rec)
+	return nil
 }
 
 // write appends the accepted records to the log and stores them.
 func (a *appending) write(ctx context.Context) error {
 	if len(a.fresh) == 0 {
-		return a.tx.AddBlobs(ctx, a.st.Org, a.blobs)
+		return a.tx.AddBlobs(ctx, a.blobs)
 	}
 	entries := make([]evidence.Entry, len(a.fresh))
 	for i, f := range a.fresh {
@@ -427,10 +422,10 @@ func (a *appending) write(ctx context.Context) error {
 		records = append(records, rec)
 		items = append(items, itemsOf(rec, f.rec.verified.Record())...)
 		for d, b := range f.rec.verified.Blobs() {
-			a.blobs[d] = b
+			a.blobs = append(a.blobs, store.Blob{Place: rec.Place(d), Data: b})
 		}
 		for _, d := range f.rec.result.Missing {
-			a.wants = append(a.wants, store.Want{Org: rec.Org, Agent: rec.Agent, SHA: d, Log: rec.Log, Index: rec.Index})
+			a.wants = append(a.wants, store.Want{Place: rec.Place(d), Agent: rec.Agent})
 		}
 		f.push.kinds = append(f.push.kinds, kindsOf(f.rec.verified.Record())...)
 		if key, protection := f.rec.verified.NextKey(); !key.IsZero() {
@@ -442,7 +437,7 @@ func (a *appending) write(ctx context.Context) error {
 	for rec, twin := range a.twins {
 		rec.index, rec.line = twin.index, twin.line
 	}
-	if err := errors.Join(a.tx.AddRecords(ctx, records), a.tx.AddItems(ctx, items), a.tx.AddBlobs(ctx, next.Org, a.blobs),
+	if err := errors.Join(a.tx.AddRecords(ctx, records), a.tx.AddItems(ctx, items), a.tx.AddBlobs(ctx, a.blobs),
 		a.tx.AddWants(ctx, a.wants)); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (r *demoRun) table(ctx context.Context, s DemoSummary) error {
 
 // found reads an item's facts into one line.
 func (r *demoRun) found(ctx context.Context, it store.Item) (string, []evidence.Gap, error) {
-	blob, err := r.store.Blob(ctx, it.Org, it.Facts)
+	blob, err := r.store.Blob(ctx, it.Place(it.Facts))
 	if err != nil {
 		return "", nil, err
 	}

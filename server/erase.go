@@ -41,8 +41,48 @@ func (s *Server) EraseBlobs(ctx context.Context, org string, blobs []evidence.Di
 	if len(blobs) == 0 {
 		return nil, errors.New("nothing to erase")
 	}
+	places, err := s.placesOf(ctx, org, blobs)
+	if err != nil {
+		return nil, fmt.Errorf("erasing: %w", err)
+	}
+	return s.erase(ctx, org, places, basis, by)
+}
+
+// placesOf finds where blobs lie that are known by digest only; of one that lies
+// beside several records, all that have content.
+func (s *Server) placesOf(ctx context.Context, org string, blobs []evidence.Digest) ([]store.Place, error) {
+	there, gone := map[evidence.Digest][]store.Place{}, map[evidence.Digest]store.Place{}
+	for _, d := range blobs {
+		there[d] = nil
+	}
+	err := s.store.Places(ctx, org, func(p store.Place, has bool) {
+		switch list, wanted := there[p.SHA]; {
+		case wanted && has:
+			there[p.SHA] = append(list, p)
+		case wanted:
+			gone[p.SHA] = p
+		}
+	})
+	var places []store.Place
+	for _, d := range blobs {
+		last, erased := gone[d]
+		switch list, wanted := there[d]; {
+		case err != nil || !wanted: // named twice
+		case len(list) > 0:
+			places = append(places, list...)
+		case erased:
+			places = append(places, last)
+		default:
+			err = fmt.Errorf("blob %s: %w", d, store.ErrNotFound)
+		}
+		delete(there, d)
+	}
+	return places, err
+}
+
+func (s *Server) erase(ctx context.Context, org string, places []store.Place, basis, by string) ([]int64, error) {
 	var indexes []int64
-	for part := range slices.Chunk(blobs, evidence.MaxErased) {
+	for part := range slices.Chunk(places, evidence.MaxErased) {
 		err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 			index, err := s.eraseBlobs(ctx, tx, org, part, basis, by)
 			if err == nil {
@@ -57,14 +97,18 @@ func (s *Server) EraseBlobs(ctx context.Context, org string, blobs []evidence.Di
 	return indexes, nil
 }
 
-func (s *Server) eraseBlobs(ctx context.Context, tx *store.Tx, org string, blobs []evidence.Digest, basis, by string) (int64, error) {
-	for _, d := range blobs {
-		b, err := tx.Blob(ctx, org, d)
+func (s *Server) eraseBlobs(ctx context.Context, tx *store.Tx, org string, places []store.Place, basis, by string) (int64, error) {
+	var blobs []evidence.Digest
+	for _, p := range places {
+		b, err := tx.Blob(ctx, p)
 		if err != nil {
 			return 0, err
 		}
 		if !b.Erased.IsZero() {
-			return 0, fmt.Errorf("blob %s was erased already, see entry %d", d, b.Index)
+			return 0, fmt.Errorf("blob %s was erased already, see entry %d", p.SHA, b.Index)
+		}
+		if !slices.Contains(blobs, p.SHA) {
+			blobs = append(blobs, p.SHA)
 		}
 	}
 	st, err := tx.LockLog(ctx, org)
@@ -79,8 +123,8 @@ func (s *Server) eraseBlobs(ctx context.Context, tx *store.Tx, org string, blobs
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range blobs {
-		if err := tx.EraseBlob(ctx, store.Blob{Org: org, SHA: d, Erased: rec.Received, Log: rec.Log, Index: rec.Index}); err != nil {
+	for _, p := range places {
+		if err := tx.EraseBlob(ctx, store.Blob{Place: p, Erased: rec.Received, Log: rec.Log, Index: rec.Index}); err != nil {
 			return 0, err
 		}
 	}
@@ -162,13 +206,13 @@ func (s *Server) eraseOrg(ctx context.Context, tx *store.Tx, org, by string) err
 	if err != nil {
 		return err
 	}
-	return errors.Join(tx.EraseAllBlobs(ctx, store.Blob{Org: org, Erased: rec.Received, Log: rec.Log, Index: rec.Index}),
+	return errors.Join(tx.EraseAllBlobs(ctx, rec),
 		tx.EraseOrg(ctx, org, rec.Received), tx.RestVerdicts(ctx, org))
 }
 
 // erasedBy checks that an entry of the log says that a blob was erased.
 func (s *Server) erasedBy(ctx context.Context, r store.Reader, b store.Blob) error {
-	rec, err := r.RecordAt(ctx, b.Org, b.Log, b.Index)
+	rec, err := r.RecordAt(ctx, b.Place.Org, b.Log, b.Index)
 	if errors.Is(err, store.ErrNotFound) {
 		return errors.New("no entry says that it was erased")
 	}
@@ -179,7 +223,7 @@ func (s *Server) erasedBy(ctx context.Context, r store.Reader, b store.Blob) err
 	if err != nil {
 		return err
 	}
-	if e.Scope != evidence.EraseOrg && !slices.Contains(e.Blobs, b.SHA) {
+	if e.Scope != evidence.EraseOrg && !slices.Contains(e.Blobs, b.Place.SHA) {
 		return fmt.Errorf("entry %d, which should say that it was erased, names other blobs", b.Index)
 	}
 	return nil
@@ -197,37 +241,78 @@ func (s *Server) erasure(rec store.Record) (evidence.Erasure, error) {
 	return evidence.OpenErasure(env, key)
 }
 
-// stayedErased finds blobs that an entry says were erased and that are there: a
-// copy of the database from before was put back.
-func (l *logCheck) stayedErased(rec store.Record) error {
-	back, err := l.s.returned(l.ctx, l.r, rec)
-	if err != nil || len(back) == 0 {
-		return err
-	}
-	l.fault(fmt.Sprintf("log %s, entry %d", l.st.Origin, rec.Index), "says that %d blobs were erased which are there: an older copy was put back; attesto-server erase --replay", len(back))
-	return nil
+// erasures are entries of one organisation that say what was erased. One walk over
+// its blobs tells for all of them what is there all the same.
+type erasures struct {
+	entries []store.Record // without their envelopes
+	bases   []string
+	by      map[evidence.Digest]int // which of the entries names a blob
+	all     int                     // which of them names all blobs, from 1; 0 for none
 }
 
-// returned lists the blobs of an erasure that have content.
-func (s *Server) returned(ctx context.Context, r store.Reader, rec store.Record) ([]evidence.Digest, error) {
+// add notes what an entry says, if it can be read; if not, that is reported when
+// the record is examined.
+func (l *erasures) add(s *Server, rec store.Record) {
 	e, err := s.erasure(rec)
 	if err != nil {
-		return nil, nil //nolint:nilerr // reported when the record is examined
+		return
 	}
+	rec.Envelope = nil
+	l.entries, l.bases = append(l.entries, rec), append(l.bases, e.Basis)
 	if e.Scope == evidence.EraseOrg {
-		return r.PresentBlobs(ctx, rec.Org, 1_000_000)
+		l.all = len(l.entries)
+		return
 	}
-	var back []evidence.Digest
+	if l.by == nil {
+		l.by = map[evidence.Digest]int{}
+	}
 	for _, d := range e.Blobs {
-		b, err := r.Blob(ctx, rec.Org, d)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, err
+		l.by[d] = len(l.entries) - 1
+	}
+}
+
+// many says that it is time to look: what is noted takes memory.
+func (l *erasures) many() bool { return len(l.by) > 500_000 }
+
+// returned lists, for each entry, the blobs of it that have content. What is past
+// its term beside one record may not be beside another that names it too.
+func (l *erasures) returned(ctx context.Context, r store.Reader) ([][]store.Place, error) {
+	back := make([][]store.Place, len(l.entries))
+	if len(back) == 0 {
+		return nil, nil
+	}
+	there := map[evidence.Digest][]store.Place{}
+	err := r.Places(ctx, l.entries[0].Org, func(p store.Place, has bool) {
+		i, named := l.by[p.SHA]
+		switch {
+		case has && l.all > 0:
+			back[l.all-1] = append(back[l.all-1], p)
+		case has && named:
+			there[p.SHA] = append(there[p.SHA], p)
+		case named && l.bases[i] == basisRetention:
+			delete(l.by, p.SHA)
 		}
-		if b.Data != nil || b.Broken != "" {
-			back = append(back, d)
+	})
+	for d, places := range there {
+		if i, named := l.by[d]; named {
+			back[i] = append(back[i], places...)
 		}
 	}
-	return back, nil
+	return back, err
+}
+
+// stayedErased finds blobs that entries say were erased and that are there: a copy
+// of the database from before was put back.
+func (l *logCheck) stayedErased() error {
+	back, err := l.erased.returned(l.ctx, l.r)
+	for i, places := range back {
+		if len(places) > 0 {
+			l.fault(fmt.Sprintf("log %s, entry %d", l.st.Origin, l.erased.entries[i].Index),
+				"says that %d blobs were erased which are there: an older copy was put back; attesto-server erase --replay", len(places))
+		}
+	}
+	l.erased = erasures{}
+	return err
 }
 
 // ReplayErasures deletes again what entries say was erased, after an older copy of
@@ -242,35 +327,49 @@ func (s *Server) ReplayErasures(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		for _, rec := range custody {
-			if rec.Type != evidence.EntryErasure {
+		var erased erasures
+		for i, rec := range custody {
+			if rec.Type == evidence.EntryErasure {
+				erased.add(s, rec)
+			}
+			if !erased.many() && i < len(custody)-1 {
 				continue
 			}
-			more, err := s.replay(ctx, rec)
+			more, err := s.replay(ctx, &erased)
 			if n += more; err != nil {
-				return n, fmt.Errorf("replaying the erasure of entry %d of log %s: %w", rec.Index, st.Origin, err)
+				return n, fmt.Errorf("replaying the erasures of log %s: %w", st.Origin, err)
 			}
+			erased = erasures{}
 		}
 	}
 	return n, nil
 }
 
-func (s *Server) replay(ctx context.Context, rec store.Record) (n int, err error) {
-	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		back, err := s.returned(ctx, tx.Reader, rec)
-		if err != nil {
-			return err
+func (s *Server) replay(ctx context.Context, l *erasures) (n int, err error) {
+	back, err := l.returned(ctx, s.store.Reader)
+	if err != nil {
+		return 0, err
+	}
+	for i, places := range back {
+		if len(places) == 0 {
+			continue
 		}
-		n = len(back)
-		if e, err := s.erasure(rec); err == nil && e.Scope == evidence.EraseOrg {
-			return tx.EraseAllBlobs(ctx, store.Blob{Org: rec.Org, Erased: rec.Received, Log: rec.Log, Index: rec.Index})
-		}
-		for _, d := range back {
-			if err := tx.EraseBlob(ctx, store.Blob{Org: rec.Org, SHA: d, Erased: rec.Received, Log: rec.Log, Index: rec.Index}); err != nil {
-				return err
+		rec := l.entries[i]
+		err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			if i == l.all-1 {
+				return tx.EraseAllBlobs(ctx, rec)
 			}
+			for _, p := range places {
+				if err := tx.EraseBlob(ctx, store.Blob{Place: p, Erased: rec.Received, Log: rec.Log, Index: rec.Index}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return n, fmt.Errorf("entry %d: %w", rec.Index, err)
 		}
-		return nil
-	})
-	return n, err
+		n += len(places)
+	}
+	return n, nil
 }

@@ -68,7 +68,7 @@ func TestErasure(t *testing.T) {
 		if err != nil || len(entries) != 1 {
 			t.Fatalf("%v, %v", entries, err)
 		}
-		b, err := w.store.Blob(ctx, w.customer.ID, list[0])
+		b, err := w.store.Blob(ctx, w.placeOf(h, 2, list[0]))
 		if err != nil || b.Data != nil || b.Erased.IsZero() || b.Index != entries[0] {
 			t.Fatalf("%+v, %v", b, err)
 		}
@@ -137,6 +137,16 @@ func (w *world) indexOf(h *host, seq int64) int64 {
 	return rec.Index
 }
 
+// placeOf is where a blob that an agent's record names lies.
+func (w *world) placeOf(h *host, seq int64, d evidence.Digest) store.Place {
+	w.t.Helper()
+	rec, err := w.store.RecordBySeq(context.Background(), h.org, h.id, seq)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rec.Place(d)
+}
+
 // Nothing of a blob can be read in the files of the database, before it is erased
 // or after.
 func TestBlobsAreSealed(t *testing.T) {
@@ -163,7 +173,7 @@ func TestBlobsAreSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range list {
-		if b, err := w.store.Blob(ctx, w.customer.ID, d); err != nil || b.Data != nil || b.Broken == "" {
+		if b, err := w.store.Blob(ctx, w.placeOf(h, 1, d)); err != nil || b.Data != nil || b.Broken == "" {
 			t.Errorf("%+v, %v", b, err)
 		}
 	}
@@ -195,7 +205,7 @@ func TestErasureIsReplayed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		was, err := w.store.Blob(ctx, w.customer.ID, list[0])
+		was, err := w.store.Blob(ctx, w.placeOf(h, 1, list[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +217,7 @@ func TestErasureIsReplayed(t *testing.T) {
 			t.Errorf("a blob that is gone is not reported:\n%s", faults)
 		}
 		err = w.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-			return tx.AddBlobs(ctx, w.customer.ID, map[evidence.Digest][]byte{was.SHA: was.Data})
+			return tx.AddBlobs(ctx, []store.Blob{was})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -254,8 +264,8 @@ func TestRetention(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			facts, err1 := w.store.Blob(ctx, w.customer.ID, list[0])
-			detail, err2 := w.store.Blob(ctx, w.customer.ID, list[1])
+			facts, err1 := w.store.Blob(ctx, w.placeOf(h, seq, list[0]))
+			detail, err2 := w.store.Blob(ctx, w.placeOf(h, seq, list[1]))
 			if err1 != nil || err2 != nil || facts.Data == nil || (detail.Data == nil) != gone {
 				t.Errorf("record %d: facts %v, detail %v (%v, %v)", seq, facts.Erased, detail.Erased, err1, err2)
 			}

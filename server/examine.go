@@ -239,11 +239,11 @@ func (s *Server) VerifyRecord(ctx context.Context, org string, epoch, index int6
 	if err := s.before(ctx, &x); err != nil {
 		return nil, err
 	}
-	x.blob = func(d evidence.Digest) (store.Blob, error) { return s.store.Blob(ctx, org, d) }
+	x.blob = func(d evidence.Digest) (store.Blob, error) { return s.store.Blob(ctx, x.rec.Place(d)) }
 	x.gone = func(b store.Blob) error { return s.erasedBy(ctx, s.store.Reader, b) }
 	x.owed = func(d evidence.Digest) bool {
-		_, err := s.store.Want(ctx, org, x.rec.Agent, d)
-		return err == nil
+		wants, err := s.store.WantsOf(ctx, org, x.rec.Agent, d)
+		return err == nil && slices.Contains(wants, store.Want{Place: x.rec.Place(d), Agent: x.rec.Agent})
 	}
 	return append(x.examine(), s.inclusion(ctx, st, x.entry, index)), nil
 }

@@ -72,13 +72,14 @@ func (w *world) fill(agent string, from, to int) {
 			if err != nil {
 				return err
 			}
-			records, items, blobs := make([]store.Record, n), make([]store.Item, n), map[evidence.Digest][]byte{}
+			records, items, blobs := make([]store.Record, n), make([]store.Item, n), make([]store.Blob, 0, 2*n)
 			for i, e := range stored {
 				records[i] = store.Record{Org: w.customer.ID, Agent: agent, Seq: int64(from + i + 1), Type: evidence.EntryEvidence,
 					Stmt: entries[i].Stmt, Envelope: random(1500), Log: next.ID, Index: e.Index, Received: w.now}
 				items[i] = store.Item{Org: w.customer.ID, Agent: agent, Kind: evidence.KindDNSBL, Log: next.ID, Index: e.Index, Schema: 1, From: w.now, To: w.now,
 					Received: w.now, Outcome: evidence.Failed, Reason: "timeout", Facts: evidence.Digest(random(32)), Detail: evidence.Digest(random(32))}
-				blobs[items[i].Facts], blobs[items[i].Detail] = random(400), random(100)
+				blobs = append(blobs, store.Blob{Place: items[i].Place(items[i].Facts), Data: random(400)},
+					store.Blob{Place: items[i].Place(items[i].Detail), Data: random(100)})
 			}
 			if err := tx.AddRecords(ctx, records); err != nil {
 				return err
@@ -86,7 +87,7 @@ func (w *world) fill(agent string, from, to int) {
 			if err := tx.AddItems(ctx, items); err != nil {
 				return err
 			}
-			return tx.AddBlobs(ctx, w.customer.ID, blobs)
+			return tx.AddBlobs(ctx, blobs)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -337,39 +337,48 @@ func (s *Server) handleBlob(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// storeBlob stores a blob that the agent owes. One that it delivered already is
-// fine; one that none of its records names is refused.
+// sentAgain is how old a record may be for a blob of it to be sent once more.
+const sentAgain = 24 * time.Hour
+
+// storeBlob stores a blob that the agent owes, beside each record that lacks it.
+// One that it delivered already is fine; one that none of its records names is
+// refused.
 func (s *Server) storeBlob(ctx context.Context, agent store.Agent, d evidence.Digest, b []byte) (kinds []evidence.Kind, refusal *evidence.Error, err error) {
+	var wants []store.Want
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		kinds, refusal = nil, nil
-		want, err := tx.Want(ctx, agent.Org, agent.ID, d)
-		if errors.Is(err, store.ErrNotFound) {
-			if _, err = tx.Blob(ctx, agent.Org, d); errors.Is(err, store.ErrNotFound) {
-				refusal = &evidence.Error{Code: evidence.CodeForeign, Message: "no record of this agent names this blob as missing",
-					Cure: "push the record first; the answer lists what is missing"}
+		var err error
+		if wants, err = tx.WantsOf(ctx, agent.Org, agent.ID, d); err != nil {
+			return err
+		}
+		for _, want := range wants {
+			rec, err := tx.RecordAt(ctx, agent.Org, want.Log, want.Index)
+			if err != nil {
+				return err
+			}
+			it, err := namedBy(rec, d)
+			if err != nil {
+				return err
+			}
+			if err := evidence.CheckBlob(it, d, b); err != nil {
+				refusal = malformed("%v", err)
 				return nil
 			}
-			return err
+			kinds = append(kinds, it.Kind)
+			if err := errors.Join(tx.AddBlobs(ctx, []store.Blob{{Place: want.Place, Data: b}}), tx.EndWant(ctx, want)); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
-		rec, err := tx.RecordAt(ctx, agent.Org, want.Log, want.Index)
-		if err != nil {
-			return err
-		}
-		it, err := namedBy(rec, d)
-		if err != nil {
-			return err
-		}
-		if err := evidence.CheckBlob(it, d, b); err != nil {
-			refusal = malformed("%v", err)
-			return nil
-		}
-		kinds = []evidence.Kind{it.Kind}
-		return errors.Join(tx.AddBlobs(ctx, agent.Org, map[evidence.Digest][]byte{d: b}), tx.EndWant(ctx, want))
+		return nil
 	})
-	return kinds, refusal, err
+	if err != nil || len(wants) > 0 {
+		return kinds, refusal, err
+	}
+	if named, err := s.store.Names(ctx, agent.Org, agent.ID, d, s.now().Add(-sentAgain)); named || err != nil {
+		return nil, nil, err
+	}
+	return nil, &evidence.Error{Code: evidence.CodeForeign, Message: "no record of this agent names this blob as missing",
+		Cure: "push the record first; the answer lists what is missing"}, nil
 }
 
 // namedBy finds the item of a record that names a blob.

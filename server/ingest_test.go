@@ -144,6 +144,78 @@ func TestForkKeepsBothAndMarksTheAgent(t *testing.T) {
 	})
 }
 
+// What two records name is owed to both, comes to both at once, and lies beside
+// both; a request erases it from both, a term from the one only whose it is.
+func TestBlobOfTwoRecords(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		w := newWorld(t, dsn)
+		h := w.enrolled(w.customer)
+		first := h.seal()
+		var facts, detail evidence.Digest
+		again := func(r *evidence.Record) { r.Items[0].Facts, r.Items[0].Detail = facts, detail }
+		for d, b := range first.blobs {
+			if bytes.Contains(b, []byte(`"facts"`)) {
+				facts = d
+			} else {
+				detail = d
+			}
+		}
+		second := h.seal(again)
+		for i, r := range h.pushes(sealed{env: first.env}, sealed{env: second.env}) {
+			if len(r.Missing) != 2 {
+				t.Errorf("record %d: missing %v", i+1, r.Missing)
+			}
+		}
+		for d, b := range first.blobs {
+			if _, refusal := w.call("PUT", evidence.PathBlobs+d.String(), h.push, b, nil); refusal != nil {
+				t.Fatal(refusal)
+			}
+		}
+		has := func(seq int64, d evidence.Digest) bool {
+			b, err := w.store.Blob(ctx, w.placeOf(h, seq, d))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b.Data != nil
+		}
+		if !has(1, facts) || !has(2, facts) || !has(1, detail) || !has(2, detail) {
+			t.Error("a record lacks what came")
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("once it came:\n%s", faults)
+		}
+		w.now = w.now.AddDate(0, 0, 60)
+		third := h.seal(again)
+		third.blobs = first.blobs
+		h.pushes(third)
+		w.now = w.now.AddDate(0, 0, 40)
+		if n, err := w.srv.Retain(ctx); err != nil || n != 2 {
+			t.Errorf("%d erased, want the details of two records (%v)", n, err)
+		}
+		if has(1, detail) || has(2, detail) || !has(3, detail) {
+			t.Error("not the details of the first two records were erased")
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("after the term of two:\n%s", faults)
+		}
+		for _, d := range []evidence.Digest{facts, detail} {
+			if _, err := w.srv.EraseBlobs(ctx, h.org, []evidence.Digest{d, d}, "request", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if has(1, facts) || has(2, facts) || has(3, facts) || has(3, detail) {
+			t.Error("a record still has what was erased")
+		}
+		if faults := w.sound(); faults != "" {
+			t.Errorf("after erasing all:\n%s", faults)
+		}
+		if code, out := verdict(t, w.export()); code != 0 {
+			t.Errorf("export: exit %d:\n%s", code, out)
+		}
+	})
+}
+
 func TestMissingBlobComesLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, dsn string) {
 		w := newWorld(t, dsn)
@@ -171,7 +243,7 @@ func TestMissingBlobComesLater(t *testing.T) {
 					t.Errorf("%s: %v, want %q", tt.name, refusal, tt.want)
 				}
 			}
-			got, err := w.store.Blob(context.Background(), w.customer.ID, d)
+			got, err := w.store.Blob(context.Background(), w.placeOf(h, 1, d))
 			if err != nil || !bytes.Equal(got.Data, b) {
 				t.Errorf("stored blob %q (%v)", got.Data, err)
 			}

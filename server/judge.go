@@ -463,7 +463,7 @@ func (b *batch) looksOf(ctx context.Context, a store.Agent, need duties.Need) ([
 			From: it.From, To: it.To, Outcome: it.Outcome, Reason: it.Reason}
 	}
 	for _, i := range factsNeeded(list, need, b.at) {
-		blob, err := b.store.Blob(ctx, a.Org, items[i].Facts)
+		blob, err := b.store.Blob(ctx, items[i].Place(items[i].Facts))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}

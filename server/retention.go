@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -69,19 +68,19 @@ func (s *Server) retainSome(ctx context.Context, one store.Series, class string,
 	if err != nil {
 		return 0, false, err
 	}
-	var due []evidence.Digest
-	for _, d := range blobs {
-		b, err := s.store.Blob(ctx, one.Org, d)
+	var due []store.Place
+	for _, p := range blobs {
+		b, err := s.store.Blob(ctx, p)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 		case err != nil:
 			return 0, false, err
 		case b.Erased.IsZero():
-			due = append(due, d)
+			due = append(due, p)
 		}
 	}
 	if len(due) > 0 {
-		if _, err := s.EraseBlobs(ctx, one.Org, due, basisRetention, ""); err != nil {
+		if _, err := s.erase(ctx, one.Org, due, basisRetention, ""); err != nil {
 			return 0, false, err
 		}
 	}

@@ -145,7 +145,12 @@ func TestRecordsStayInTheirOrganisation(t *testing.T) {
 	for d := range s.blobs {
 		facts = d
 	}
-	if _, err := w.store.Blob(ctx, other.ID, facts); err == nil {
+	p := w.placeOf(mine, 1, facts)
+	if _, err := w.store.Blob(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	p.Org = other.ID
+	if _, err := w.store.Blob(ctx, p); err == nil {
 		t.Error("another organisation's blob can be read")
 	}
 }

@@ -54,7 +54,7 @@ func (s *Server) AppendWorkflowTx(ctx context.Context, tx *store.Tx, w evidence.
 	if err := tx.AddItems(ctx, []store.Item{workflowItem(rec, w)}); err != nil {
 		return 0, err
 	}
-	return rec.Index, tx.AddBlobs(ctx, w.Org, map[evidence.Digest][]byte{w.Data: blob})
+	return rec.Index, tx.AddBlobs(ctx, []store.Blob{{Place: rec.Place(w.Data), Data: blob}})
 }
 
 func workflowItem(rec store.Record, w evidence.Workflow) store.Item {

@@ -140,21 +140,21 @@ type blob struct {
 // blobs reads what the items name, as far as it was asked for and is still there.
 func (l *logWriter) blobs(items []store.Item) ([]blob, error) {
 	var out []blob
-	add := func(name string, d evidence.Digest, wanted bool) error {
+	add := func(name string, it store.Item, d evidence.Digest, wanted bool) error {
 		if d.IsZero() || !wanted {
 			return nil
 		}
-		b, err := l.r.Blob(l.ctx, l.org.ID, d)
+		b, err := l.r.Blob(l.ctx, it.Place(d))
 		if err == nil && b.Data != nil {
 			out = append(out, blob{name, d, b.Data})
 		}
 		return notMissing(err)
 	}
 	for _, it := range items {
-		if err := add(string(it.Kind)+".facts.json", it.Facts, l.kinds == nil || l.kinds[it.Kind]); err != nil {
+		if err := add(string(it.Kind)+".facts.json", it, it.Facts, l.kinds == nil || l.kinds[it.Kind]); err != nil {
 			return nil, err
 		}
-		if err := add(string(it.Kind)+".detail.json", it.Detail, l.q.Detail); err != nil {
+		if err := add(string(it.Kind)+".detail.json", it, it.Detail, l.q.Detail); err != nil {
 			return nil, err
 		}
 	}

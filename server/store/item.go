@@ -24,6 +24,9 @@ type Item struct {
 	Detail   evidence.Digest // zero for none
 }
 
+// Place is where a blob that the item names lies.
+func (it Item) Place(d evidence.Digest) Place { return Place{it.Org, it.Log, it.Index, d} }
+
 const itemColumns = `org_id, agent_id, kind, log_id, idx, schema, from_at, to_at, received, outcome, reason, facts, detail`
 
 func scanItem(row func(...any) error) (Item, error) {
@@ -62,6 +65,14 @@ func (r Reader) ItemsOf(ctx context.Context, org, agent string, kind evidence.Ki
 	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM (
 		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 ORDER BY received DESC, idx DESC LIMIT $5
 		) newest ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), int64(limit)}, scanItem)
+}
+
+// Names tells whether an agent's records that were received since name a blob.
+func (r Reader) Names(ctx context.Context, org, agent string, d evidence.Digest, since time.Time) (bool, error) {
+	var n int64
+	err := r.one(ctx, "looking for who names a blob", `SELECT count(*) FROM item
+		WHERE org_id = $1 AND agent_id = $2 AND received >= $3 AND (facts = $4 OR detail = $4)`, []any{org, agent, Micros(since), d[:]}, &n)
+	return n > 0, err
 }
 
 // CountItems counts an organisation's items by kind.

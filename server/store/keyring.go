@@ -185,7 +185,7 @@ func (r *ring) open(b Blob) ([]byte, error) {
 	if r == nil {
 		return b.Data, nil
 	}
-	return r.keys.open(b.Org, b.SHA, b.Data)
+	return r.keys.open(b.Place.Org, b.Place.SHA, b.Data)
 }
 
 func (t *Tx) sealed(ctx context.Context, org string, d evidence.Digest, data []byte) ([]byte, error) {

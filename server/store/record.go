@@ -23,6 +23,9 @@ type Record struct {
 	Received time.Time // the entry's time
 }
 
+// Place is where a blob that the record names lies.
+func (r Record) Place(d evidence.Digest) Place { return Place{r.Org, r.Log, r.Index, d} }
+
 const recordColumns = `org_id, agent_id, seq, type, stmt, env, log_id, idx, received`
 
 func scanRecord(row func(...any) error) (Record, error) {
@@ -104,7 +107,7 @@ func (r Reader) Record(ctx context.Context, org string, epoch, index int64) (Sto
 	s.Blobs = map[evidence.Digest]Blob{}
 	for _, it := range s.Items {
 		for _, d := range []evidence.Digest{it.Facts, it.Detail} {
-			if err := r.addBlob(ctx, s.Blobs, org, d); err != nil {
+			if err := r.addBlob(ctx, s.Blobs, it, d); err != nil {
 				return s, err
 			}
 		}

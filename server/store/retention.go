@@ -51,25 +51,26 @@ func (r Reader) Series(ctx context.Context, org string) ([]Series, error) {
 // DueBlobs lists blobs of a class that were received from a moment (inclusive) to
 // another (exclusive), of at most limit items, oldest first. upto is where to go
 // on; more says that there is.
-func (r Reader) DueBlobs(ctx context.Context, s Series, class string, from, before time.Time, limit int) (blobs []evidence.Digest, upto time.Time, more bool, err error) {
+func (r Reader) DueBlobs(ctx context.Context, s Series, class string, from, before time.Time, limit int) (blobs []Place, upto time.Time, more bool, err error) {
 	column := "facts"
 	if class == ClassDetail {
 		column = "detail"
 	}
 	upto = from
 	n := 0
-	err = each(ctx, r, "listing what is due", `SELECT `+column+`, received FROM item
+	err = each(ctx, r, "listing what is due", `SELECT log_id, idx, `+column+`, received FROM item
 		WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 AND received < $5 ORDER BY received LIMIT $6`,
 		[]any{s.Org, s.Agent, string(s.Kind), Micros(from), Micros(before), int64(limit)}, func(row func(...any) error) error {
+			p := Place{Org: s.Org}
 			var sha []byte
 			var received int64
-			if err := row(&sha, &received); err != nil {
+			if err := row(&p.Log, &p.Index, &sha, &received); err != nil {
 				return err
 			}
 			n++
 			upto = Time(received)
-			if d := digest(sha); !d.IsZero() {
-				blobs = append(blobs, d)
+			if p.SHA = digest(sha); !p.SHA.IsZero() {
+				blobs = append(blobs, p)
 			}
 			return nil
 		})

@@ -185,20 +185,22 @@ func TestBlobs(t *testing.T) {
 		ctx, s := context.Background(), open(t, dsn)
 		data := []byte("facts")
 		d := evidence.Sum(data)
-		want := store.Want{Org: "o_1", Agent: "a_1", SHA: d, Log: "l_1", Index: 4}
+		want := store.Want{Place: store.Place{Org: "o_1", Log: "l_1", Index: 4, SHA: d}, Agent: "a_1"}
 		tx(t, s, func(ctx context.Context, tx *store.Tx) error { return tx.AddWants(ctx, []store.Want{want, want}) })
-		if got, err := s.Want(ctx, "o_1", "a_1", d); err != nil || got != want {
+		if got, err := s.WantsOf(ctx, "o_1", "a_1", d); err != nil || len(got) != 1 || got[0] != want {
 			t.Fatalf("%+v (%v)", got, err)
 		}
 		for range 2 {
 			tx(t, s, func(ctx context.Context, tx *store.Tx) error {
-				return errors.Join(tx.AddBlobs(ctx, "o_1", map[evidence.Digest][]byte{d: data}), tx.EndWant(ctx, want))
+				return errors.Join(tx.AddBlobs(ctx, []store.Blob{{Place: want.Place, Data: data}}), tx.EndWant(ctx, want))
 			})
 		}
-		if got, err := s.Blob(ctx, "o_1", d); err != nil || string(got.Data) != "facts" || !got.Erased.IsZero() {
+		if got, err := s.Blob(ctx, want.Place); err != nil || string(got.Data) != "facts" || !got.Erased.IsZero() {
 			t.Errorf("%+v (%v)", got, err)
 		}
-		if _, err := s.Blob(ctx, "o_2", d); !errors.Is(err, store.ErrNotFound) {
+		other := want.Place
+		other.Org = "o_2"
+		if _, err := s.Blob(ctx, other); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("another organisation sees the blob: %v", err)
 		}
 		if list, err := s.Wants(ctx, "o_1"); err != nil || len(list) != 0 {

@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/store/storetest"
+)
+
+// Blobs that were stored by their digest alone come to lie beside every record that
+// names them, with their marks; none is lost.
+func TestBlobsMoveToTheirRecords(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		db := atVersion(t, dsn, 20)
+		sha := func(name string) []byte { d := evidence.Sum([]byte(name)); return d[:] }
+		for _, add := range []struct {
+			query string
+			rows  [][]any
+		}{
+			{`INSERT INTO blob (org_id, sha, data, erased, erased_log, erased_idx) VALUES `, [][]any{
+				{"o_1", sha("shared"), []byte("shared"), 0, "", 0}, {"o_1", sha("erased"), nil, 7, "l_1", 9},
+				{"o_2", sha("shared"), []byte("theirs"), 0, "", 0}, {"o_1", sha("unnamed"), []byte("unnamed"), 0, "", 0}}},
+			{`INSERT INTO blob_want (org_id, agent_id, sha, log_id, idx) VALUES `, [][]any{{"o_1", "a_1", sha("owed"), "l_1", 3}}},
+		} {
+			for _, row := range add.rows {
+				if _, err := db.ExecContext(ctx, add.query+values(1, len(row)), row...); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s := &Store{w: db, r: db, postgres: !strings.HasPrefix(dsn, "sqlite:")}
+		item := func(org, log string, index int64, kind evidence.Kind, facts, detail string) Item {
+			it := Item{Org: org, Agent: "a_1", Kind: kind, Log: log, Index: index, Received: time.UnixMicro(index), Facts: evidence.Sum([]byte(facts))}
+			if detail != "" {
+				it.Detail = evidence.Sum([]byte(detail))
+			}
+			return it
+		}
+		tx := &Tx{Reader{s.w, nil}}
+		if err := tx.AddItems(ctx, []Item{item("o_1", "l_1", 2, "a", "shared", "erased"), item("o_1", "l_1", 2, "b", "shared", ""), item("o_1", "l_2", 3, "a", "", "shared"),
+			item("o_1", "l_1", 3, "a", "owed", ""), item("o_1", "l_1", 4, "a", "owed", ""), item("o_2", "l_3", 2, "a", "shared", "")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		opened, err := Open(ctx, dsn, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = opened.Close() })
+		var got []string
+		for _, org := range []string{"o_1", "o_2"} {
+			var places []Place
+			if err := opened.Places(ctx, org, func(p Place, _ bool) { places = append(places, p) }); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range places {
+				b, err := opened.Blob(ctx, p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, fmt.Sprintf("%s %s %d: %s, erased %d by %s %d", p.Org, p.Log, p.Index, b.Data, Micros(b.Erased), b.Log, b.Index))
+			}
+			wants, err := opened.Wants(ctx, org)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range wants {
+				got = append(got, fmt.Sprintf("%s %s %d: owed by %s", w.Org, w.Log, w.Index, w.Agent))
+			}
+		}
+		want := []string{"o_1  0: unnamed, erased 0 by  0", "o_1 l_1 2: , erased 7 by l_1 9", "o_1 l_1 2: shared, erased 0 by  0", "o_1 l_1 3: owed by a_1",
+			"o_1 l_1 4: owed by a_1", "o_1 l_2 3: shared, erased 0 by  0", "o_2 l_3 2: theirs, erased 0 by  0"}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// atVersion makes an empty database with an older schema.
+func atVersion(t *testing.T, dsn string, version int64) *sql.DB {
+	t.Helper()
+	driver, source, postgres := "pgx", dsn, true
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+		driver, source, postgres = "sqlite", path, false
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := provider(db, postgres, files)
+	if err == nil {
+		_, err = p.UpTo(context.Background(), version)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
