@@ -11,7 +11,7 @@ ON_HOSTS  := ./evidence ./collectors/... ./agent/... ./cmd/attesto-agent ./cmd/a
 FUZZTIME  ?= 20s
 # What tests use as real parts, by Debian package.
 TEST_PACKAGES := rbldnsd restic borgbackup postgresql chromium fonts-liberation \
-	systemd systemd-journal-remote util-linux logrotate rpm dnf createrepo-c dpkg-dev apt-utils openssl python3
+	systemd systemd-journal-remote util-linux logrotate rpm dnf createrepo-c dpkg-dev apt-utils openssl python3 swtpm
 
 .PHONY: help
 help: ## list the targets

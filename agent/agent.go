@@ -71,7 +71,7 @@ func open(cfg Config, h *host.Host, version string, log *slog.Logger) (a *Agent,
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := openKeyring(st, spool)
+	keys, err := openKeyring(cfg.keys(), st, spool)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -236,6 +236,9 @@ func Once(ctx context.Context, cfg Config, h *host.Host, version string, log *sl
 	alarm, err := a.st.alarm()
 	if err == nil && alarm != nil {
 		err = fmt.Errorf("alarm: %s; %s", alarm.Message, alarm.Cure)
+	}
+	if said := a.sealer.lastError(); err == nil && said != "" {
+		err = fmt.Errorf("what was seen could not be kept: %s", said)
 	}
 	return err
 }

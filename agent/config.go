@@ -17,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/attesto/attesto/agent/keystore"
 	"github.com/attesto/attesto/collectors"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
@@ -33,7 +34,9 @@ type Config struct {
 	Spool      SpoolConfig          `yaml:"spool"`
 	Proxy      string               `yaml:"proxy"`
 	CAFile     string               `yaml:"ca_file"`
-	KeyDays    int                  `yaml:"key_days"` // after which the agent changes its key; 0: never by itself
+	KeyDays    int                  `yaml:"key_days"`  // after which the agent changes its key; 0: never by itself
+	KeyStore   string               `yaml:"key_store"` // how new keys are kept: file, systemd-creds or tpm
+	TPM        string               `yaml:"tpm"`       // the TPM's device
 	Collectors map[string]yaml.Node `yaml:"collectors"`
 
 	// Specs are the collectors that the file may speak of: collectors.All.
@@ -88,8 +91,10 @@ const maxConfig = 1 << 20
 
 // DefaultConfig is what counts where the file says nothing.
 func DefaultConfig() Config {
-	return Config{StateDir: defaultStateDir, Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}, KeyDays: 365, Specs: collectors.All()}
+	return Config{StateDir: defaultStateDir, Spool: SpoolConfig{MaxBytes: 100 << 20, MaxAge: 35 * 24 * time.Hour}, KeyDays: 365, KeyStore: keystore.File, TPM: "/dev/tpmrm0", Specs: collectors.All()}
 }
+
+func (c Config) keys() keystore.Store { return keystore.Store{Keep: c.KeyStore, TPM: c.TPM} }
 
 func (c Config) files() files {
 	if c.disk != nil {
@@ -158,6 +163,9 @@ func plainYAML(err error) error {
 func (c Config) check() error {
 	if c.StateDir == "" {
 		return errors.New("state_dir is empty")
+	}
+	if err := c.keys().Check(); err != nil {
+		return err
 	}
 	if c.Spool.MaxBytes < 1<<20 || c.Spool.MaxAge < time.Hour {
 		return fmt.Errorf("spool: max_bytes %d and max_age %v: want at least 1048576 and 1h", c.Spool.MaxBytes, c.Spool.MaxAge)

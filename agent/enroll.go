@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attesto/attesto/agent/keystore"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -49,7 +50,7 @@ func Enroll(ctx context.Context, cfg Config, server, token, version string, log 
 	} else if !errors.Is(err, ErrNotEnrolled) {
 		return EnrollResult{}, err
 	}
-	key, err := evidence.LoadOrCreateFileKey(st.path(keyFile))
+	key, err := cfg.keys().LoadOrCreate(st.path(keyFile))
 	if err != nil {
 		return EnrollResult{}, err
 	}
@@ -71,12 +72,13 @@ func Enroll(ctx context.Context, cfg Config, server, token, version string, log 
 }
 
 type enrolling struct {
-	client       *client
-	token        evidence.Token
-	key, witness *evidence.FileKey
-	version      string
-	st           state
-	server       string
+	client  *client
+	token   evidence.Token
+	key     keystore.Key
+	witness *evidence.FileKey
+	version string
+	st      state
+	server  string
 
 	offer evidence.EnrollOffer
 	log   evidence.TrustedLog
@@ -154,7 +156,7 @@ func (e *enrolling) seal() (evidence.Envelope, error) {
 		Org: e.offer.Org, Token: e.token.ID, Nonce: e.offer.Nonce,
 		Witness:  base64.StdEncoding.EncodeToString(e.witness.Private().Public().(ed25519.PublicKey)),
 		Hostname: hostname, Machine: machineDigest(), OS: runtime.GOOS + "/" + runtime.GOARCH, Version: e.version,
-		Clock: clockNow(now, e.offer.Time.Sub(now)), KeyProtection: "file",
+		Clock: clockNow(now, e.offer.Time.Sub(now)), KeyProtection: e.key.Protection(),
 	})
 }
 

@@ -172,7 +172,7 @@ func (s Status) Print(w io.Writer, paint Paint) {
 	if s.Enrolled {
 		fmt.Fprintf(tw, "agent\t%s of %s\n", s.Agent, clean(s.OrgName))
 		fmt.Fprintf(tw, "server\t%s\n", s.Server)
-		fmt.Fprintf(tw, "key\t%s\n", s.KeyID)
+		fmt.Fprintf(tw, "key\t%s (%s)\n", s.KeyID, orUnknown(s.Protection))
 		fmt.Fprintf(tw, "root key\t%s\n", s.RootKey)
 		fmt.Fprintf(tw, "running\t%v\n", s.Running)
 		fmt.Fprintf(tw, "records\t%d sealed, %d wait for the server\n", s.Spool.Last, s.Spool.Waiting)

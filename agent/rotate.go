@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attesto/attesto/agent/keystore"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
@@ -30,22 +31,23 @@ type rotating struct {
 // keyring holds the key that signs and, while it is changed, the next one, which
 // signs what follows the change.
 type keyring struct {
-	st   state
-	mu   sync.Mutex
-	key  evidence.Signer
-	next evidence.Signer // nil when no change is under way
-	from uint64          // the change's record; 0 while it has no number
+	store keystore.Store
+	st    state
+	mu    sync.Mutex
+	key   keystore.Key
+	next  keystore.Key // nil when no change is under way
+	from  uint64       // the change's record; 0 while it has no number
 }
 
 // openKeyring loads the keys and ends a change that a crash broke off: forward if
 // its record is durable, else it is begun anew.
-func openKeyring(st state, spool *Spool) (*keyring, error) {
-	k := &keyring{st: st}
+func openKeyring(store keystore.Store, st state, spool *Spool) (*keyring, error) {
+	k := &keyring{store: store, st: st}
 	var err error
-	if k.key, err = evidence.LoadFileKey(st.path(keyFile)); err != nil {
+	if k.key, err = store.Load(st.path(keyFile)); err != nil {
 		return nil, err
 	}
-	next, err := evidence.LoadFileKey(st.path(nextKeyFile))
+	next, err := store.Load(st.path(nextKeyFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
 	}
@@ -103,7 +105,7 @@ func (k *keyring) prepare() error {
 	if k.next != nil {
 		return nil // made before a crash, and never used
 	}
-	next, err := evidence.LoadOrCreateFileKey(k.st.path(nextKeyFile))
+	next, err := k.store.LoadOrCreate(k.st.path(nextKeyFile))
 	if err == nil {
 		k.next = next
 	}
@@ -114,6 +116,7 @@ func (k *keyring) prepare() error {
 func (k *keyring) change(r evidence.Rotation) (evidence.Envelope, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	r.KeyProtection = k.next.Protection()
 	env, err := evidence.SealRotation(k.key, k.next, r)
 	if err == nil {
 		err = writeJSON(k.st.path(rotatingFile), rotating{r.Seq, k.next.KeyID()})
@@ -151,7 +154,7 @@ func (s *sealer) rotateKey() error {
 	}
 	err := a.spool.seal(nil, nil, nil, a.now(), func(seq uint64, prev evidence.Digest, _ int) (evidence.Envelope, error) {
 		return a.keys.change(evidence.Rotation{Org: a.id.Org, Agent: a.id.Agent, Seq: seq, Prev: prev, Log: a.pusher.knownHead().Head,
-			Clock: clockNow(a.now(), a.pusher.delta()), KeyProtection: evidence.ProtectionFile})
+			Clock: clockNow(a.now(), a.pusher.delta())})
 	})
 	if err == nil {
 		err = a.keys.promote()
@@ -200,7 +203,7 @@ func RotateKey(ctx context.Context, cfg Config, h *host.Host, version string, lo
 		}
 		return a.keys.keyID(), a.pusher.insist(ctx)
 	}
-	before, err := evidence.LoadFileKey(st.path(keyFile))
+	before, err := cfg.keys().Load(st.path(keyFile))
 	if err != nil {
 		return "", err
 	}
@@ -210,7 +213,7 @@ func RotateKey(ctx context.Context, cfg Config, h *host.Host, version string, lo
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if now, err := evidence.LoadFileKey(st.path(keyFile)); err == nil && now.KeyID() != before.KeyID() {
+		if now, err := cfg.keys().Load(st.path(keyFile)); err == nil && now.KeyID() != before.KeyID() {
 			return now.KeyID(), nil
 		}
 		select {

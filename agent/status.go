@@ -32,14 +32,15 @@ func writeStatusFile(st state, s statusFileContent) error {
 
 // Status is the agent as a person or a script sees it.
 type Status struct {
-	Enrolled bool   `json:"enrolled"`
-	Server   string `json:"server,omitempty"`
-	Org      string `json:"org,omitempty"`
-	OrgName  string `json:"orgName,omitempty"`
-	Agent    string `json:"agent,omitempty"`
-	KeyID    string `json:"keyId,omitempty"`   // fingerprint; the board shows the same
-	RootKey  string `json:"rootKey,omitempty"` // fingerprint of the server's; attesto-verify shows the same
-	Running  bool   `json:"running"`
+	Enrolled   bool   `json:"enrolled"`
+	Server     string `json:"server,omitempty"`
+	Org        string `json:"org,omitempty"`
+	OrgName    string `json:"orgName,omitempty"`
+	Agent      string `json:"agent,omitempty"`
+	KeyID      string `json:"keyId,omitempty"`      // fingerprint; the board shows the same
+	Protection string `json:"protection,omitempty"` // how the key is kept
+	RootKey    string `json:"rootKey,omitempty"`    // fingerprint of the server's; attesto-verify shows the same
+	Running    bool   `json:"running"`
 	// AsOf is when the running agent wrote its part of the status.
 	AsOf      *time.Time                  `json:"asOf,omitempty"`
 	Spool     SpoolState                  `json:"spool"`
@@ -70,11 +71,11 @@ func ReadStatus(cfg Config, now time.Time) (Status, error) {
 		return s, fmt.Errorf("stored root key: %w", err)
 	}
 	s.RootKey = string(root.ID())
-	key, err := evidence.LoadFileKey(st.path(keyFile))
-	if err != nil {
-		return s, err
+	if key, err := cfg.keys().Load(st.path(keyFile)); err == nil {
+		s.KeyID, s.Protection = string(key.KeyID()), key.Protection()
+	} else {
+		s.Problems = append(s.Problems, err.Error())
 	}
-	s.KeyID = string(key.KeyID())
 	head, err := st.head()
 	if err != nil {
 		return s, err

@@ -158,6 +158,20 @@ type judged struct {
 	mails  *mailbox
 	hooks  *receiver
 	secret []byte
+	before map[string]int // what a log stated once its host was announced, by organisation
+}
+
+// enrolled is a host that was announced to those who hear of its organisation.
+func (j *judged) enrolled(org store.Org) *host {
+	j.t.Helper()
+	h := j.world.enrolled(org)
+	if _, err := j.srv.Alerts().Once(context.Background()); err != nil {
+		j.t.Fatal(err)
+	}
+	for event, n := range j.stated(org.ID) {
+		j.before[org.ID+event] += n
+	}
+	return h
 }
 
 func newJudged(t *testing.T, dsn string) *judged {
@@ -166,7 +180,7 @@ func newJudged(t *testing.T, dsn string) *judged {
 	cfg.PublicURL = "https://proof.example"
 	cfg.SMTP = server.SMTP{Host: "127.0.0.1", Port: mails.port, From: "Attesto <attesto@proof.example>", TLS: "none"}
 	cfg.Webhooks.AllowPrivate = true
-	j := &judged{world: newWorldWith(t, dsn, cfg), mails: mails, hooks: hooks}
+	j := &judged{world: newWorldWith(t, dsn, cfg), mails: mails, hooks: hooks, before: map[string]int{}}
 	j.channel(j.provider.ID, alert.Email, "ops@provider.example", "")
 	j.secret = j.channel(j.provider.ID, alert.Webhook, hooks.url, "")
 	return j
@@ -244,7 +258,7 @@ func (j *judged) told(mails, hooks int) {
 	}
 }
 
-// stated counts the events in an organisation's log.
+// stated counts the events in an organisation's log since its host was announced.
 func (j *judged) stated(org string) map[string]int {
 	j.t.Helper()
 	items, err := j.store.ItemsOf(context.Background(), org, "", "workflow", time.Time{}, 1000)
@@ -254,6 +268,11 @@ func (j *judged) stated(org string) map[string]int {
 	counts := map[string]int{}
 	for _, it := range items {
 		counts[it.Reason]++
+	}
+	for event := range counts {
+		if counts[event] -= j.before[org+event]; counts[event] == 0 {
+			delete(counts, event)
+		}
 	}
 	return counts
 }

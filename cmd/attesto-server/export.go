@@ -31,10 +31,11 @@ data; details may (names, paths, log lines) and come along only with --detail.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				org, err := s.store.Org(ctx, q.Org)
+				org, err := orgFlag(ctx, s, q.Org)
 				if err != nil {
 					return err
 				}
+				q.Org = org.ID
 				zone, err := time.LoadLocation(org.Zone)
 				if err != nil {
 					return err
@@ -55,7 +56,7 @@ data; details may (names, paths, log lines) and come along only with --detail.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.Org, "org", "", "organisation's `id` (attesto-server org list)")
+	f.StringVar(&q.Org, "org", "", "organisation, by id or name")
 	f.StringVar(&from, "from", "", "first `day`, or a moment")
 	f.StringVar(&to, "to", "", "last `day`, or a moment")
 	f.StringSliceVar(&q.Duties, "duties", nil, "only what these duties read, such as SC-P1,BK-C2")
