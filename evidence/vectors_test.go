@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,16 +20,28 @@ var update = flag.Bool("update", false, "write the vectors anew")
 // vector is one file in testdata/vectors: what a reader of the form gets, and
 // what it must say. Inputs are text; other implementations can use the files.
 type vector struct {
-	Form  string `json:"form"`            // "envelope", "record", "entry", "proof", "facts", "token", "enrollment"
-	What  string `json:"what"`            // what the vector shows
-	Input string `json:"input"`           // exact text
-	Key   string `json:"key,omitempty"`   // SPKI (base64) that signed, where the form asks for one
-	Error string `json:"error,omitempty"` // part of the error's text; empty: must be accepted
+	Form   string `json:"form"`             // of readForm
+	What   string `json:"what"`             // what the vector shows
+	Input  string `json:"input"`            // exact text
+	Key    string `json:"key,omitempty"`    // SPKI (base64) that signed, where the form asks for one
+	Name   string `json:"name,omitempty"`   // a checkpoint's origin, a cosignature's witness
+	Beside string `json:"beside,omitempty"` // the signed checkpoint that a cosignature is of
+	Error  string `json:"error,omitempty"`  // part of the error's text; empty: must be accepted
 }
 
 // readForm reads input as form; it is the one list of readers of outside bytes.
-func readForm(form string, input []byte, key []byte) error {
+func readForm(v vector, key []byte) error {
+	form, input := v.Form, []byte(v.Input)
+	if stated[form] != nil {
+		pub, err := evidence.ParsePublicKey(key)
+		if err != nil {
+			return err
+		}
+		return readStated(form, input, pub)
+	}
 	switch form {
+	case "checkpoint", "cosignature":
+		return readNote(v, key)
 	case "envelope":
 		env, err := evidence.ParseEnvelope(input)
 		if err != nil {
@@ -82,7 +95,7 @@ func TestVectors(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				err := readForm(v.Form, []byte(v.Input), key)
+				err := readForm(v, key)
 				switch {
 				case dir == "accept" && err != nil:
 					t.Fatalf("refused: %v", err)
@@ -189,7 +202,9 @@ func writeVectors(t *testing.T) {
 			"json-long-s":            {Form: "json", What: "a key that encoding/json folds to another", Input: `{"seq":1,"ſeq":2}`, Error: "appears twice"},
 		},
 	}
+	custody := custodyVectors(t)
 	for dir, set := range sets {
+		maps.Copy(set, custody[dir])
 		if err := os.MkdirAll(filepath.Join("testdata", "vectors", dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +288,7 @@ func fuzzForm(f *testing.F, form string) {
 	}
 	key := fixedKey(f, 1).Public().SPKI()
 	f.Fuzz(func(_ *testing.T, input []byte) {
-		_ = readForm(form, input, key)
+		_ = readForm(vector{Form: form, Input: string(input)}, key)
 	})
 }
 
