@@ -359,7 +359,7 @@ func TestListingAlertsOnceAndResolvesOnce(t *testing.T) {
 		if got := fmt.Sprint(turns); got != "[fulfilled unproven breached fulfilled]" {
 			t.Errorf("changes %s", got)
 		}
-		if got := j.stated(j.provider.ID); got[alert.EventDelivered] != 5 || len(got) != 1 {
+		if got := j.stated(j.provider.ID); got[alert.EventDelivered] != 4 || len(got) != 1 {
 			t.Errorf("the log states %v", got)
 		}
 		j.sound()
