@@ -24,7 +24,7 @@ func (s *Server) startJudging() error {
 	if c := s.cfg.SMTP; c.Host != "" {
 		notifiers[alert.Email] = alert.Mailer{Host: c.Host, Port: c.Port, User: c.User, PasswordFile: c.PasswordFile, From: c.From, TLS: c.TLS, Domain: s.id.name}
 	}
-	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink},
+	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink},
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
 	s.OnAccepted(s.judge.Arrived)
@@ -55,6 +55,13 @@ func (s *Server) agentsLink(org string) string {
 	return s.cfg.PublicURL + "/orgs/" + org + "/agents"
 }
 
+func (s *Server) caseLink(org, id string) string {
+	if s.cfg.PublicURL == "" {
+		return ""
+	}
+	return s.cfg.PublicURL + "/orgs/" + org + "/cases/" + id
+}
+
 // head is the newest size and root of an organisation's log.
 func (s *Server) head(ctx context.Context, org string) (int64, string, error) {
 	st, err := s.newest(ctx, org)
@@ -74,7 +81,7 @@ func (o outbox) Claim(ctx context.Context, now time.Time, lease time.Duration, n
 }
 
 func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
-	return o.s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err := o.s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		open, err := tx.SettleDelivery(ctx, a)
 		if err != nil {
 			return err
@@ -83,6 +90,9 @@ func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
 			o.s.log.WarnContext(ctx, "a delivery was made that somebody else had settled", "delivery", a.Delivery.ID)
 		}
 		_, err = o.s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: a.Delivery.To.ID, Event: a.Event(), At: evidence.At(a.At), Duty: a.Delivery.Alert.Duty}, a.Detail())
+		if err == nil && a.Err == nil && a.Delivery.Alert.Why.Key == alert.CaseOpened {
+			err = o.s.noticeDelivered(ctx, tx, a.Delivery.Alert.Asset)
+		}
 		var readOnly *evidence.Error
 		if errors.As(err, &readOnly) { // told again and again would be worse than told and not logged
 			o.s.log.ErrorContext(ctx, "an alert's delivery cannot be logged", "delivery", a.Delivery.ID, "event", a.Event(), "err", readOnly)
@@ -90,6 +100,10 @@ func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
 		}
 		return err
 	})
+	if err == nil && a.Err == nil {
+		err = o.s.caseMoved(ctx, a.Delivery.Alert.Org)
+	}
+	return err
 }
 
 // eventReview is the log's word for a review.

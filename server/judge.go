@@ -176,6 +176,7 @@ type batch struct {
 	orgs   map[string]store.Org
 	agents map[string][]store.Agent
 	looks  map[lookKey][]duties.Seen
+	cases  map[string][]duties.Case
 	done   map[store.Board]bool
 	alerts int
 }
@@ -187,7 +188,7 @@ type lookKey struct {
 
 func (j *Judge) batch() *batch {
 	return &batch{Judge: j, at: j.now(), orgs: map[string]store.Org{}, agents: map[string][]store.Agent{},
-		looks: map[lookKey][]duties.Seen{}, done: map[store.Board]bool{}}
+		looks: map[lookKey][]duties.Seen{}, cases: map[string][]duties.Case{}, done: map[store.Board]bool{}}
 }
 
 // finish has alerts delivered.
@@ -319,6 +320,10 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
 	whole, parts := b.catalogue.Judge(d, q)
+	boards, err := b.boards(ctx, d, q)
+	if err != nil {
+		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
+	}
 	n := 0
 	err = b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n = 0
@@ -330,10 +335,15 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 			if err := tx.PutVerdict(ctx, v); err != nil {
 				return err
 			}
-			if d.Party == duties.Provider {
+			if d.Party == duties.Provider && boards == nil {
 				if err := tx.ShareVerdict(ctx, v, d.Service); err != nil {
 					return err
 				}
+			}
+		}
+		for _, v := range boards {
+			if err := tx.PutVerdict(ctx, v); err != nil {
+				return err
 			}
 		}
 		n, err = b.alert(ctx, tx, org, d, q.At, parts)
@@ -343,7 +353,43 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
 	b.alerts += n
+	if n > 0 && d.Party == duties.Customer { // an alert is a notice: who is told of it, and acts, is judged too
+		b.note(org, []evidence.Kind{kindWorkflow})
+		if provider, err := b.store.ProviderOrg(ctx); err == nil {
+			b.note(provider.ID, []evidence.Kind{kindWorkflow})
+		}
+	}
 	return nil
+}
+
+// boards are the verdicts of a provider's duty on its customers' boards where cases
+// prove it: each customer's own cases count there and nobody else's are shown. It is
+// nil where one verdict stands for all.
+func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) ([]store.Verdict, error) {
+	if d.Party != duties.Provider || !d.Has(duties.ProofWorkflow) {
+		return nil, nil
+	}
+	orgs, err := b.store.Orgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cases := map[string][]duties.Case{}
+	for _, c := range q.Cases {
+		cases[c.Org] = append(cases[c.Org], c)
+	}
+	list := []store.Verdict{}
+	for _, o := range orgs {
+		if o.Kind != store.Customer || !o.Erased.IsZero() || !slices.Contains(o.Services, d.Service) {
+			continue
+		}
+		q.Cases, q.Zone = append(slices.Clone(cases[o.ID]), cases[""]...), o.Location()
+		whole, parts := b.catalogue.Judge(d, q)
+		list = append(list, verdicts(o.ID, d.ID, q.At, whole, parts)...)
+		for i := range list {
+			list[i].Due = time.Time{} // the provider's row has it judged again
+		}
+	}
+	return list, nil
 }
 
 // verdicts are the rows of a judgement, the duty itself first.
@@ -367,6 +413,9 @@ func verdicts(org, duty string, at time.Time, whole duties.Finding, parts []duti
 // weakest ones.
 const maxAssets = 200
 
+// noService keeps an alert from those who hear of a service.
+const noService = "-"
+
 // alert opens and ends alerts as the findings ask for, and counts both.
 func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Duty, at time.Time, parts []duties.PartFinding) (n int, err error) {
 	open, err := tx.OpenAlerts(ctx, org, d.ID)
@@ -388,7 +437,11 @@ func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Du
 			continue
 		}
 		a.ID, a.Org, a.Duty, a.Party, a.Opened = evidence.NewID("al_"), org, d.ID, d.Party, at
-		fired, err := tx.FireAlert(ctx, a, d.Service)
+		service := d.Service
+		if a.Part == duties.ProofWorkflow && d.Party == duties.Provider {
+			service = noService // about one customer, and no other's to hear
+		}
+		fired, err := tx.FireAlert(ctx, a, service)
 		if err != nil {
 			return n, err
 		}
@@ -423,14 +476,63 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 			q.Facts = append(q.Facts, looks...)
 		}
 	}
-	if !slices.ContainsFunc(d.Parts, func(p duties.Part) bool { return p.Proof == duties.ProofReview }) {
-		return q, nil
+	return q, b.people(ctx, o, d, &q)
+}
+
+// people adds what people confirmed, stated and did.
+func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *duties.Question) error {
+	if d.Has(duties.ProofReview) {
+		reviews, err := b.store.Reviews(ctx, o.ID, d.ID, 10)
+		if err != nil {
+			return err
+		}
+		for _, r := range reviews {
+			q.Reviews = append(q.Reviews, duties.Review{At: r.At, Log: r.Log, Index: r.Index})
+		}
 	}
-	reviews, err := b.store.Reviews(ctx, org, d.ID, 10)
-	for _, r := range reviews {
-		q.Reviews = append(q.Reviews, duties.Review{At: r.At, Log: r.Log, Index: r.Index})
+	stated, err := b.store.Statements(ctx, o.ID, d.ID, 20)
+	if err != nil {
+		return err
 	}
-	return q, err
+	for _, s := range stated {
+		q.Statements = append(q.Statements, s.Statement)
+	}
+	if !d.Has(duties.ProofWorkflow) {
+		return nil
+	}
+	if q.Watched, err = b.store.Reachable(ctx, o.ID); err != nil {
+		return err
+	}
+	q.Cases, err = b.casesOf(ctx, o)
+	return err
+}
+
+// casesOf reads what happened with an organisation; with all of them for the provider.
+func (b *batch) casesOf(ctx context.Context, o store.Org) ([]duties.Case, error) {
+	if list, ok := b.cases[o.ID]; ok {
+		return list, nil
+	}
+	orgs, err := b.store.Orgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, of := map[string]string{}, o.ID
+	for _, each := range orgs {
+		names[each.ID] = each.Name
+	}
+	if o.Kind == store.Provider {
+		of = ""
+	}
+	list, err := casesFor(ctx, b.store.Reader, of, names, b.at)
+	for i, c := range list {
+		if c.Org == o.ID && o.Kind == store.Provider {
+			list[i].Org = "" // its own affairs count on every board
+		}
+	}
+	if err == nil {
+		b.cases[o.ID] = list
+	}
+	return list, err
 }
 
 func (b *batch) agentsOf(ctx context.Context, org string) ([]store.Agent, error) {

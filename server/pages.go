@@ -13,6 +13,7 @@ import (
 func (s *Server) startPages() error {
 	pages, err := web.New(web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
+		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 	})
 	s.pages = pages
@@ -22,6 +23,30 @@ func (s *Server) startPages() error {
 func (s *Server) pageToken(ctx context.Context, ask web.TokenAsk) (string, time.Time, error) {
 	t, err := s.AddToken(ctx, TokenRequest{Org: ask.Org, Services: ask.Services, Uses: ask.Hosts, TTL: ask.Life, Hold: ask.Hold, Replaces: ask.Replaces, Note: ask.Note})
 	return t.String(), s.now().Add(ask.Life), err
+}
+
+func (s *Server) pageStatement(ctx context.Context, q web.Stating) error {
+	file, err := NewStatedFile(q.FileName, q.File)
+	if err != nil {
+		return err
+	}
+	return s.State(ctx, StatementRequest{Board: q.Org, Duty: q.Duty, Kind: q.Kind, Good: q.Good, Until: q.Until, Text: q.Text, File: file, User: q.User})
+}
+
+func (s *Server) pageCase(ctx context.Context, q web.Opening) (string, error) {
+	file, err := NewStatedFile(q.FileName, q.File)
+	if err != nil {
+		return "", err
+	}
+	return s.OpenCase(ctx, CaseRequest{Org: q.Org, Workflow: q.Workflow, Service: q.Service, Title: q.Title, Text: q.Text, File: file, User: q.User})
+}
+
+func (s *Server) pageStep(ctx context.Context, q web.Stepping) error {
+	file, err := NewStatedFile(q.FileName, q.File)
+	if err != nil {
+		return err
+	}
+	return s.StepCase(ctx, StepRequest{Org: q.Org, Case: q.Case, Step: q.Step, Skip: q.Skip, Withdraw: q.Withdraw, Text: q.Text, File: file, User: q.User})
 }
 
 // LogKey is the key of a log as other tools take it (c2sp.org/signed-note).

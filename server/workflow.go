@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
 // kindWorkflow is the kind under which what the server itself states stands among
 // the items: reason is the event, detail its data.
-const kindWorkflow evidence.Kind = "workflow"
+const kindWorkflow = duties.KindCases
 
 // AppendWorkflow states, signed with the server's key, that something happened, as
 // an entry of the organisation's log. detail is what may be erased later. It

@@ -38,6 +38,8 @@ type Writer struct {
 	Link func(org, duty string) string
 	// Agents is the address of an organisation's page of agents; likewise.
 	Agents func(org string) string
+	// Case is the address of a case's page; likewise.
+	Case func(org, id string) string
 }
 
 // words are the fixed texts of a mail.

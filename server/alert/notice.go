@@ -12,6 +12,20 @@ import (
 // key, from, os, token, and waits if it waits for approval.
 const NewAgent = "agent_enrolled"
 
+// CaseOpened is the key of the notice of a case: what the provider found and the
+// customer must know of. Its arguments: case, title, text and service.
+const CaseOpened = "case_opened"
+
+// caseWords are the texts of a case's notice.
+type caseWords struct{ subject, lead, about, todo, cure string }
+
+var caseNotices = map[string]caseWords{
+	duties.English: {subject: "Notice: %s (%s)", lead: "The provider has a notice for %s.", about: "About", todo: "What to do",
+		cure: "Acknowledge the notice on its page, solve the problem, and record that there: both times count."},
+	duties.Italian: {subject: "Avviso: %s (%s)", lead: "C'è un avviso del provider per %s.", about: "Oggetto", todo: "Che cosa fare",
+		cure: "Prendere in carico l'avviso nella sua pagina, risolvere il problema e registrarlo lì: contano entrambi i tempi."},
+}
+
 // noticeWords are the texts of a notice.
 type noticeWords struct {
 	subject, lead, waits       string
@@ -41,7 +55,11 @@ var notices = map[string]noticeWords{
 
 // notice makes the mail of an alert that is no duty's.
 func (w Writer) notice(m Message, d Delivery) (Message, error) {
-	if d.Alert.Why.Key != NewAgent {
+	switch d.Alert.Why.Key {
+	case NewAgent:
+	case CaseOpened:
+		return w.caseNotice(m, d), nil
+	default:
 		return Message{}, Refusal{fmt.Errorf("no text for the notice %q", d.Alert.Why.Key)}
 	}
 	n, args := notices[m.Lang], d.Alert.Why.Args
@@ -70,4 +88,26 @@ func (w Writer) notice(m Message, d Delivery) (Message, error) {
 	fmt.Fprintf(&b, "\n-- \n"+text.log+"\n%s\n", m.OrgName, m.LogSize, m.LogRoot, text.footer)
 	m.Body = b.String()
 	return m, nil
+}
+
+// caseNotice makes the mail of a case's notice.
+func (w Writer) caseNotice(m Message, d Delivery) Message {
+	n, args := caseNotices[m.Lang], d.Alert.Why.Args
+	m.Subject, m.Why, m.Cure = fmt.Sprintf(n.subject, d.Alert.Name, d.To.Name), fmt.Sprintf(n.lead, d.To.Name), n.cure
+	if w.Case != nil {
+		m.Link = w.Case(d.Alert.Org, args["case"])
+	}
+	text := languages[m.Lang]
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n%-14s %s\n", m.Why, n.about+":", d.Alert.Name)
+	if args["text"] != "" {
+		fmt.Fprintf(&b, "\n%s\n\n", args["text"])
+	}
+	fmt.Fprintf(&b, "%-14s %s\n", n.todo+":", m.Cure)
+	if m.Link != "" {
+		fmt.Fprintf(&b, "%-14s %s\n", text.see+":", m.Link)
+	}
+	fmt.Fprintf(&b, "\n-- \n"+text.log+"\n%s\n", m.OrgName, m.LogSize, m.LogRoot, text.footer)
+	m.Body = b.String()
+	return m
 }

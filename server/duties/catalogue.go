@@ -25,9 +25,10 @@ var services = [...]string{"sc", "wh", "pe", "bk"}
 
 // Catalogue is the list of duties with their texts.
 type Catalogue struct {
-	duties []Duty
-	byID   map[string]int
-	words  map[string]wordings
+	duties    []Duty
+	workflows []Workflow
+	byID      map[string]int
+	words     map[string]wordings
 }
 
 type dutyFile struct {
@@ -102,6 +103,9 @@ func Read(dir fs.FS) (*Catalogue, error) {
 	}
 	if err := c.readFamilies(dir); err != nil {
 		return nil, fmt.Errorf("families.yaml: %w", err)
+	}
+	if err := c.readWorkflows(dir); err != nil {
+		return nil, fmt.Errorf("workflows.yaml: %w", err)
 	}
 	if err := c.readWords(dir); err != nil {
 		return nil, err
@@ -235,7 +239,7 @@ func (f checksFile) part(text string) (Part, error) {
 	if !ok {
 		return Part{}, fmt.Errorf("part %q: want \"check NAME\", review, workflow or attestation", text)
 	}
-	return Part{Name: text, Proof: text, Title: proof.Title, Params: maps.Clone(proof.Params), Judged: text == ProofReview}, nil
+	return Part{Name: text, Proof: text, Title: proof.Title, Params: maps.Clone(proof.Params), Judged: true}, nil
 }
 
 // override gives parameters the defaults that a duty names.
@@ -303,6 +307,11 @@ func (c *Catalogue) readWords(dir fs.FS) error {
 	if a, b := slices.Sorted(maps.Keys(en.Codes)), slices.Sorted(maps.Keys(it.Codes)); !slices.Equal(a, b) {
 		return fmt.Errorf("codes: the languages differ: en %v, it %v", a, b)
 	}
+	for _, w := range c.workflows {
+		for _, s := range w.Steps {
+			en.Codes[w.ID+"."+s.ID], it.Codes[w.ID+"."+s.ID] = s.Title.EN, s.Title.IT
+		}
+	}
 	return nil
 }
 
@@ -342,11 +351,14 @@ func (c *Catalogue) Duty(id string) (Duty, bool) {
 	return c.duties[at], true
 }
 
+// KindCases is the kind under which cases count as facts.
+const KindCases evidence.Kind = "workflow"
+
 // Touched lists the duties of a party that facts of a kind can change.
 func (c *Catalogue) Touched(party string, kind evidence.Kind) []Duty {
 	var list []Duty
 	for _, d := range c.duties {
-		if d.Party == party && slices.ContainsFunc(d.Parts, func(p Part) bool { return slices.Contains(p.Kinds, kind) }) {
+		if d.Party == party && (kind == KindCases && d.Has(ProofWorkflow) || slices.ContainsFunc(d.Parts, func(p Part) bool { return slices.Contains(p.Kinds, kind) })) {
 			list = append(list, d)
 		}
 	}

@@ -123,6 +123,10 @@ type Question struct {
 	Agents  []Agent           // who should prove it
 	Facts   []Seen            // oldest first; what Needs asks for
 	Reviews []Review          // oldest first
+
+	Statements []Statement // of the party about this duty, oldest first
+	Cases      []Case      // of the organisation, open or ended within Recall
+	Watched    bool        // somebody of the party can be reached, so that no case means no occasion
 }
 
 // Cite names a log entry that a finding rests on.
@@ -171,14 +175,16 @@ type AssetFinding struct {
 	Stopped bool
 	// Building says that all is well and only time is missing.
 	Building bool
+	// Past says that nothing can be done about it any more.
+	Past bool
 }
 
 // Alarming reports whether somebody must be told: a breach, or evidence that
 // stopped.
-func (f AssetFinding) Alarming() bool { return f.Verdict == Breached || f.Stopped }
+func (f AssetFinding) Alarming() bool { return f.Verdict == Breached && !f.Past || f.Stopped }
 
-// PartFinding is the judgement of one part; Assets stand for checks only,
-// weakest first.
+// PartFinding is the judgement of one part; Assets stand for checks (hosts and their
+// things) and workflows (cases), weakest first.
 type PartFinding struct {
 	Part Part
 	Finding

@@ -15,7 +15,7 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 	}
 	var found []Finding
 	for _, p := range d.Parts {
-		pf := judgePart(d, p, q)
+		pf := c.judgePart(d, p, q)
 		parts, found = append(parts, pf), append(found, pf.Finding)
 	}
 	at := weakest(found)
@@ -28,15 +28,23 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 		whole.Due = soonest(whole.Due, f.Due)
 	}
 	whole.Cites = cited(whole.Cites)
+	if f, ok := waived(q); ok {
+		f.Due = soonest(f.Due, whole.Due)
+		return f, parts
+	}
 	return whole, parts
 }
 
-func judgePart(d Duty, p Part, q Question) PartFinding {
+func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 	v := values{p.Params, q.Params[p.Name]}
 	switch {
 	case p.Proof == ProofReview:
 		return PartFinding{Part: p, Finding: judgeReview(d, q, v)}
-	case p.Proof != ProofCheck || !p.Judged:
+	case p.Proof == ProofAttestation:
+		return PartFinding{Part: p, Finding: judgeAttestation(d, q)}
+	case p.Proof == ProofWorkflow:
+		return c.judgeWorkflow(d, p, q)
+	case !p.Judged:
 		return PartFinding{Part: p, Finding: Finding{Why: say("way_of_proof_missing", "proof_codes", p.Name)}}
 	case len(q.Agents) == 0:
 		return PartFinding{Part: p, Finding: Finding{Why: say("no_agent", "service", d.Service, "party_codes", d.Party)}}
@@ -60,18 +68,23 @@ func judgeCheck(p Part, q Question, v values) PartFinding {
 	if len(list) == 0 || !chk.optional {
 		list = append(list, idle...)
 	}
-	slices.SortStableFunc(list, func(a, b AssetFinding) int {
+	return PartFinding{Part: p, Assets: list}.weakestFirst("all_fulfilled")
+}
+
+// weakestFirst sorts a part's assets and gives the part the weakest one's finding;
+// where all are fulfilled it says so with the message of that key.
+func (pf PartFinding) weakestFirst(all string) PartFinding {
+	slices.SortStableFunc(pf.Assets, func(a, b AssetFinding) int {
 		return cmp.Compare(a.Verdict.strength(), b.Verdict.strength())
 	})
-	pf := PartFinding{Part: p, Assets: list}
-	for _, f := range list {
+	for _, f := range pf.Assets {
 		pf.Cites = append(pf.Cites, f.Cites...)
 		pf.Due = soonest(pf.Due, f.Due)
 	}
 	pf.Cites = cited(pf.Cites)
-	pf.Verdict, pf.Why = list[0].Verdict, list[0].Why
-	if good := len(list); pf.Verdict == Fulfilled && good > 1 {
-		pf.Why = say("all_fulfilled", "count", good, "assets", listed(assetNames(list)))
+	pf.Verdict, pf.Why = pf.Assets[0].Verdict, pf.Assets[0].Why
+	if good := len(pf.Assets); pf.Verdict == Fulfilled && good > 1 {
+		pf.Why = say(all, "count", good, "assets", listed(assetNames(pf.Assets)))
 	}
 	return pf
 }

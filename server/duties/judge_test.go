@@ -40,6 +40,9 @@ type judgeCase struct {
 	Looks   []lookCase               `yaml:"looks"`
 	With    map[string]any           `yaml:"with"`
 	Reviews []string                 `yaml:"reviews"`
+	Stated  []statedCase             `yaml:"stated"`
+	Cases   []caseCase               `yaml:"cases"`
+	Watched bool                     `yaml:"watched"`
 	Params  map[string]duties.Params `yaml:"params"`
 	Want    string                   `yaml:"want"`
 	Parts   map[string]string        `yaml:"parts"`
@@ -49,6 +52,25 @@ type judgeCase struct {
 	Cites   []int64                  `yaml:"cites"`
 
 	Building *bool `yaml:"building"`
+}
+
+// statedCase is a statement made at a moment, until another.
+type statedCase struct {
+	Kind  string `yaml:"kind"`
+	At    string `yaml:"at"`
+	Until string `yaml:"until"`
+	Bad   bool   `yaml:"bad"`
+}
+
+// caseCase is a workflow that takes place; steps are moments, "skip @" before those
+// that were left out.
+type caseCase struct {
+	Workflow  string   `yaml:"workflow"`
+	Service   string   `yaml:"service"`
+	Title     string   `yaml:"title"`
+	Opened    string   `yaml:"opened"`
+	Steps     []string `yaml:"steps"`
+	Withdrawn bool     `yaml:"withdrawn"`
 }
 
 type agentCase struct {
@@ -126,6 +148,7 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 	if got := fmt.Sprintf("%s %s", whole.Verdict, whole.Why.Key); got != tc.Want {
 		t.Errorf("got %s, want %s: %s", got, tc.Want, whole.Why)
 	}
+	renders(t, c, whole.Why, seen)
 	var alarm []string
 	for _, p := range parts {
 		if want, ok := tc.Parts[p.Part.Name]; ok && want != fmt.Sprintf("%s %s", p.Verdict, p.Why.Key) {
@@ -225,7 +248,39 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 	for i, r := range tc.Reviews {
 		q.Reviews = append(q.Reviews, duties.Review{At: q.At.Add(duration(t, r)), Index: int64(1000 + i)})
 	}
+	for i, s := range tc.Stated {
+		kind := s.Kind
+		if kind == "" {
+			kind = duties.StatementAttestation
+		}
+		q.Statements = append(q.Statements, duties.Statement{Kind: kind, At: q.At.Add(duration(t, s.At)), Until: q.At.Add(duration(t, s.Until)), Good: !s.Bad, Index: int64(2000 + i)})
+	}
+	q.Watched = tc.Watched
+	for i, k := range tc.Cases {
+		q.Cases = append(q.Cases, happened(t, k, q.At, i))
+	}
 	return q
+}
+
+func happened(t *testing.T, k caseCase, at time.Time, i int) duties.Case {
+	t.Helper()
+	w, ok := builtin(t).Workflow(k.Workflow)
+	if !ok {
+		t.Fatalf("no workflow %s", k.Workflow)
+	}
+	c := duties.Case{ID: fmt.Sprintf("k_%d", i), Workflow: k.Workflow, Service: k.Service, Customer: "Shop", Title: k.Title, Opened: at.Add(duration(t, k.Opened)),
+		Withdrawn: k.Withdrawn, Cites: []duties.Cite{{Index: int64(3000 + 100*i)}}}
+	for n, text := range k.Steps {
+		moment, skipped := strings.CutPrefix(text, "skip ")
+		c.Steps = append(c.Steps, duties.Done{Step: w.Steps[n].ID, At: at.Add(duration(t, moment)), Skipped: skipped, Cites: []duties.Cite{{Index: int64(3001 + 100*i + n)}}})
+	}
+	if len(c.Steps) == len(w.Steps) || k.Withdrawn {
+		c.Closed = c.Opened
+		if n := len(c.Steps); n > 0 {
+			c.Closed = c.Steps[n-1].At
+		}
+	}
+	return c
 }
 
 func look(t *testing.T, f caseFile, tc judgeCase, l lookCase, q duties.Question, span time.Duration, to time.Time) duties.Seen {

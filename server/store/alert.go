@@ -100,6 +100,18 @@ func (t *Tx) ResolveAlert(ctx context.Context, a alert.Alert, at time.Time) (boo
 	return true, t.postEnd(ctx, a, at)
 }
 
+// AlertParty is whose duty an alert of an organisation is about.
+func (r Reader) AlertParty(ctx context.Context, org, id string) (string, error) {
+	list, err := all(ctx, r, "reading alert "+id, `SELECT party FROM alert WHERE id = $1 AND org_id = $2 AND duty <> ''`, []any{id, org}, scanText)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("alert %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return "", err
+	}
+	return list[0], nil
+}
+
 // AckAlert notes that a person has taken an alert on; the first one counts.
 func (t *Tx) AckAlert(ctx context.Context, org, id, user string, at time.Time) error {
 	n, err := t.exec(ctx, "acknowledging alert "+id, `UPDATE alert SET acked = $3, acked_by = $4 WHERE id = $1 AND org_id = $2 AND acked = 0`,

@@ -104,16 +104,16 @@ type BoardAlert struct {
 	ID, Org, Duty, Part, Asset, Name string
 	State, Party, Verdict            string
 	Why                              string // JSON
-	Opened, Resolved                 time.Time
+	Opened, Acked, Resolved          time.Time
 }
 
-const boardAlertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, opened, resolved`
+const boardAlertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, opened, acked, resolved`
 
 func scanBoardAlert(row func(...any) error) (BoardAlert, error) {
 	var a BoardAlert
-	var opened, resolved int64
-	err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &resolved)
-	a.Opened, a.Resolved = Time(opened), Time(resolved)
+	var opened, acked, resolved int64
+	err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &acked, &resolved)
+	a.Opened, a.Acked, a.Resolved = Time(opened), Time(acked), Time(resolved)
 	return a, err
 }
 
@@ -125,10 +125,11 @@ func (r Reader) BoardAlerts(ctx context.Context, org string, limit int) ([]Board
 }
 
 // CustomerAlerts lists the newest alerts of a customer and those of the provider's
-// duties in the services that it has; those that fire come first.
+// duties in the services that it has, but not about others' cases; those that fire
+// come first.
 func (r Reader) CustomerAlerts(ctx context.Context, org Org, provider string, limit int) ([]BoardAlert, error) {
 	return all(ctx, r, "listing alerts", `SELECT `+boardAlertColumns+` FROM alert
-		WHERE duty <> '' AND (org_id = $1 OR org_id = $2 AND $3 LIKE '%,' || LOWER(SUBSTR(duty, 1, 2)) || ',%')
+		WHERE duty <> '' AND (org_id = $1 OR org_id = $2 AND part <> 'workflow' AND $3 LIKE '%,' || LOWER(SUBSTR(duty, 1, 2)) || ',%')
 		ORDER BY state, opened DESC, id LIMIT $4`,
 		[]any{org.ID, provider, "," + strings.Join(org.Services, ",") + ",", int64(limit)}, scanBoardAlert)
 }

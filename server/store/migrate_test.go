@@ -39,7 +39,6 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 				}
 			}
 		}
-		s := &Store{w: db, r: db, postgres: !strings.HasPrefix(dsn, "sqlite:")}
 		item := func(org, log string, index int64, kind evidence.Kind, facts, detail string) Item {
 			it := Item{Org: org, Agent: "a_1", Kind: kind, Log: log, Index: index, Received: time.UnixMicro(index), Facts: evidence.Sum([]byte(facts))}
 			if detail != "" {
@@ -47,7 +46,7 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 			}
 			return it
 		}
-		tx := &Tx{Reader{s.w, nil}}
+		tx := &Tx{Reader{db, nil}}
 		if err := tx.AddItems(ctx, []Item{item("o_1", "l_1", 2, "a", "shared", "erased"), item("o_1", "l_1", 2, "b", "shared", ""), item("o_1", "l_2", 3, "a", "", "shared"),
 			item("o_1", "l_1", 3, "a", "owed", ""), item("o_1", "l_1", 4, "a", "owed", ""), item("o_2", "l_3", 2, "a", "shared", "")}); err != nil {
 			t.Fatal(err)

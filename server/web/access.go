@@ -52,6 +52,14 @@ func (v viewer) actsFor(org, party string) bool {
 	return v.roles[org] == store.RoleAdmin
 }
 
+// opens reports whether the viewer may open a workflow with an organisation.
+func (v viewer) opens(org store.Org, f duties.Workflow) bool {
+	if f.Opens != duties.Either {
+		return v.actsFor(org.ID, f.Opens)
+	}
+	return v.actsFor(org.ID, duties.Provider) || v.actsFor(org.ID, duties.Customer)
+}
+
 // orgs are the organisations that the viewer is a member of, in a steady order.
 func (v viewer) orgs() []string { return slices.Sorted(maps.Keys(v.roles)) }
 
@@ -133,21 +141,48 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	default:
 		return r, notFound()
 	}
+	may, err := w.acts(r, v, org, g)
+	if err == nil && !may {
+		err = forbidden()
+	}
+	return r.WithContext(context.WithValue(r.Context(), orgKey, org)), err
+}
+
+// acts reports whether the viewer may do what a route of an organisation does.
+func (w *Web) acts(r *http.Request, v viewer, org store.Org, g grant) (bool, error) {
 	switch g {
 	case manageOrg:
-		if !v.manages(org.ID) {
-			return r, forbidden()
-		}
+		return v.manages(org.ID), nil
 	case reviewOrg:
 		d, ok := w.Catalogue.Duty(r.PathValue("duty"))
 		if !ok {
-			return r, notFound()
+			return false, notFound()
 		}
-		if !v.actsFor(org.ID, d.Party) {
-			return r, forbidden()
+		return v.actsFor(org.ID, d.Party), nil
+	case openCase:
+		f, ok := w.Catalogue.Workflow(r.PathValue("workflow"))
+		if !ok {
+			return false, notFound()
 		}
+		return v.opens(org, f), nil
+	case stepCase:
+		_, f, err := w.caseAt(r)
+		if err != nil || r.PathValue("step") == withdraw {
+			return err == nil && v.opens(org, f), err
+		}
+		s, ok := f.Step(r.PathValue("step"))
+		if !ok {
+			return false, notFound()
+		}
+		return v.actsFor(org.ID, s.Party), nil
+	case ackAlert:
+		party, err := w.Store.AlertParty(r.Context(), org.ID, r.PathValue("alert"))
+		if errors.Is(err, store.ErrNotFound) {
+			err = notFound()
+		}
+		return v.actsFor(org.ID, party), err
 	}
-	return r.WithContext(context.WithValue(r.Context(), orgKey, org)), nil
+	return true, nil
 }
 
 // who finds out who asks: by session on pages, by bearer token on the API, where

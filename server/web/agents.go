@@ -244,6 +244,7 @@ type alertBody struct {
 	Board            string // the organisation on whose board the reader finds the duty
 	OrgName          string
 	Title, Why, Cure string
+	MayAck           bool
 }
 
 const maxAlerts = 200
@@ -287,6 +288,7 @@ func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 			b.Title = d.Title.In(lang)
 		}
 		b.Why, b.Cure = w.words(lang, a.Why)
+		b.MayAck = a.State == "firing" && a.Acked.IsZero() && viewerOf(ctx).actsFor(a.Org, a.Party)
 		out = append(out, b)
 	}
 	return out, nil

@@ -210,6 +210,8 @@ func TestPagesInChromium(t *testing.T) {
 				{"board", org + "/board", 200}, {"duty-check", org + "/duties/PE-P3", 200}, {"duty-review", org + "/duties/SC-C5", 200},
 				{"record-backup", path("%s/records/%d", org, w.erpIndex), 200},
 				{"record-of-provider", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex), 200},
+				{"duty-statement", org + "/duties/SC-C7", 200}, {"duty-stated", org + "/duties/WH-C2", 200}, {"duty-case", org + "/duties/SC-C3", 200},
+				{"cases", org + "/cases", 200}, {"case", org + "/cases/" + w.notice, 200},
 				{"agents", org + "/agents", 200}, {"alerts", org + "/alerts", 200}, {"missing", org + "/nothing", 404},
 			} {
 				b.open(base+p.path, p.status)
@@ -220,6 +222,7 @@ func TestPagesInChromium(t *testing.T) {
 			b.signIn(base, operator)
 			for _, p := range []struct{ name, path string }{
 				{"home", "/"}, {"record-dnsbl", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex)}, {"alerts-all", "/orgs/" + w.provider.ID + "/alerts"},
+				{"cases-all", "/orgs/" + w.provider.ID + "/cases"}, {"case-provider", org + "/cases/" + w.notice},
 				{"board-operator", org + "/board"}, {"board-provider", "/orgs/" + w.provider.ID + "/board"},
 				{"board-breached", org + "/board?show=breached"}, {"agents-none", "/orgs/" + w.other.ID + "/agents"},
 			} {
@@ -280,4 +283,61 @@ func TestLiveBoardInChromium(t *testing.T) {
 		t.Errorf("a reader without a session stays: %v", err)
 	}
 	b.calm("live board", "401 (Unauthorized)", "Response Status Error Code 401", "console.error")
+}
+
+// TestNoticeInChromium has the provider tell the customer of a problem, and the
+// customer take it on and solve it, as people do: by filling in the pages' forms.
+// The duties of both are proven by it, and the database is sound.
+func TestNoticeInChromium(t *testing.T) {
+	needTool(t, "chromium", "chromium-browser", "google-chrome")
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	b := newTab(t)
+	b.as(view{1280, 860, "light", "en"})
+	base, org := w.http.URL, "/orgs/"+w.customer.ID
+	send := func(form string) {
+		t.Helper()
+		_, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS("form[action$='"+form+"'] button.btn-primary")))
+		b.must(err)
+	}
+	see := func(text string) {
+		t.Helper()
+		body, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.ID("main")))
+		b.must(err)
+		if !strings.Contains(body, text) {
+			t.Errorf("the page does not say %q:\n%s", text, body)
+		}
+	}
+	b.signIn(base, w.add(w.provider, store.RoleOperator))
+	b.open(base+org+"/cases", 200)
+	b.must(chromedp.Do(b.ctx, chromedp.Click(chromedp.CSS("details:has(form[action$='/workflows/notice']) summary"))))
+	b.must(chromedp.Do(b.ctx, chromedp.SendKeys(chromedp.ID("title-notice"), "Certificate of shop ends in 3 days")))
+	b.must(chromedp.Do(b.ctx, chromedp.SendKeys(chromedp.ID("text-notice"), "<b>Renew</b> it.")))
+	send("/workflows/notice")
+	see("Certificate of shop ends in 3 days")
+	see("<b>Renew</b> it.")
+	send("/steps/told")
+	see("done")
+	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("location.pathname"))
+	b.must(err)
+	b.must(dropCookies(b))
+	b.signIn(base, w.add(w.customer, store.RoleAdmin))
+	b.open(base+at, 200)
+	send("/steps/acknowledged")
+	send("/steps/acted")
+	see("closed")
+	w.judge()
+	b.open(base+org+"/duties/SC-C3", 200)
+	see("Certificate of shop ends in 3 days")
+
+	b.open(base+org+"/duties/WH-C2", 200)
+	b.must(chromedp.Do(b.ctx, chromedp.Click(chromedp.CSS("input[name=result][value=good]"))))
+	b.must(chromedp.Do(b.ctx, chromedp.SendKeys(chromedp.ID("said"), "Kept in the vault.")))
+	send("/duties/WH-C2/statement")
+	see("Kept in the vault.")
+	see("The customer stated this")
+	found, err := w.srv.Check(context.Background(), nil)
+	if err != nil || len(found.Faults) > 0 {
+		t.Errorf("the store is not sound: %+v (%v)", found.Faults, err)
+	}
+	b.calm("notice")
 }

@@ -19,7 +19,11 @@ type dutyBody struct {
 	Turns     []turnBody
 	Cites     []citeBody
 	MayReview bool
-	Reviewed  bool // the duty asks for a review
+	Reviewed  bool   // the duty asks for a review
+	MayState  bool   // the reader may state that the duty is met, or does not apply
+	Attested  bool   // the duty asks for a statement
+	Latest    string // the last day that a statement may hold until
+	Statement []statementBody
 	Log       logFoot
 }
 
@@ -105,8 +109,51 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	if body.Cites, err = w.cited(r, cites); err != nil {
 		return body, err
 	}
+	if err := w.statements(r, &body); err != nil {
+		return body, err
+	}
 	body.Log, err = w.logFoot(r, org.ID)
 	return body, err
+}
+
+type statementBody struct {
+	Kind  string
+	Good  bool
+	Until time.Time
+	Over  bool
+	Owner string // in whose log it stands
+	saidBody
+}
+
+// statements adds what people stated about the duty, newest first. The words of the
+// provider's are the provider's.
+func (w *Web) statements(r *http.Request, body *dutyBody) error {
+	ctx, org, v := r.Context(), orgOf(r.Context()), viewerOf(r.Context())
+	body.Attested, body.MayState = body.Has(duties.ProofAttestation), v.actsFor(org.ID, body.Party)
+	body.Latest = w.Now().Add(body.Holds()).In(org.Location()).Format(time.DateOnly)
+	owner := org.ID
+	if body.Party == duties.Provider && org.Kind != store.Provider {
+		provider, err := w.Store.ProviderOrg(ctx)
+		if err != nil {
+			return err
+		}
+		owner = provider.ID
+	}
+	list, err := w.Store.Statements(ctx, owner, body.ID, 10)
+	if err != nil {
+		return err
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		s := list[i]
+		b := statementBody{Kind: s.Kind, Good: s.Good, Until: s.Until, Over: !w.Now().Before(s.Until), Owner: owner, saidBody: saidBody{At: s.At}}
+		if v.sees(owner) {
+			if b.saidBody, err = w.saidAt(r, s.User, s.At, store.Place{Org: owner, Log: s.Log, Index: s.Index, SHA: s.Data}); err != nil {
+				return err
+			}
+		}
+		body.Statement = append(body.Statement, b)
+	}
+	return nil
 }
 
 func (w *Web) partOf(lang string, p duties.Part, c store.Cell) partBody {

@@ -90,6 +90,38 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/agents/{agent}/revoke", c + "/agents/" + w.files.id + "/revoke", "soffnoonn"},
 		{"POST /orgs/{org}/agents/{agent}/revoke", p + "/agents/" + w.web.id + "/revoke", "snnnnooff"},
 
+		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-C2/statement", "soffnffnn"},
+		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-P6/statement", "sfffnoonn"},
+		{"POST /orgs/{org}/duties/{duty}/statement", p + "/duties/WH-P6/statement", "snnnnooff"},
+		{"GET /orgs/{org}/cases", c + "/cases", "sooonoonn"},
+		{"GET /orgs/{org}/cases", p + "/cases", "snnnnoooo"},
+		{"GET /orgs/{org}/cases/{case}", c + "/cases/" + w.notice, "sooonoonn"},
+		{"GET /orgs/{org}/cases/{case}", c + "/cases/" + w.vendor, "snnnnnnnn"}, // the provider's own
+		{"GET /orgs/{org}/cases/{case}", p + "/cases/" + w.vendor, "snnnnoooo"},
+		{"GET /orgs/{org}/cases/{case}", "/orgs/" + w.other.ID + "/cases/" + w.notice, "snnnnnnnn"},
+		{"POST /orgs/{org}/workflows/{workflow}", c + "/workflows/notice", "sfffnoonn"},
+		{"POST /orgs/{org}/workflows/{workflow}", c + "/workflows/incident", "soffnffnn"},
+		{"POST /orgs/{org}/workflows/{workflow}", c + "/workflows/export", "soffnoonn"},
+		{"POST /orgs/{org}/workflows/{workflow}", c + "/workflows/nothing", "snnnnnnnn"},
+		{"POST /orgs/{org}/workflows/{workflow}", p + "/workflows/vendor", "snnnnooff"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.notice + "/steps/told", "sfffnoonn"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.notice + "/steps/acted", "soffnffnn"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.notice + "/steps/withdraw", "sfffnoonn"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.vendor + "/steps/informed", "snnnnnnnn"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", p + "/cases/" + w.vendor + "/steps/informed", "snnnnooff"},
+		{"POST /orgs/{org}/alerts/{alert}/ack", c + "/alerts/" + w.theirsAlert + "/ack", "snnnnnnnn"},
+		{"POST /orgs/{org}/alerts/{alert}/ack", c + "/alerts/" + w.ownAlert + "/ack", "soffnffnn"},
+		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + fmt.Sprint(w.fileIndex), "sooonoonn"},
+		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + erp, "snnnnnnnn"}, // no file there
+
+		{"POST /api/v1/orgs/{org}/duties/{duty}/statement", "/api/v1" + c + "/duties/WH-C2/statement", "uoffnffnn" + "ufonff"},
+		{"GET /api/v1/orgs/{org}/cases", "/api/v1" + c + "/cases", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/cases/{case}", "/api/v1" + c + "/cases/" + w.notice, "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/workflows/{workflow}", "/api/v1" + c + "/workflows/notice", "ufffnoonn" + "uffnfo"},
+		{"POST /api/v1/orgs/{org}/workflows/{workflow}", "/api/v1" + c + "/workflows/incident", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}", "/api/v1" + c + "/cases/" + w.notice + "/steps/acted", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", "/api/v1" + c + "/alerts/" + w.theirsAlert + "/ack", "unnnnnnnn" + "ufnnfn"},
+
 		{"POST /signout", "/signout", "soooooooo"}, // last: it ends the sessions
 	}
 }
@@ -160,6 +192,8 @@ func letter(res *http.Response, body string) string {
 		return "n"
 	case res.StatusCode < 400, strings.Contains(body, `action="/signin"`):
 		return "o" // a refused password is an answer of the sign-in page, too
+	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusConflict:
+		return "o" // let in, and told what is wrong with the form
 	}
 	return fmt.Sprint(res.StatusCode)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -14,6 +16,10 @@ type town struct {
 	*site
 	mail, web, node, vault, erp, files *host
 	mailIndex, nodeIndex, erpIndex     int64 // newest records
+
+	notice, vendor        string // cases: with the customer, and the provider's own
+	ownAlert, theirsAlert string // open alerts of the customer's and the provider's duties
+	fileIndex             int64  // of a statement of the customer's with a file
 }
 
 // seeded fills a site with three days of two parties' hosts: most in order, a
@@ -58,7 +64,41 @@ func seeded(s *site) *town {
 			s.t.Fatal(err)
 		}
 	}
+	w.people()
 	return w
+}
+
+// people adds what people said: a notice, a vendor notice, a statement with a file.
+func (w *town) people() {
+	ctx := context.Background()
+	file, err := server.NewStatedFile("restore.txt", []byte("3 files restored, hashes equal\n"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.notice, err = w.srv.OpenCase(ctx, server.CaseRequest{Org: w.customer.ID, Workflow: "notice", Service: "sc", Title: "Disk of erp is nearly full",
+		Text: "93 % used since this morning.", User: "u_seed"}); err != nil {
+		w.t.Fatal(err)
+	}
+	if w.vendor, err = w.srv.OpenCase(ctx, server.CaseRequest{Org: w.provider.ID, Workflow: "vendor", Service: "wh", Title: "Panel shows other users' backups", User: "u_seed"}); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.srv.State(ctx, server.StatementRequest{Board: w.customer.ID, Duty: "SC-C7", Kind: duties.StatementAttestation, Good: true, Until: w.now.Add(170 * 24 * time.Hour),
+		Text: "Restored the virtual machine to the test network with the provider.", File: file, User: "u_seed"}); err != nil {
+		w.t.Fatal(err)
+	}
+	list, err := w.store.Statements(ctx, w.customer.ID, "SC-C7", 1)
+	if err != nil || len(list) != 1 {
+		w.t.Fatalf("statements %v (%v)", list, err)
+	}
+	w.fileIndex = list[0].Index
+	for org, to := range map[string]*string{w.customer.ID: &w.ownAlert, w.provider.ID: &w.theirsAlert} {
+		open, err := w.store.Alerts(ctx, org, true, 1)
+		if err != nil || len(open) == 0 {
+			w.t.Fatalf("no open alert of %s (%v)", org, err)
+		}
+		*to = open[0].ID
+	}
+	w.judge()
 }
 
 func whole(f evidence.Facts) look { return look{facts: f, outcome: evidence.Complete} }

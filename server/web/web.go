@@ -38,6 +38,15 @@ type Deps struct {
 	// Confirm records, in the organisation's log, that a user looked at what a
 	// duty rests on.
 	Confirm func(ctx context.Context, org, duty, user string) error
+	// State records what a user states about a duty. What may not be stated is a
+	// duties.Refusal; likewise below.
+	State func(ctx context.Context, s Stating) error
+	// OpenCase opens a workflow and returns the case's id.
+	OpenCase func(ctx context.Context, o Opening) (string, error)
+	// StepCase records the next step of a case, or withdraws the case.
+	StepCase func(ctx context.Context, s Stepping) error
+	// AckAlert records that a user has taken an alert on.
+	AckAlert func(ctx context.Context, org, alert, user string) error
 	// Released reads an epoch of an organisation's log whose head may be handed out.
 	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
 	// ReadOnly reports whether an organisation's log may not be continued.
@@ -65,6 +74,9 @@ const (
 	seeOrg                 // members of the organisation in the path; the provider's admins and operators in all
 	manageOrg              // its admins; the provider's admins and operators in all
 	reviewOrg              // who acts for the party of the duty in the path
+	openCase               // who acts for the party that opens the workflow in the path
+	stepCase               // who acts for the party of the step in the path; who opened it may withdraw a case
+	ackAlert               // who acts for the party of the alert in the path
 	seeRecord              // seeOrg; the provider's evidence also whom it serves, without the raw facts
 )
 
@@ -93,6 +105,13 @@ var routes = []route{
 	{"POST /orgs/{org}/agents/{agent}/approve", manageOrg, false, (*Web).approveAgent},
 	{"POST /orgs/{org}/agents/{agent}/revoke", manageOrg, false, (*Web).revokeAgent},
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
+	{"POST /orgs/{org}/alerts/{alert}/ack", ackAlert, false, (*Web).ackAlert},
+	{"POST /orgs/{org}/duties/{duty}/statement", reviewOrg, false, (*Web).state},
+	{"GET /orgs/{org}/cases", seeOrg, false, (*Web).cases},
+	{"GET /orgs/{org}/cases/{case}", seeOrg, false, (*Web).oneCase},
+	{"POST /orgs/{org}/workflows/{workflow}", openCase, false, (*Web).openCase},
+	{"POST /orgs/{org}/cases/{case}/steps/{step}", stepCase, false, (*Web).stepCase},
+	{"GET /orgs/{org}/files/{epoch}/{index}", seeOrg, false, (*Web).file},
 
 	{"GET /api/v1/orgs", signedIn, true, (*Web).apiOrgs},
 	{"GET /api/v1/orgs/{org}/duties", seeOrg, true, (*Web).apiDuties},
@@ -101,13 +120,27 @@ var routes = []route{
 	{"GET /api/v1/orgs/{org}/records/{index}", seeRecord, true, (*Web).apiRecord},
 	{"GET /api/v1/orgs/{org}/agents", seeOrg, true, (*Web).apiAgents},
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
+	{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", ackAlert, true, (*Web).apiAckAlert},
+	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", reviewOrg, true, (*Web).apiState},
+	{"GET /api/v1/orgs/{org}/cases", seeOrg, true, (*Web).apiCases},
+	{"GET /api/v1/orgs/{org}/cases/{case}", seeOrg, true, (*Web).apiCase},
+	{"POST /api/v1/orgs/{org}/workflows/{workflow}", openCase, true, (*Web).apiOpenCase},
+	{"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}", stepCase, true, (*Web).apiStepCase},
 
 	{"GET /log/{org}/{epoch}/checkpoint", seeOrg, true, (*Web).logCheckpoint},
 	{"GET /log/{org}/{epoch}/tile/{path...}", seeOrg, true, (*Web).logTile},
 }
 
-// maxForm bounds a request's body, in bytes.
+// maxForm bounds a request's body, in bytes, where no file comes along.
 const maxForm = 64 << 10
+
+// limit bounds a request's body.
+func (rt route) limit() int64 {
+	if rt.grant == openCase || rt.grant == stepCase || rt.grant == reviewOrg {
+		return maxUpload
+	}
+	return maxForm
+}
 
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
@@ -122,7 +155,7 @@ func New(d Deps) (http.Handler, error) {
 	w.sessions = w.newSessions()
 	pages := http.NewServeMux()
 	for _, r := range routes {
-		pages.Handle(r.pattern, w.guard(r))
+		pages.Handle(r.pattern, http.MaxBytesHandler(w.guard(r), r.limit()))
 	}
 	pages.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, isAPI(r), notFound()) })
 	cross := http.NewCrossOriginProtection()
@@ -140,7 +173,7 @@ func New(d Deps) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/static/", static)
-	mux.Handle("/", w.sessions.LoadAndSave(cross.Handler(http.MaxBytesHandler(pages, maxForm))))
+	mux.Handle("/", w.sessions.LoadAndSave(cross.Handler(pages)))
 	return secure(mux), nil
 }
 

@@ -1,0 +1,223 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+// CaseRequest opens a workflow.
+type CaseRequest struct {
+	Org      string // the customer concerned; the provider for its own affairs
+	Workflow string
+	Service  string
+	Title    string
+	Text     string
+	File     *StatedFile
+	User     string
+}
+
+// StepRequest records a step of a case, or withdraws the case.
+type StepRequest struct {
+	Org      string
+	Case     string
+	Step     string
+	Skip     bool
+	Withdraw bool
+	Text     string
+	File     *StatedFile
+	User     string
+}
+
+// The log's words for cases.
+const (
+	eventOpened    = "case.opened"
+	eventStep      = "case.step"
+	eventWithdrawn = "case.withdrawn"
+)
+
+// OpenCase opens a workflow, signed in the log of the organisation concerned, and
+// returns the case's id. A notice is sent to the customer's mail channels at once.
+func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
+	w, ok := s.catalogue.Workflow(q.Workflow)
+	if !ok {
+		return "", fmt.Errorf("workflow %s: %w", q.Workflow, store.ErrNotFound)
+	}
+	org, err := s.store.Org(ctx, q.Org)
+	if err != nil {
+		return "", err
+	}
+	if err := q.check(w, org); err != nil {
+		return "", err
+	}
+	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User}
+	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
+			stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File})
+		if err != nil {
+			return err
+		}
+		c.Log, c.Index, c.Data = entry.log, entry.index, entry.data
+		if err := tx.AddCase(ctx, c); err != nil {
+			return err
+		}
+		if !w.Steps[0].Delivery {
+			return nil
+		}
+		return tx.Notify(ctx, alert.Alert{ID: evidence.NewID("al_"), Org: org.ID, Asset: c.ID, Name: q.Title, Opened: c.Opened,
+			Why: duties.Message{Key: alert.CaseOpened, Args: map[string]string{"case": c.ID, "title": q.Title, "text": q.Text, "service": q.Service}}})
+	})
+	if err != nil {
+		return "", fmt.Errorf("opening a case: %w", err)
+	}
+	s.alerts.Wake()
+	return c.ID, s.caseMoved(ctx, org.ID)
+}
+
+func (q CaseRequest) check(w duties.Workflow, org store.Org) error {
+	switch {
+	case w.Own != (org.Kind == store.Provider):
+		return duties.Refusal{Key: "case_party", Err: errors.New("this workflow is not of this organisation")}
+	case !slices.Contains(w.Services(), q.Service) || org.Kind == store.Customer && !slices.Contains(org.Services, q.Service):
+		return duties.Refusal{Key: "case_service", Err: fmt.Errorf("service %q: want one of %s that the organisation has", q.Service, strings.Join(w.Services(), ", "))}
+	case strings.TrimSpace(q.Title) == "" || len([]rune(q.Title)) > MaxTitle:
+		return duties.Refusal{Key: "title_missing", Err: fmt.Errorf("say in up to %d characters what it is about", MaxTitle)}
+	case len([]rune(q.Text)) > MaxText:
+		return duties.Refusal{Key: "text_missing", Err: fmt.Errorf("text of over %d characters", MaxText)}
+	}
+	return nil
+}
+
+// StepCase records that the next step of a case was taken, or left out, or withdraws
+// the case.
+func (s *Server) StepCase(ctx context.Context, q StepRequest) error {
+	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		c, err := tx.LockCase(ctx, q.Case)
+		if err == nil && c.Org != q.Org {
+			err = fmt.Errorf("case %s: %w", q.Case, store.ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		return s.stepTx(ctx, tx, c, q)
+	})
+	if err != nil {
+		return fmt.Errorf("recording a step: %w", err)
+	}
+	return s.caseMoved(ctx, q.Org)
+}
+
+func (s *Server) stepTx(ctx context.Context, tx *store.Tx, c store.Case, q StepRequest) error {
+	w, ok := s.catalogue.Workflow(c.Workflow)
+	if !ok || !c.Closed.IsZero() || len(c.Steps) >= len(w.Steps) {
+		return duties.Refusal{Key: "case_closed", Err: errors.New("this case is closed")}
+	}
+	step, now := w.Steps[len(c.Steps)], s.now()
+	detail := stated{Case: c.ID, Workflow: w.ID, Service: c.Service, Step: step.ID, Skipped: q.Skip, Text: q.Text, File: q.File}
+	event := eventStep
+	switch {
+	case q.Withdraw:
+		event, detail.Step = eventWithdrawn, ""
+	case q.Step != step.ID:
+		return duties.Refusal{Key: "case_order", Err: fmt.Errorf("step %q: the case waits for %q", q.Step, step.ID)}
+	case q.Skip && !step.MaySkip:
+		return duties.Refusal{Key: "case_skip", Err: fmt.Errorf("step %q cannot be left out", step.ID)}
+	}
+	if (q.Skip || q.Withdraw) && strings.TrimSpace(q.Text) == "" || len([]rune(q.Text)) > MaxText {
+		return duties.Refusal{Key: "text_missing", Err: fmt.Errorf("say why, in up to %d characters", MaxText)}
+	}
+	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: c.Org, Event: event, At: evidence.At(now), By: q.User}, detail)
+	if err != nil {
+		return err
+	}
+	if q.Withdraw {
+		return tx.CloseCase(ctx, c.ID, now, true)
+	}
+	if _, err := tx.AddCaseStep(ctx, c.ID, len(c.Steps), store.CaseStep{Step: step.ID, At: now, User: q.User, Skipped: q.Skip, Log: entry.log, Index: entry.index, Data: entry.data}); err != nil {
+		return err
+	}
+	if len(c.Steps)+1 == len(w.Steps) {
+		return tx.CloseCase(ctx, c.ID, now, false)
+	}
+	return nil
+}
+
+// noticeDelivered records that the notice of a case reached the customer, the first
+// time that a channel accepts it.
+func (s *Server) noticeDelivered(ctx context.Context, tx *store.Tx, id string) error {
+	c, err := tx.LockCase(ctx, id)
+	if err != nil {
+		return err
+	}
+	w, ok := s.catalogue.Workflow(c.Workflow)
+	if !ok || len(c.Steps) > 0 || !c.Closed.IsZero() {
+		return nil
+	}
+	return s.stepTx(ctx, tx, c, StepRequest{Step: w.Steps[0].ID})
+}
+
+// caseMoved has the duties judged again that cases can prove: the organisation's and
+// the provider's.
+func (s *Server) caseMoved(ctx context.Context, org string) error {
+	s.judge.Arrived(org, []evidence.Kind{kindWorkflow})
+	provider, err := s.store.ProviderOrg(ctx)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err == nil && provider.ID != org:
+		s.judge.Arrived(provider.ID, []evidence.Kind{kindWorkflow})
+	}
+	return err
+}
+
+// eventAcked is the log's word for an alert that somebody has taken on.
+const eventAcked = "alert.acknowledged"
+
+// AckAlert records that a person has taken an alert on.
+func (s *Server) AckAlert(ctx context.Context, org, id, user string) error {
+	at := s.now()
+	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.AckAlert(ctx, org, id, user, at); err != nil {
+			return err
+		}
+		_, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: org, Event: eventAcked, At: evidence.At(at), By: user}, map[string]string{"alert": id})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.caseMoved(ctx, org)
+}
+
+// casesFor are the cases that duties are judged on: those of an organisation, or of
+// all when org is empty, and the alerts that their customers were told of, which are
+// notices of the server itself.
+func casesFor(ctx context.Context, r store.Reader, org string, names map[string]string, at time.Time) ([]duties.Case, error) {
+	const most = 2000
+	stored, err := r.Cases(ctx, org, at.Add(-duties.Recall), most)
+	if err != nil {
+		return nil, err
+	}
+	var list []duties.Case
+	for _, c := range stored {
+		k := duties.Case{ID: c.ID, Org: c.Org, Workflow: c.Workflow, Service: c.Service, Customer: names[c.Org], Title: c.Title, Opened: c.Opened, Closed: c.Closed,
+			Withdrawn: c.Withdrawn, Cites: []duties.Cite{{Log: c.Log, Index: c.Index}}}
+		for _, s := range c.Steps {
+			k.Steps = append(k.Steps, duties.Done{Step: s.Step, At: s.At, Skipped: s.Skipped, Cites: []duties.Cite{{Log: s.Log, Index: s.Index}}})
+		}
+		list = append(list, k)
+	}
+	told, err := r.ToldAlerts(ctx, org, duties.Customer, at.Add(-duties.Recall), most)
+	for _, a := range told {
+		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, names[a.Org], a.Name, a.Opened, a.Delivered, a.Acked, a.Resolved))
+	}
+	return list, err
+}

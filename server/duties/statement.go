@@ -1,0 +1,87 @@
+package duties
+
+import "time"
+
+// The kinds of statement.
+const (
+	StatementAttestation = "attestation" // a person of the party says that the duty is met, or that it is not
+	StatementWaiver      = "waiver"      // the party does without it, for a reason
+)
+
+// Statement is what a person of a duty's party has signed for, until a date.
+type Statement struct {
+	Kind  string
+	At    time.Time
+	Until time.Time // the review date: after it the statement proves nothing
+	Good  bool      // of an attestation: the duty is met
+	Log   string
+	Index int64
+}
+
+// Holds is how long a statement about a duty may hold: its cadence where the list
+// names one over a day, a month where it waits for an event ("none in this month"),
+// else a year.
+func (d Duty) Holds() time.Duration {
+	const day = 24 * time.Hour
+	switch {
+	case d.Every > day:
+		return d.Every
+	case d.Every == 0:
+		return Recall
+	}
+	return 365 * day
+}
+
+// MaxWaiver is how long a duty can be waived at once.
+const MaxWaiver = 365 * 24 * time.Hour
+
+// newest is the newest statement of a kind.
+func newest(list []Statement, kind string) (Statement, bool) {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Kind == kind {
+			return list[i], true
+		}
+	}
+	return Statement{}, false
+}
+
+func judgeAttestation(d Duty, q Question) Finding {
+	s, ok := newest(q.Statements, StatementAttestation)
+	party := []any{"party_codes", d.Party}
+	if !ok {
+		return Finding{Why: say("attestation_never", party...)}
+	}
+	args := append(party, "at", clock(s.At, q.Zone), "until", clock(s.Until, q.Zone))
+	f := Finding{Verdict: Fulfilled, Cites: []Cite{{s.Log, s.Index}}, Due: s.Until}
+	switch {
+	case !q.At.Before(s.Until):
+		f.Verdict, f.Why, f.Due = Unproven, say("attestation_lapsed", args...), time.Time{}
+	case !s.Good:
+		f.Verdict, f.Why = Breached, say("attestation_bad", args...)
+	default:
+		f.Why = say("attestation_holds", args...)
+	}
+	return f
+}
+
+// waived is the finding of a duty that its party does without.
+func waived(q Question) (Finding, bool) {
+	s, ok := newest(q.Statements, StatementWaiver)
+	if !ok || !q.At.Before(s.Until) {
+		return Finding{}, false
+	}
+	return Finding{Verdict: NotApplicable, Why: say("waived", "at", clock(s.At, q.Zone), "until", clock(s.Until, q.Zone)),
+		Cites: []Cite{{s.Log, s.Index}}, Due: s.Until}, true
+}
+
+// Refusal says why what a person wants to state cannot stand; pages have words for
+// its key.
+type Refusal struct {
+	Key string
+	Err error
+}
+
+func (r Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap returns why.
+func (r Refusal) Unwrap() error { return r.Err }

@@ -1,0 +1,155 @@
+package duties
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Either is the Opens of a workflow that both parties may start.
+const Either = "either"
+
+// Workflow is something that happens between the parties, step by step.
+type Workflow struct {
+	ID    string
+	Title Text
+	About Text   // when to open one
+	Opens string // Provider, Customer or Either
+	Own   bool   // the provider's own affair: no customer is concerned
+	Steps []Step
+}
+
+// Step is one act of a workflow.
+type Step struct {
+	ID       string
+	Title    Text
+	Party    string        // who takes it
+	Within   time.Duration // after the step before, or the opening
+	Proves   []string      // the duties that it counts for, if they are of the case's service
+	MaySkip  bool          // it can be left out, with a reason
+	Delivery bool          // the server takes it, when the notice has reached the customer
+}
+
+type workflowFile struct {
+	ID    string     `yaml:"id"`
+	Title Text       `yaml:"title"`
+	About Text       `yaml:"about"`
+	Opens string     `yaml:"opens"`
+	Own   bool       `yaml:"own"`
+	Steps []stepFile `yaml:"steps"`
+}
+
+type stepFile struct {
+	ID     string   `yaml:"id"`
+	Title  Text     `yaml:"title"`
+	Party  string   `yaml:"party"`
+	Within string   `yaml:"within"`
+	Proves []string `yaml:"proves"`
+	May    string   `yaml:"may"`
+	By     string   `yaml:"by"`
+}
+
+// Services are those for which a case of this workflow can prove something.
+func (w Workflow) Services() []string {
+	var list []string
+	for _, service := range services {
+		if slices.ContainsFunc(w.Steps, func(s Step) bool {
+			return slices.ContainsFunc(s.Proves, func(id string) bool { return serviceOf(id) == service })
+		}) {
+			list = append(list, service)
+		}
+	}
+	return list
+}
+
+// Step finds a step by id.
+func (w Workflow) Step(id string) (Step, bool) {
+	for _, s := range w.Steps {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return Step{}, false
+}
+
+// Proves reports whether a case of a service can count for a duty.
+func (w Workflow) Proves(duty string) bool {
+	return slices.ContainsFunc(w.Steps, func(s Step) bool { return slices.Contains(s.Proves, duty) })
+}
+
+func serviceOf(duty string) string {
+	service, _, _ := strings.Cut(duty, "-")
+	return strings.ToLower(service)
+}
+
+// Workflows lists what can happen between the parties.
+func (c *Catalogue) Workflows() []Workflow { return slices.Clone(c.workflows) }
+
+// Workflow finds a workflow by id.
+func (c *Catalogue) Workflow(id string) (Workflow, bool) {
+	for _, w := range c.workflows {
+		if w.ID == id {
+			return w, true
+		}
+	}
+	return Workflow{}, false
+}
+
+// readWorkflows reads the workflows: each step has its duties, and each duty that is
+// to be proven by a workflow has a step.
+func (c *Catalogue) readWorkflows(dir fs.FS) error {
+	var list []workflowFile
+	if err := readYAML(dir, "workflows.yaml", &list); err != nil {
+		return err
+	}
+	proven := map[string]bool{}
+	for _, f := range list {
+		w, err := f.workflow()
+		if err != nil {
+			return fmt.Errorf("workflow %q: %w", f.ID, err)
+		}
+		for _, s := range w.Steps {
+			for _, id := range s.Proves {
+				d, ok := c.Duty(id)
+				if !ok || d.Party != s.Party || !slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
+					return fmt.Errorf("workflow %s: step %s proves %s: want a duty of the %s with the part workflow", w.ID, s.ID, id, s.Party)
+				}
+				proven[id] = true
+			}
+		}
+		c.workflows = append(c.workflows, w)
+	}
+	for _, d := range c.duties {
+		if !proven[d.ID] && slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
+			return fmt.Errorf("duty %s is to be proven by a workflow, and no step of one proves it", d.ID)
+		}
+	}
+	return nil
+}
+
+func (f workflowFile) workflow() (Workflow, error) {
+	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own}
+	switch {
+	case f.ID == "" || f.Title.EN == "" || f.Title.IT == "" || f.About.EN == "" || f.About.IT == "":
+		return w, fmt.Errorf("id, title or about is missing in one language")
+	case f.Opens != Provider && f.Opens != Customer && f.Opens != Either:
+		return w, fmt.Errorf("opens %q: want provider, customer or either", f.Opens)
+	case len(f.Steps) == 0:
+		return w, fmt.Errorf("no steps")
+	}
+	for _, s := range f.Steps {
+		within, err := time.ParseDuration(s.Within)
+		switch _, twice := w.Step(s.ID); {
+		case err != nil || within <= 0:
+			return w, fmt.Errorf("step %q: within %q: want a duration such as 24h", s.ID, s.Within)
+		case s.ID == "" || twice || s.Title.EN == "" || s.Title.IT == "":
+			return w, fmt.Errorf("step %q: stated twice, or its id or title is missing", s.ID)
+		case s.Party != Provider && s.Party != Customer || s.May != "" && s.May != "skip" || s.By != "" && s.By != "delivery":
+			return w, fmt.Errorf("step %q: want party provider or customer, may skip, by delivery", s.ID)
+		}
+		w.Steps = append(w.Steps, Step{s.ID, s.Title, s.Party, within, s.Proves, s.May == "skip", s.By == "delivery"})
+	}
+	return w, nil
+}

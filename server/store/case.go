@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Case is a workflow that takes place, with its steps.
+type Case struct {
+	ID        string
+	Org       string // the customer concerned; the provider for its own affairs
+	Workflow  string
+	Service   string
+	Title     string
+	Opened    time.Time
+	OpenedBy  string
+	Closed    time.Time // zero while it is open
+	Withdrawn bool
+	Log       string
+	Index     int64
+	Data      evidence.Digest // of the blob with its words
+	Steps     []CaseStep
+}
+
+// CaseStep is a step that was taken, or left out.
+type CaseStep struct {
+	Step    string
+	At      time.Time
+	User    string // empty for the server itself
+	Skipped bool
+	Log     string
+	Index   int64
+	Data    evidence.Digest
+}
+
+const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data`
+
+func scanCase(row func(...any) error) (Case, error) {
+	var c Case
+	var opened, closed, withdrawn int64
+	var data string
+	err := row(&c.ID, &c.Org, &c.Workflow, &c.Service, &c.Title, &opened, &c.OpenedBy, &closed, &withdrawn, &c.Log, &c.Index, &data)
+	if err != nil {
+		return c, err
+	}
+	c.Opened, c.Closed, c.Withdrawn = Time(opened), Time(closed), withdrawn == 1
+	c.Data, err = evidence.ParseDigest(data)
+	return c, err
+}
+
+// AddCase inserts a case without steps.
+func (t *Tx) AddCase(ctx context.Context, c Case) error {
+	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10)`,
+		c.ID, c.Org, c.Workflow, c.Service, c.Title, Micros(c.Opened), c.OpenedBy, c.Log, c.Index, c.Data.String())
+	return err
+}
+
+// AddCaseStep records the n-th step of a case. It reports false when that was
+// recorded already.
+func (t *Tx) AddCaseStep(ctx context.Context, id string, n int, s CaseStep) (bool, error) {
+	count, err := t.exec(ctx, "recording a step", `INSERT INTO case_step (case_id, n, step, at, user_id, skipped, log_id, idx, data)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		id, int64(n), s.Step, Micros(s.At), s.User, flag(s.Skipped), s.Log, s.Index, s.Data.String())
+	return count == 1, err
+}
+
+// CloseCase ends a case.
+func (t *Tx) CloseCase(ctx context.Context, id string, at time.Time, withdrawn bool) error {
+	_, err := t.exec(ctx, "closing a case", `UPDATE case_file SET closed = $2, withdrawn = $3 WHERE id = $1 AND closed = 0`, id, Micros(at), flag(withdrawn))
+	return err
+}
+
+// LockCase reads a case and keeps others from changing it until the transaction ends.
+func (t *Tx) LockCase(ctx context.Context, id string) (Case, error) {
+	if _, err := t.exec(ctx, "locking case "+id, `UPDATE case_file SET closed = closed WHERE id = $1`, id); err != nil {
+		return Case{}, err
+	}
+	return t.Case(ctx, id)
+}
+
+// Case reads a case; ErrNotFound when there is none.
+func (r Reader) Case(ctx context.Context, id string) (Case, error) {
+	list, err := r.cases(ctx, `id = $1`, id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("case %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Case{}, err
+	}
+	return list[0], nil
+}
+
+// Cases lists the cases of an organisation, or of all when org is empty, that are
+// open or ended after a moment, newest first.
+func (r Reader) Cases(ctx context.Context, org string, since time.Time, limit int) ([]Case, error) {
+	return r.cases(ctx, `(org_id = $1 OR $1 = '') AND (closed = 0 OR closed >= $2) ORDER BY opened DESC, id LIMIT $3`, org, Micros(since), int64(limit))
+}
+
+func (r Reader) cases(ctx context.Context, where string, args ...any) ([]Case, error) {
+	list, err := all(ctx, r, "reading cases", `SELECT `+caseColumns+` FROM case_file WHERE `+where, args, scanCase)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	ids := make([]any, len(list))
+	at := map[string]int{}
+	for i, c := range list {
+		ids[i], at[c.ID] = c.ID, i
+	}
+	type row struct {
+		id string
+		CaseStep
+	}
+	steps, err := all(ctx, r, "reading steps", `SELECT case_id, step, at, user_id, skipped, log_id, idx, data FROM case_step
+		WHERE case_id IN `+values(1, len(ids))+` ORDER BY case_id, n`, ids, func(scan func(...any) error) (v row, err error) {
+		var moment, skipped int64
+		var data string
+		if err = scan(&v.id, &v.Step, &moment, &v.User, &skipped, &v.Log, &v.Index, &data); err != nil {
+			return v, err
+		}
+		v.At, v.Skipped = Time(moment), skipped == 1
+		v.Data, err = evidence.ParseDigest(data)
+		return v, err
+	})
+	for _, s := range steps {
+		c := &list[at[s.id]]
+		c.Steps = append(c.Steps, s.CaseStep)
+	}
+	return list, err
+}
+
+// Told is when an alert was opened, and when its organisation first heard of it.
+type Told struct {
+	ID, Org, Duty, Name     string
+	Opened, Acked, Resolved time.Time
+	Delivered               time.Time // zero: to nobody yet
+}
+
+// ToldAlerts lists a party's alerts about what was measured, open or ended after a
+// moment, of one organisation or of all when org is empty. Alerts about cases are
+// left out: they speak of telling itself.
+func (r Reader) ToldAlerts(ctx context.Context, org, party string, since time.Time, limit int) ([]Told, error) {
+	return all(ctx, r, "reading who was told", `SELECT a.id, a.org_id, a.duty, a.name, a.opened, a.acked, a.resolved,
+		COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event = 'firing' AND o.state = 'delivered' AND o.org_id = a.org_id), 0)
+		FROM alert a WHERE (a.org_id = $1 OR $1 = '') AND a.party = $2 AND a.part <> 'workflow' AND (a.state = 'firing' OR a.resolved >= $3)
+		ORDER BY a.opened DESC, a.id LIMIT $4`, []any{org, party, Micros(since), int64(limit)}, func(row func(...any) error) (v Told, err error) {
+		var opened, acked, resolved, delivered int64
+		err = row(&v.ID, &v.Org, &v.Duty, &v.Name, &opened, &acked, &resolved, &delivered)
+		v.Opened, v.Acked, v.Resolved, v.Delivered = Time(opened), Time(acked), Time(resolved), Time(delivered)
+		return v, err
+	})
+}

@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
+)
+
+// Statement is what a person has signed for about a duty.
+type Statement struct {
+	ID   string
+	Org  string // whose duty it is
+	Duty string
+	User string
+	Data evidence.Digest // of the blob with its words
+	duties.Statement
+}
+
+const statementColumns = `id, org_id, duty, kind, at, until, good, user_id, log_id, idx, data`
+
+func scanStatement(row func(...any) error) (Statement, error) {
+	var s Statement
+	var at, until, good int64
+	var data string
+	err := row(&s.ID, &s.Org, &s.Duty, &s.Kind, &at, &until, &good, &s.User, &s.Log, &s.Index, &data)
+	if err != nil {
+		return s, err
+	}
+	s.At, s.Until, s.Good = Time(at), Time(until), good == 1
+	s.Data, err = evidence.ParseDigest(data)
+	return s, err
+}
+
+// AddStatement inserts a statement.
+func (t *Tx) AddStatement(ctx context.Context, s Statement) error {
+	_, err := t.exec(ctx, "adding a statement", `INSERT INTO statement (`+statementColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		s.ID, s.Org, s.Duty, s.Kind, Micros(s.At), Micros(s.Until), flag(s.Good), s.User, s.Log, s.Index, s.Data.String())
+	return err
+}
+
+// Statements lists the newest statements about a duty, oldest first.
+func (r Reader) Statements(ctx context.Context, org, duty string, limit int) ([]Statement, error) {
+	return all(ctx, r, "reading statements", `SELECT `+statementColumns+` FROM (
+		SELECT `+statementColumns+` FROM statement WHERE org_id = $1 AND duty = $2 ORDER BY at DESC LIMIT $3) newest ORDER BY at, id`,
+		[]any{org, duty, int64(limit)}, scanStatement)
+}
+
+// Reachable reports whether somebody of an organisation can be told something: it has
+// a channel, or a user.
+func (r Reader) Reachable(ctx context.Context, org string) (bool, error) {
+	list, err := all(ctx, r, "looking for whom to reach", `SELECT 1 WHERE EXISTS (SELECT 1 FROM channel WHERE org_id = $1)
+		OR EXISTS (SELECT 1 FROM member m JOIN app_user u ON u.id = m.user_id WHERE m.org_id = $1 AND u.disabled = 0)`,
+		[]any{org}, func(row func(...any) error) (n int64, err error) { return n, row(&n) })
+	return len(list) > 0, err
+}

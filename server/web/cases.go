@@ -1,0 +1,383 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+type casesBody struct {
+	Cases []caseRow
+	Open  []workflowBody // what the reader may open here
+	Many  bool           // of several organisations
+}
+
+type caseRow struct {
+	store.Case
+	OrgName, Name string
+	Waits         string // name of the step that it waits for; "" once it is closed
+	Party         string
+	Due           time.Time
+	Overdue       bool
+}
+
+type workflowBody struct {
+	ID, Name, About string
+	Services        []string
+}
+
+const maxCases = 200
+
+func (w *Web) cases(rw http.ResponseWriter, r *http.Request) error {
+	body, err := w.casesOf(r)
+	if err != nil {
+		return err
+	}
+	return w.render(rw, r, http.StatusOK, "cases", "cases_title", body)
+}
+
+// casesOf lists an organisation's cases; those of all customers on the provider's
+// page, for who sees them.
+func (w *Web) casesOf(r *http.Request) (casesBody, error) {
+	ctx, org, lang := r.Context(), orgOf(r.Context()), w.views.lang(r)
+	of := org.ID
+	body := casesBody{Many: org.Kind == store.Provider && viewerOf(ctx).all != ""}
+	if body.Many {
+		of = ""
+	}
+	stored, err := w.Store.Cases(ctx, of, time.Time{}, maxCases)
+	if err != nil {
+		return body, err
+	}
+	orgs, err := w.Store.Orgs(ctx)
+	if err != nil {
+		return body, err
+	}
+	names := map[string]string{}
+	for _, o := range orgs {
+		names[o.ID] = o.Name
+	}
+	for _, c := range stored {
+		body.Cases = append(body.Cases, w.rowOf(lang, c, names[c.Org]))
+	}
+	slices.SortStableFunc(body.Cases, func(a, b caseRow) int { return urgency(b) - urgency(a) })
+	for _, f := range w.Catalogue.Workflows() {
+		if services := common(f.Services(), servicesOf(org)); f.Own == (org.Kind == store.Provider) && viewerOf(ctx).opens(org, f) && len(services) > 0 {
+			body.Open = append(body.Open, workflowBody{f.ID, f.Title.In(lang), f.About.In(lang), services})
+		}
+	}
+	return body, nil
+}
+
+// urgency puts overdue cases first and closed ones last.
+func urgency(c caseRow) int {
+	switch {
+	case c.Overdue:
+		return 2
+	case c.Waits != "":
+		return 1
+	}
+	return 0
+}
+
+func common(a, b []string) []string {
+	return slices.DeleteFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+}
+
+func (w *Web) rowOf(lang string, c store.Case, org string) caseRow {
+	row := caseRow{Case: c, OrgName: org, Name: c.Workflow}
+	f, ok := w.Catalogue.Workflow(c.Workflow)
+	if !ok {
+		return row
+	}
+	row.Name = f.Title.In(lang)
+	if step, due, waits := judgedCase(c).Next(f); waits {
+		row.Waits, row.Party, row.Due, row.Overdue = step.Title.In(lang), step.Party, due, !w.Now().Before(due)
+	}
+	return row
+}
+
+// judgedCase is a case as far as its times go.
+func judgedCase(c store.Case) duties.Case {
+	k := duties.Case{Opened: c.Opened, Closed: c.Closed}
+	for _, s := range c.Steps {
+		k.Steps = append(k.Steps, duties.Done{Step: s.Step, At: s.At})
+	}
+	return k
+}
+
+type caseBody struct {
+	caseRow
+	About    string
+	Opening  saidBody
+	Steps    []stepBody
+	Next     *stepBody // that the reader may take
+	MaySkip  bool
+	Withdraw bool // the reader may withdraw the case
+	Duties   []duties.Duty
+	Log      logFoot
+}
+
+type stepBody struct {
+	ID, Name, Party string
+	Due             time.Time
+	Taken, Skipped  bool
+	Late            bool
+	saidBody
+}
+
+// saidBody is what somebody said, with its place in the log.
+type saidBody struct {
+	At           time.Time
+	By, Text     string
+	File         string
+	Erased       bool
+	Epoch, Index int64
+}
+
+func (w *Web) oneCase(rw http.ResponseWriter, r *http.Request) error {
+	body, err := w.caseOf(r)
+	if err != nil {
+		return err
+	}
+	return w.render(rw, r, http.StatusOK, "case", body.Title, body)
+}
+
+func (w *Web) caseOf(r *http.Request) (caseBody, error) {
+	ctx, org, lang := r.Context(), orgOf(r.Context()), w.views.lang(r)
+	c, f, err := w.caseAt(r)
+	if err != nil {
+		return caseBody{}, err
+	}
+	body := caseBody{caseRow: w.rowOf(lang, c, org.Name), About: f.About.In(lang)}
+	if body.Opening, err = w.saidAt(r, c.OpenedBy, c.Opened, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data}); err != nil {
+		return body, err
+	}
+	from := c.Opened
+	for i, s := range f.Steps {
+		step := stepBody{ID: s.ID, Name: s.Title.In(lang), Party: s.Party}
+		if !from.IsZero() {
+			step.Due = from.Add(s.Within)
+		}
+		from = time.Time{}
+		if i < len(c.Steps) {
+			done := c.Steps[i]
+			step.Taken, step.Skipped, step.Late, from = true, done.Skipped, done.At.After(step.Due), done.At
+			if step.saidBody, err = w.saidAt(r, done.User, done.At, store.Place{Org: c.Org, Log: done.Log, Index: done.Index, SHA: done.Data}); err != nil {
+				return body, err
+			}
+		}
+		body.Steps = append(body.Steps, step)
+	}
+	v := viewerOf(ctx)
+	if n := len(c.Steps); c.Closed.IsZero() && n < len(f.Steps) {
+		if v.actsFor(org.ID, f.Steps[n].Party) {
+			body.Next, body.MaySkip = &body.Steps[n], f.Steps[n].MaySkip
+		}
+		body.Withdraw = v.opens(org, f)
+	}
+	for _, d := range w.Catalogue.Duties() {
+		if d.Service == c.Service && f.Proves(d.ID) && shows(org, d) {
+			body.Duties = append(body.Duties, d)
+		}
+	}
+	body.Log, err = w.logFoot(r, org.ID)
+	return body, err
+}
+
+// caseAt is the case that the path names, of the organisation that it names.
+func (w *Web) caseAt(r *http.Request) (store.Case, duties.Workflow, error) {
+	c, err := w.Store.Case(r.Context(), r.PathValue("case"))
+	if errors.Is(err, store.ErrNotFound) || err == nil && c.Org != r.PathValue("org") {
+		return c, duties.Workflow{}, notFound()
+	}
+	f, ok := w.Catalogue.Workflow(c.Workflow)
+	if err == nil && !ok {
+		return c, f, notFound()
+	}
+	return c, f, err
+}
+
+func (w *Web) saidAt(r *http.Request, user string, at time.Time, place store.Place) (saidBody, error) {
+	b := saidBody{At: at, By: w.nameOf(r.Context(), user), Index: place.Index, Epoch: 1}
+	words, there, err := w.spokenAt(r.Context(), place)
+	if err != nil {
+		return b, err
+	}
+	b.Text, b.Erased = words.Text, !there
+	if words.File != nil {
+		b.File = words.File.Name
+	}
+	logs, err := w.Store.LogsOf(r.Context(), place.Org)
+	for _, st := range logs {
+		if st.ID == place.Log {
+			b.Epoch = st.Epoch
+		}
+	}
+	return b, err
+}
+
+func (w *Web) openCase(rw http.ResponseWriter, r *http.Request) error {
+	id, err := w.openFrom(r)
+	if err == nil {
+		http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/cases/"+id, http.StatusSeeOther)
+	}
+	return err
+}
+
+func (w *Web) apiOpenCase(rw http.ResponseWriter, r *http.Request) error {
+	id, err := w.openFrom(r)
+	if err == nil {
+		writeJSON(rw, http.StatusCreated, map[string]string{"id": id})
+	}
+	return err
+}
+
+func (w *Web) openFrom(r *http.Request) (string, error) {
+	f, s, err := said(r)
+	if err != nil {
+		return "", err
+	}
+	id, err := w.OpenCase(r.Context(), Opening{Said: s, Workflow: r.PathValue("workflow"), Service: f.Service, Title: f.Title})
+	return id, refused(err)
+}
+
+func (w *Web) stepCase(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.stepFrom(r); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/cases/"+r.PathValue("case"), http.StatusSeeOther)
+	return nil
+}
+
+func (w *Web) apiStepCase(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.stepFrom(r); err != nil {
+		return err
+	}
+	rw.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// withdraw is the name of the step that withdraws a case.
+const withdraw = "withdraw"
+
+func (w *Web) stepFrom(r *http.Request) error {
+	f, s, err := said(r)
+	if err != nil {
+		return err
+	}
+	step := r.PathValue("step")
+	return refused(w.StepCase(r.Context(), Stepping{Said: s, Case: r.PathValue("case"), Step: step, Skip: f.Skip, Withdraw: step == withdraw}))
+}
+
+func (w *Web) ackAlert(rw http.ResponseWriter, r *http.Request) error {
+	if err := refused(w.AckAlert(r.Context(), orgOf(r.Context()).ID, r.PathValue("alert"), viewerOf(r.Context()).id())); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, back(r), http.StatusSeeOther)
+	return nil
+}
+
+func (w *Web) apiAckAlert(rw http.ResponseWriter, r *http.Request) error {
+	if err := refused(w.AckAlert(r.Context(), orgOf(r.Context()).ID, r.PathValue("alert"), viewerOf(r.Context()).id())); err != nil {
+		return err
+	}
+	rw.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// file hands out the file that stands beside a log entry.
+func (w *Web) file(rw http.ResponseWriter, r *http.Request) error {
+	index, err := strconv.ParseInt(r.PathValue("index"), 10, 64)
+	epoch, bad := strconv.ParseInt(r.PathValue("epoch"), 10, 64)
+	if err != nil || bad != nil {
+		return notFound()
+	}
+	rec, err := w.Store.Record(r.Context(), orgOf(r.Context()).ID, epoch, index)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(rec.Items) == 0 {
+		return notFound()
+	}
+	if err != nil {
+		return err
+	}
+	words, _, err := w.spokenAt(r.Context(), rec.Place(rec.Items[0].Detail))
+	if err != nil || words.File == nil {
+		return notFound()
+	}
+	rw.Header().Set("Content-Type", "application/octet-stream")
+	rw.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": words.File.Name}))
+	rw.Header().Set("Content-Length", fmt.Sprint(len(words.File.Data)))
+	_, _ = rw.Write(words.File.Data) // a reader that is gone changes nothing
+	return nil
+}
+
+type caseAnswer struct {
+	ID        string       `json:"id"`
+	Org       string       `json:"org"`
+	Workflow  string       `json:"workflow"`
+	Service   string       `json:"service"`
+	Title     string       `json:"title"`
+	Opened    string       `json:"opened"`
+	Closed    string       `json:"closed,omitempty"`
+	Withdrawn bool         `json:"withdrawn,omitempty"`
+	Waits     string       `json:"waits,omitempty"`
+	Due       string       `json:"due,omitempty"`
+	Overdue   bool         `json:"overdue"`
+	Index     int64        `json:"index"`
+	Steps     []stepAnswer `json:"steps"`
+}
+
+type stepAnswer struct {
+	Step    string `json:"step"`
+	At      string `json:"at"`
+	Skipped bool   `json:"skipped,omitempty"`
+	Index   int64  `json:"index"`
+}
+
+func (w *Web) answerCase(row caseRow) caseAnswer {
+	out := caseAnswer{ID: row.ID, Org: row.Org, Workflow: row.Workflow, Service: row.Service, Title: row.Title, Opened: rfc(row.Opened), Closed: rfc(row.Closed),
+		Withdrawn: row.Withdrawn, Overdue: row.Overdue, Index: row.Index, Steps: []stepAnswer{}}
+	if f, ok := w.Catalogue.Workflow(row.Workflow); ok && row.Waits != "" {
+		out.Waits, out.Due = f.Steps[len(row.Steps)].ID, rfc(row.Due)
+	}
+	for _, s := range row.Steps {
+		out.Steps = append(out.Steps, stepAnswer{s.Step, rfc(s.At), s.Skipped, s.Index})
+	}
+	return out
+}
+
+func rfc(t time.Time) string {
+	if t.IsZero() || t.Unix() == 0 {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func (w *Web) apiCases(rw http.ResponseWriter, r *http.Request) error {
+	body, err := w.casesOf(r)
+	if err != nil {
+		return err
+	}
+	out := []caseAnswer{}
+	for _, c := range body.Cases {
+		out = append(out, w.answerCase(c))
+	}
+	writeJSON(rw, http.StatusOK, map[string]any{"cases": out})
+	return nil
+}
+
+func (w *Web) apiCase(rw http.ResponseWriter, r *http.Request) error {
+	c, _, err := w.caseAt(r)
+	if err != nil {
+		return err
+	}
+	writeJSON(rw, http.StatusOK, w.answerCase(w.rowOf(w.views.lang(r), c, "")))
+	return nil
+}

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+// Said is what a person put down: as a statement, a new case, or a step of one.
+type Said struct {
+	Org  string // whose page it was said on
+	User string
+	Text string
+
+	FileName string
+	File     []byte
+}
+
+// Stating is a statement about a duty.
+type Stating struct {
+	Said
+	Duty  string
+	Kind  string // duties.StatementAttestation or duties.StatementWaiver
+	Good  bool
+	Until time.Time
+}
+
+// Opening opens a workflow.
+type Opening struct {
+	Said
+	Workflow, Service, Title string
+}
+
+// Stepping records the next step of a case, or withdraws the case.
+type Stepping struct {
+	Said
+	Case, Step     string
+	Skip, Withdraw bool
+}
+
+// saying is what forms and the API send to state something.
+type saying struct {
+	Text     string `json:"text"`
+	Kind     string `json:"kind"`
+	Result   string `json:"result"` // "good" or "bad"
+	Until    string `json:"until"`  // a day
+	Title    string `json:"title"`
+	Service  string `json:"service"`
+	Skip     bool   `json:"skip"`
+	FileName string `json:"fileName"`
+	File     []byte `json:"file"` // base64
+}
+
+// maxUpload bounds a request that may bring a file, in bytes.
+const maxUpload = 1 << 20
+
+// said reads a form, with a file or without, or JSON.
+func said(r *http.Request) (saying, Said, error) {
+	var f saying
+	bad := &problem{status: http.StatusBadRequest, key: "bad_form"}
+	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind {
+	case "application/json":
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&f); err != nil {
+			bad.cause = err
+			return f, Said{}, bad
+		}
+	default:
+		if err := r.ParseMultipartForm(maxUpload); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+			bad.cause = err
+			return f, Said{}, bad
+		}
+		f = saying{Text: r.PostFormValue("text"), Kind: r.PostFormValue("kind"), Result: r.PostFormValue("result"), Until: r.PostFormValue("until"),
+			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != ""}
+		if file, head, err := r.FormFile("file"); err == nil {
+			defer func() { _ = file.Close() }() // only read from
+			if f.File, err = io.ReadAll(file); err != nil {
+				bad.cause = err
+				return f, Said{}, bad
+			}
+			f.FileName = head.Filename
+		}
+	}
+	return f, Said{Org: orgOf(r.Context()).ID, User: viewerOf(r.Context()).id(), Text: strings.TrimSpace(f.Text), FileName: f.FileName, File: f.File}, nil
+}
+
+// refused turns what a person may not state into an answer with its words.
+func refused(err error) error {
+	var r duties.Refusal
+	switch {
+	case errors.As(err, &r):
+		return &problem{status: http.StatusConflict, key: r.Key, cause: err}
+	case errors.Is(err, store.ErrNotFound):
+		return notFound()
+	}
+	return err
+}
+
+// state records a statement about a duty.
+func (w *Web) state(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.stateFrom(r); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/duties/"+r.PathValue("duty"), http.StatusSeeOther)
+	return nil
+}
+
+func (w *Web) apiState(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.stateFrom(r); err != nil {
+		return err
+	}
+	rw.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (w *Web) stateFrom(r *http.Request) error {
+	org := orgOf(r.Context())
+	d, ok := w.Catalogue.Duty(r.PathValue("duty"))
+	if !ok || !shows(org, d) {
+		return notFound()
+	}
+	f, s, err := said(r)
+	if err != nil {
+		return err
+	}
+	until, err := time.ParseInLocation(time.DateOnly, f.Until, org.Location())
+	if err != nil || f.Kind != duties.StatementAttestation && f.Kind != duties.StatementWaiver || f.Kind == duties.StatementAttestation && f.Result != "good" && f.Result != "bad" {
+		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
+	}
+	return refused(w.State(r.Context(), Stating{Said: s, Duty: d.ID, Kind: f.Kind, Good: f.Result == "good", Until: until.AddDate(0, 0, 1)}))
+}
+
+// words of a statement or step, as its blob holds them.
+type spoken struct {
+	Text string `json:"text"`
+	File *struct {
+		Name string `json:"name"`
+		Data []byte `json:"data"`
+	} `json:"file"`
+}
+
+// spokenAt reads the words beside a log entry; false when they were erased.
+func (w *Web) spokenAt(ctx context.Context, at store.Place) (s spoken, ok bool, err error) {
+	blob, err := w.Store.Blob(ctx, at)
+	if errors.Is(err, store.ErrNotFound) || err == nil && blob.Data == nil {
+		return s, false, nil
+	}
+	if err != nil {
+		return s, false, err
+	}
+	raw, err := evidence.ParseDetailBlob(blob.Data)
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	return s, err == nil, err
+}
+
+// nameOf is who stated something, for the pages.
+func (w *Web) nameOf(ctx context.Context, user string) string {
+	u, err := w.Store.User(ctx, user)
+	switch {
+	case err != nil:
+		return user
+	case u.Name != "":
+		return u.Name
+	}
+	return u.Email
+}
