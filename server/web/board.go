@@ -19,6 +19,7 @@ type cell struct {
 	Verdict      string
 	Since        time.Time
 	Why, Cure    string
+	Days         []dayMark // the last ones, oldest first
 }
 
 type serviceBlock struct {
@@ -41,6 +42,8 @@ type boardBody struct {
 	More     int    // how many more there are
 	Log      logFoot
 	Agents   int
+	At       time.Time // the moment that is shown; zero for now
+	AtText   string    // of the form
 }
 
 // logFoot is the head of an organisation's log, at the foot of a page: whoever
@@ -64,6 +67,9 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := boardBody{}
+	if cells, err = w.boardAt(r, cells, &body); err != nil {
+		return err
+	}
 	if v, err := duties.ParseVerdict(r.FormValue("show")); err == nil {
 		body.Show = v.String()
 	}
@@ -103,6 +109,24 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	}
 	body.Agents = len(agents)
 	return w.render(rw, r, http.StatusOK, "board", org.Name, body)
+}
+
+// boardAt gives the cells their last days or, where the request asks for a moment,
+// what they were then.
+func (w *Web) boardAt(r *http.Request, cells []cell, body *boardBody) ([]cell, error) {
+	at, err := w.instant(r)
+	if err != nil {
+		return nil, err
+	}
+	if !at.IsZero() {
+		body.At, body.AtText = at, at.In(orgOf(r.Context()).Location()).Format("2006-01-02T15:04")
+		return w.then(r, cells, at)
+	}
+	bars, err := w.bars(r, w.Catalogue.Duties())
+	for i := range cells {
+		cells[i].Days = bars[cells[i].ID]
+	}
+	return cells, err
 }
 
 // todo picks what the reader's party can mend, breaches first.

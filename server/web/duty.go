@@ -24,6 +24,7 @@ type dutyBody struct {
 	Attested  bool   // the duty asks for a statement
 	Latest    string // the last day that a statement may hold until
 	Statement []statementBody
+	Year      yearBody
 	Log       logFoot
 }
 
@@ -110,6 +111,9 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 		return body, err
 	}
 	if err := w.statements(r, &body); err != nil {
+		return body, err
+	}
+	if body.Year, err = w.yearOf(r, d, lang); err != nil {
 		return body, err
 	}
 	body.Log, err = w.logFoot(r, org.ID)

@@ -161,6 +161,11 @@ func (p page) Count(n any) string {
 	return message.NewPrinter(language.Make(p.Lang)).Sprint(number.Decimal(n))
 }
 
+// Verdicts are the words of all verdicts, worst first, as a legend lists them.
+func (page) Verdicts() []string {
+	return []string{duties.Breached.String(), duties.Unproven.String(), duties.Fulfilled.String(), duties.NoOccasion.String(), duties.NotApplicable.String()}
+}
+
 // With gives a part of a page its own body beside the page's functions.
 func (p page) With(body any) page {
 	p.Body = body

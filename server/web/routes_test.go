@@ -115,6 +115,11 @@ func visits(w *town) []visit {
 		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + erp, "snnnnnnnn"}, // no file there
 
 		{"POST /api/v1/orgs/{org}/duties/{duty}/statement", "/api/v1" + c + "/duties/WH-C2/statement", "uoffnffnn" + "ufonff"},
+		{"GET /api/v1/orgs/{org}/duties/{duty}/days", "/api/v1" + c + "/duties/PE-P3/days", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/duties/{duty}/days", "/api/v1" + p + "/duties/SC-C5/days", "unnnnnnnn" + "unnnnn"},
+		{"GET /api/v1/orgs/{org}/duties/{duty}/continuity", "/api/v1" + c + "/duties/PE-P3/continuity", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/state", "/api/v1" + c + "/state", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/state", "/api/v1" + p + "/state", "unnnnoooo" + "unnnoo"},
 		{"GET /api/v1/orgs/{org}/cases", "/api/v1" + c + "/cases", "uooonoonn" + "uoonoo"},
 		{"GET /api/v1/orgs/{org}/cases/{case}", "/api/v1" + c + "/cases/" + w.notice, "uooonoonn" + "uoonoo"},
 		{"POST /api/v1/orgs/{org}/workflows/{workflow}", "/api/v1" + c + "/workflows/notice", "ufffnoonn" + "uffnfo"},

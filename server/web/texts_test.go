@@ -131,6 +131,7 @@ var (
 	titleInCode    = regexp.MustCompile(`w\.render\(rw, r, [^,]+, "\w+", "(\w+)",`)
 	faultInCode    = regexp.MustCompile(`Fault = "(\w+)"`)
 	problemInCode  = regexp.MustCompile(`key: "(\w+)"`)
+	refusalInCode  = regexp.MustCompile(`duties\.Refusal\{Key: "(\w+)"`)
 )
 
 // Every key that templates and code use exists, and none is left over.
@@ -169,6 +170,9 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		note(titleInCode, text, use)
 		note(faultInCode, text, use)
 		note(problemInCode, text, func(key string) { use("error_" + key); use("error_" + key + "_cure") })
+	})
+	scan("../*.go", func(text string) {
+		note(refusalInCode, text, func(key string) { use("error_" + key); use("error_" + key + "_cure") })
 	})
 	use("duties") // as a heading only
 	known := codes()

@@ -1,0 +1,135 @@
+package duties
+
+import "time"
+
+// Turn is a moment from which a duty has had a verdict.
+type Turn struct {
+	At      time.Time
+	Verdict Verdict
+	Why     Message
+}
+
+// Window is a stretch of time with the verdict that it earned as a whole.
+type Window struct {
+	From, To time.Time // To excluded; that of the window under way is its end, too
+	Verdict  Verdict
+	Judged   bool    // false: nobody judged the duty yet, or the window lies in the future
+	Why      Message // of the longest stretch with this verdict
+	Open     bool    // the window is under way: its verdict may change
+	Time     [len(verdictNames)]time.Duration
+}
+
+// continuous duties are watched all the time: each stretch counts for its window.
+func (d Duty) continuous() bool { return d.Every > 0 && d.Every < 24*time.Hour }
+
+// Rhythm is the length of a duty's windows in days: those of its cadence, one for
+// what is watched continuously or waits for an event.
+func (d Duty) Rhythm() int { return max(1, int(d.Every/(24*time.Hour))) }
+
+// Windows rolls the turns of a duty up into windows of some calendar days of a zone,
+// from a day (inclusive) to another (exclusive). A breach at any moment breaches its
+// window. Otherwise a duty that is watched continuously is as good as the weakest
+// moment; any other as it stood at the end of the window, when what was due in it had
+// come or not. turns are oldest first and begin with the one in force at from.
+func (d Duty) Windows(turns []Turn, from, to, now time.Time, days int, zone *time.Location) []Window {
+	var list []Window
+	y, m, day := from.In(zone).Date()
+	for n := 0; ; n += days {
+		w := Window{From: time.Date(y, m, day+n, 0, 0, 0, 0, zone), To: time.Date(y, m, day+n+days, 0, 0, 0, 0, zone)}
+		if !w.From.Before(to) {
+			return list
+		}
+		d.fill(&w, turns, now)
+		list = append(list, w)
+	}
+}
+
+func (d Duty) fill(w *Window, turns []Turn, now time.Time) {
+	end := w.To
+	if w.Open = now.Before(w.To); w.Open {
+		end = now
+	}
+	var stretches []Turn // of the window, at their starts
+	for i, t := range turns {
+		until := end
+		if i+1 < len(turns) && turns[i+1].At.Before(end) {
+			until = turns[i+1].At
+		}
+		start := t.At
+		if start.Before(w.From) {
+			start = w.From
+		}
+		if !start.Before(until) {
+			continue
+		}
+		w.Time[t.Verdict] += until.Sub(start)
+		stretches = append(stretches, Turn{start, t.Verdict, t.Why})
+	}
+	if len(stretches) == 0 {
+		return
+	}
+	w.Judged, w.Verdict = true, stretches[len(stretches)-1].Verdict
+	for _, s := range stretches {
+		if s.Verdict == Breached || d.continuous() && s.Verdict.strength() < w.Verdict.strength() {
+			w.Verdict = s.Verdict
+		}
+	}
+	longest := time.Duration(-1)
+	for i, s := range stretches {
+		until := end
+		if i+1 < len(stretches) {
+			until = stretches[i+1].At
+		}
+		if s.Verdict == w.Verdict && until.Sub(s.At) > longest {
+			longest, w.Why = until.Sub(s.At), s.Why
+		}
+	}
+}
+
+// Continuity says how much of a period was proven.
+type Continuity struct {
+	Windows  int // that have ended and were judged
+	Count    [len(verdictNames)]int
+	Before   int // windows before the duty was judged for the first time
+	Gaps     []Gap
+	Covered  int // windows that were fulfilled or had no occasion
+	Expected int // windows that had to be covered: those that applied
+}
+
+// Gap is a stretch of windows that were not covered, for one reason.
+type Gap struct {
+	From, To time.Time
+	Windows  int
+	Verdict  Verdict
+	Why      Message
+}
+
+// Sum counts windows; the one under way does not count yet.
+func Sum(list []Window) Continuity {
+	var c Continuity
+	for _, w := range list {
+		switch {
+		case w.Open:
+			continue
+		case !w.Judged:
+			c.Before++
+			continue
+		}
+		c.Windows++
+		c.Count[w.Verdict]++
+		if w.Verdict != NotApplicable {
+			c.Expected++
+		}
+		switch w.Verdict {
+		case Fulfilled, NoOccasion:
+			c.Covered++
+		case Breached, Unproven:
+			if n := len(c.Gaps); n > 0 && c.Gaps[n-1].To.Equal(w.From) && c.Gaps[n-1].Verdict == w.Verdict && c.Gaps[n-1].Why.Key == w.Why.Key {
+				c.Gaps[n-1].To, c.Gaps[n-1].Windows = w.To, c.Gaps[n-1].Windows+1
+				continue
+			}
+			c.Gaps = append(c.Gaps, Gap{w.From, w.To, 1, w.Verdict, w.Why})
+		}
+	}
+	return c
+}

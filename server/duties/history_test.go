@@ -1,0 +1,161 @@
+package duties_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+func rome(t *testing.T) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/Rome")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+// turnsOf reads "day hour verdict, …" with days from 1 in a month.
+func turnsOf(t *testing.T, zone *time.Location, text string) (list []duties.Turn) {
+	t.Helper()
+	for _, part := range strings.Split(text, ", ") {
+		var day, hour int
+		var word string
+		if _, err := fmt.Sscanf(part, "%d %d %s", &day, &hour, &word); err != nil {
+			t.Fatal(err)
+		}
+		v, err := duties.ParseVerdict(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, duties.Turn{At: time.Date(2026, 10, day, hour, 0, 0, 0, zone), Verdict: v, Why: duties.Message{Key: word + fmt.Sprint(day)}})
+	}
+	return list
+}
+
+func letters(list []duties.Window) string {
+	var b strings.Builder
+	for _, w := range list {
+		switch {
+		case !w.Judged:
+			b.WriteByte('.')
+		case w.Open:
+			b.WriteByte("ubfnx"[w.Verdict] - 'a' + 'A')
+		default:
+			b.WriteByte("ubfnx"[w.Verdict])
+		}
+	}
+	return b.String()
+}
+
+func TestWindows(t *testing.T) {
+	zone := rome(t)
+	daily, fiveMinutes, weekly := duties.Duty{Every: 24 * time.Hour}, duties.Duty{Every: 5 * time.Minute}, duties.Duty{Every: 168 * time.Hour}
+	for _, tt := range []struct {
+		name, turns string
+		duty        duties.Duty
+		now         int // day of the month, at noon
+		want        string
+		covered     int
+		gaps        string
+	}{
+		{"nothing judged", "20 0 fulfilled", daily, 5, ".......", 0, "[]"},
+		{"judged since the third", "3 10 fulfilled", daily, 9, "..fffff", 5, "[]"},
+		{"today is open", "1 0 fulfilled", daily, 4, "fffF...", 3, "[]"},
+		{"a breach of an hour is the day's", "1 0 fulfilled, 3 10 breached, 3 11 fulfilled", daily, 9, "ffbffff", 6, "[breached3 1]"},
+		{"a breach over midnight is both days'", "1 0 fulfilled, 3 23 breached, 4 1 fulfilled", daily, 9, "ffbbfff", 5, "[breached3 2]"},
+		{"late in the day is in time", "1 0 fulfilled, 3 2 unproven, 3 22 fulfilled", daily, 9, "fffffff", 7, "[]"},
+		{"not by the day's end", "1 0 fulfilled, 3 2 unproven, 4 1 fulfilled", daily, 9, "ffuffff", 6, "[unproven3 1]"},
+		{"two days without", "1 0 fulfilled, 3 2 unproven, 5 1 fulfilled", daily, 9, "ffuufff", 5, "[unproven3 2]"},
+		{"breach, then unproven", "1 0 fulfilled, 3 2 breached, 4 1 unproven, 6 0 fulfilled", daily, 9, "ffbbuff", 4, "[breached3 2 unproven4 1]"},
+		{"watched continuously: an hour is missing", "1 0 fulfilled, 3 2 unproven, 3 3 fulfilled", fiveMinutes, 9, "ffuffff", 6, "[unproven3 1]"},
+		{"no occasion covers", "1 0 no_occasion, 3 2 not_applicable, 5 1 no_occasion", daily, 9, "nnxxnnn", 5, "[]"},
+		{"a week's end", "1 0 unproven, 6 2 fulfilled", weekly, 9, "f", 1, "[]"},
+		{"a week that is not over", "1 0 unproven", weekly, 5, "U", 0, "[]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			from := time.Date(2026, 10, 1, 0, 0, 0, 0, zone)
+			list := tt.duty.Windows(turnsOf(t, zone, tt.turns), from, from.AddDate(0, 0, 7), time.Date(2026, 10, tt.now, 12, 0, 0, 0, zone), tt.duty.Rhythm(), zone)
+			if got := letters(list); got != tt.want {
+				t.Errorf("windows %s, want %s", got, tt.want)
+			}
+			c := duties.Sum(list)
+			gaps := []string{}
+			for _, g := range c.Gaps {
+				gaps = append(gaps, fmt.Sprint(g.Why.Key, " ", g.Windows))
+			}
+			if c.Covered != tt.covered || fmt.Sprint(gaps) != tt.gaps {
+				t.Errorf("%d covered, gaps %v, want %d and %s", c.Covered, gaps, tt.covered, tt.gaps)
+			}
+		})
+	}
+}
+
+// Days of a zone have 23, 24 or 25 hours, and all of their time is counted.
+func TestDaysOfSummerTime(t *testing.T) {
+	zone := rome(t)
+	d := duties.Duty{Every: 24 * time.Hour}
+	for day, hours := range map[time.Time]int{time.Date(2026, 3, 29, 0, 0, 0, 0, zone): 23, time.Date(2026, 10, 25, 0, 0, 0, 0, zone): 25, time.Date(2026, 6, 1, 0, 0, 0, 0, zone): 24} {
+		list := d.Windows([]duties.Turn{{At: day.AddDate(0, 0, -9), Verdict: duties.Fulfilled}}, day, day.AddDate(0, 0, 1), day.AddDate(0, 1, 0), 1, zone)
+		if len(list) != 1 || list[0].Time[duties.Fulfilled] != time.Duration(hours)*time.Hour {
+			t.Errorf("%s: %+v, want %d hours", day, list, hours)
+		}
+	}
+}
+
+// TestWindowsAgainstMinutes compares a year of random turns with a reference that
+// looks at every minute.
+func TestWindowsAgainstMinutes(t *testing.T) {
+	zone := rome(t)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, zone)
+	now := from.AddDate(1, 0, 0).Add(-30 * time.Hour)
+	for _, every := range []time.Duration{5 * time.Minute, 24 * time.Hour, 7 * 24 * time.Hour, 31 * 24 * time.Hour} {
+		d := duties.Duty{Every: every}
+		var turns []duties.Turn
+		for at := from.Add(50 * time.Hour); at.Before(now); at = at.Add(time.Duration(1+rnd.IntN(4000)) * time.Minute) {
+			turns = append(turns, duties.Turn{At: at, Verdict: duties.Verdicts()[rnd.IntN(5)]})
+		}
+		for _, w := range d.Windows(turns, from, from.AddDate(1, 0, 0), now, d.Rhythm(), zone) {
+			want := slowly(d, turns, w, now)
+			want.Why = w.Why
+			if fmt.Sprint(w) != fmt.Sprint(want) {
+				t.Fatalf("every %s: %+v, want %+v", every, w, want)
+			}
+		}
+	}
+}
+
+// slowly judges a window minute by minute.
+func slowly(d duties.Duty, turns []duties.Turn, w duties.Window, now time.Time) duties.Window {
+	out := duties.Window{From: w.From, To: w.To, Open: now.Before(w.To)}
+	weakness := map[duties.Verdict]int{duties.Breached: 5, duties.Unproven: 4, duties.NoOccasion: 3, duties.Fulfilled: 2, duties.NotApplicable: 1}
+	var worst duties.Verdict
+	breached := false
+	i := -1
+	for at := w.From; at.Before(w.To) && at.Before(now); at = at.Add(time.Minute) {
+		for i+1 < len(turns) && !turns[i+1].At.After(at) {
+			i++
+		}
+		if i < 0 {
+			continue
+		}
+		v := turns[i].Verdict
+		if !out.Judged || weakness[v] > weakness[worst] {
+			worst = v
+		}
+		out.Judged, out.Verdict = true, v
+		out.Time[v] += time.Minute
+		breached = breached || v == duties.Breached
+	}
+	if breached {
+		out.Verdict = duties.Breached
+	} else if d.Every < 24*time.Hour && out.Judged {
+		out.Verdict = worst
+	}
+	return out
+}

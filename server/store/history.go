@@ -1,0 +1,34 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+// History reads how an organisation's duties, or the one that duty names, have turned
+// since a moment, oldest first, by duty; the turn in force at that moment comes first.
+// It reads the notes of verdicts only, whatever evidence there is.
+func (r Reader) History(ctx context.Context, org, duty string, since time.Time) (map[string][]duties.Turn, error) {
+	turns := map[string][]duties.Turn{}
+	_, err := all(ctx, r, "reading the history of duties", `SELECT c.duty, c.at, c.verdict, c.why FROM verdict v
+		JOIN verdict_change c ON c.org_id = v.org_id AND c.duty = v.duty AND c.part = '' AND c.at >= COALESCE((
+			SELECT MAX(b.at) FROM verdict_change b WHERE b.org_id = v.org_id AND b.duty = v.duty AND b.part = '' AND b.at <= $3), 0)
+		WHERE v.org_id = $1 AND v.part = '' AND (v.duty = $2 OR $2 = '') ORDER BY c.duty, c.at`,
+		[]any{org, duty, Micros(since)}, func(row func(...any) error) (struct{}, error) {
+			var id, verdict, why string
+			var at int64
+			if err := row(&id, &at, &verdict, &why); err != nil {
+				return struct{}{}, err
+			}
+			t := duties.Turn{At: Time(at)}
+			var err error
+			if t.Verdict, err = duties.ParseVerdict(verdict); err == nil {
+				err = unpack(map[string]any{why: &t.Why})
+			}
+			turns[id] = append(turns[id], t)
+			return struct{}{}, err
+		})
+	return turns, err
+}

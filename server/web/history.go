@@ -1,0 +1,291 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+const (
+	barDays   = 90
+	yearWeeks = 53
+	// maxPeriod bounds a period that is asked for, in days.
+	maxPeriod = 3 * 366
+)
+
+// dayMark is a window as a bar or a calendar shows it.
+type dayMark struct {
+	X, Y    int
+	Verdict string // "none" for what was not judged
+	From    time.Time
+}
+
+// marksOf are windows in the order of a bar.
+func marksOf(list []duties.Window) []dayMark {
+	out := make([]dayMark, len(list))
+	for i, w := range list {
+		out[i] = dayMark{X: i, Verdict: mark(w), From: w.From}
+	}
+	return out
+}
+
+func mark(w duties.Window) string {
+	if !w.Judged {
+		return "none"
+	}
+	return w.Verdict.String()
+}
+
+// calendar lays days out in columns of weeks, Mondays on top.
+func calendar(list []duties.Window, zone *time.Location) []dayMark {
+	out := marksOf(list)
+	for i := range out {
+		day := int(out[i].From.In(zone).Weekday()+6) % 7
+		out[i].Y = day
+		if i > 0 {
+			out[i].X = out[i-1].X
+			if day == 0 {
+				out[i].X++
+			}
+		}
+	}
+	return out
+}
+
+// today is the start of the day in a zone.
+func today(now time.Time, zone *time.Location) time.Time {
+	y, m, d := now.In(zone).Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, zone)
+}
+
+// bars are the last days of each duty.
+func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayMark, error) {
+	org := orgOf(r.Context())
+	end := today(w.Now(), org.Location()).AddDate(0, 0, 1)
+	from := end.AddDate(0, 0, -barDays)
+	turns, err := w.Store.History(r.Context(), org.ID, "", from)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]dayMark{}
+	for _, d := range list {
+		out[d.ID] = marksOf(d.Windows(turns[d.ID], from, end, w.Now(), 1, org.Location()))
+	}
+	return out, nil
+}
+
+// yearBody is a duty's year, and how much of a period of it was proven.
+type yearBody struct {
+	Days       []dayMark
+	From, To   string // the period, both days included
+	Sum        duties.Continuity
+	Share      int // of the expected windows that were covered, in hundredths
+	Gaps       []gapBody
+	WindowDays int
+}
+
+type gapBody struct {
+	From, Last time.Time // both days included
+	Windows    int
+	Verdict    string
+	Why        string
+}
+
+// period is what a request asks for, the last three months without a word; to is
+// excluded.
+func (w *Web) period(r *http.Request) (from, to time.Time, err error) {
+	zone := orgOf(r.Context()).Location()
+	to = today(w.Now(), zone).AddDate(0, 0, 1)
+	from = to.AddDate(0, -3, 0)
+	for name, t := range map[string]*time.Time{"from": &from, "to": &to} {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			continue
+		}
+		day, err := time.ParseInLocation(time.DateOnly, text, zone)
+		if err != nil {
+			return from, to, &problem{status: http.StatusBadRequest, key: "bad_period", cause: err}
+		}
+		if *t = day; name == "to" {
+			*t = day.AddDate(0, 0, 1)
+		}
+	}
+	if !from.Before(to) || to.Sub(from) > maxPeriod*24*time.Hour {
+		return from, to, &problem{status: http.StatusBadRequest, key: "bad_period"}
+	}
+	return from, to, nil
+}
+
+// windows reads a duty's windows in the period that the request asks for.
+func (w *Web) windows(r *http.Request, d duties.Duty, days int) (list []duties.Window, from, to time.Time, err error) {
+	if from, to, err = w.period(r); err != nil {
+		return nil, from, to, err
+	}
+	org := orgOf(r.Context())
+	turns, err := w.Store.History(r.Context(), org.ID, d.ID, from)
+	return d.Windows(turns[d.ID], from, to, w.Now(), days, org.Location()), from, to, err
+}
+
+func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, error) {
+	org := orgOf(r.Context())
+	zone := org.Location()
+	end := today(w.Now(), zone).AddDate(0, 0, 1)
+	start := end.AddDate(0, 0, -7*yearWeeks+1)
+	for start.Weekday() != time.Monday {
+		start = start.AddDate(0, 0, 1)
+	}
+	turns, err := w.Store.History(r.Context(), org.ID, d.ID, start)
+	if err != nil {
+		return yearBody{}, err
+	}
+	body := yearBody{Days: calendar(d.Windows(turns[d.ID], start, end, w.Now(), 1, zone), zone), WindowDays: d.Rhythm()}
+	list, from, to, err := w.windows(r, d, body.WindowDays)
+	if err != nil {
+		return body, err
+	}
+	body.From, body.To = from.Format(time.DateOnly), to.AddDate(0, 0, -1).Format(time.DateOnly)
+	body.Sum = duties.Sum(list)
+	if body.Sum.Expected > 0 {
+		body.Share = body.Sum.Covered * 100 / body.Sum.Expected
+	}
+	for _, g := range body.Sum.Gaps {
+		why, _ := w.Catalogue.Render(lang, g.Why)
+		body.Gaps = append(body.Gaps, gapBody{g.From, g.To.AddDate(0, 0, -1), g.Windows, g.Verdict.String(), why})
+	}
+	return body, nil
+}
+
+type dayAnswer struct {
+	From    string           `json:"from"`
+	To      string           `json:"to"`
+	Verdict string           `json:"verdict"` // "" for what was not judged
+	Open    bool             `json:"open"`
+	Seconds map[string]int64 `json:"seconds"`
+	Why     string           `json:"why"`
+}
+
+func (w *Web) dutyAt(r *http.Request) (duties.Duty, error) {
+	d, ok := w.Catalogue.Duty(r.PathValue("duty"))
+	if !ok || !shows(orgOf(r.Context()), d) {
+		return d, notFound()
+	}
+	return d, nil
+}
+
+func (w *Web) apiDays(rw http.ResponseWriter, r *http.Request) error {
+	d, err := w.dutyAt(r)
+	if err != nil {
+		return err
+	}
+	list, _, _, err := w.windows(r, d, 1)
+	if err != nil {
+		return err
+	}
+	out := []dayAnswer{}
+	for _, x := range list {
+		why, _ := w.Catalogue.Render(w.views.lang(r), x.Why)
+		a := dayAnswer{From: rfc(x.From), To: rfc(x.To), Open: x.Open, Seconds: map[string]int64{}}
+		if x.Judged {
+			a.Verdict, a.Why = x.Verdict.String(), why
+		}
+		for _, v := range duties.Verdicts() {
+			if x.Time[v] > 0 {
+				a.Seconds[v.String()] = int64(x.Time[v].Seconds())
+			}
+		}
+		out = append(out, a)
+	}
+	writeJSON(rw, http.StatusOK, map[string]any{"days": out})
+	return nil
+}
+
+func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
+	d, err := w.dutyAt(r)
+	if err != nil {
+		return err
+	}
+	list, from, to, err := w.windows(r, d, d.Rhythm())
+	if err != nil {
+		return err
+	}
+	sum := duties.Sum(list)
+	type gap struct {
+		From    string `json:"from"`
+		To      string `json:"to"`
+		Windows int    `json:"windows"`
+		Verdict string `json:"verdict"`
+		Cause   string `json:"cause"`
+		Why     string `json:"why"`
+	}
+	gaps := []gap{}
+	for _, g := range sum.Gaps {
+		why, _ := w.Catalogue.Render(w.views.lang(r), g.Why)
+		gaps = append(gaps, gap{rfc(g.From), rfc(g.To), g.Windows, g.Verdict.String(), g.Why.Key, why})
+	}
+	writeJSON(rw, http.StatusOK, map[string]any{"from": rfc(from), "to": rfc(to), "windowDays": d.Rhythm(), "expected": sum.Expected, "covered": sum.Covered,
+		"fulfilled": sum.Count[duties.Fulfilled], "noOccasion": sum.Count[duties.NoOccasion], "breached": sum.Count[duties.Breached],
+		"unproven": sum.Count[duties.Unproven], "notApplicable": sum.Count[duties.NotApplicable], "before": sum.Before, "gaps": gaps})
+	return nil
+}
+
+// instant is the moment that a request asks for; zero without a word.
+func (w *Web) instant(r *http.Request) (time.Time, error) {
+	text := r.URL.Query().Get("at")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		at, err := time.ParseInLocation(layout, text, orgOf(r.Context()).Location())
+		if err != nil {
+			continue
+		}
+		if layout == time.DateOnly {
+			at = at.AddDate(0, 0, 1).Add(-time.Second) // as the day ended
+		}
+		return at, nil
+	}
+	return time.Time{}, &problem{status: http.StatusBadRequest, key: "bad_period", cause: fmt.Errorf("moment %q", text)}
+}
+
+// then gives the cells of a board as they stood at a moment.
+func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) {
+	turns, err := w.Store.History(r.Context(), orgOf(r.Context()).ID, "", at)
+	if err != nil {
+		return nil, err
+	}
+	lang := w.views.lang(r)
+	for i := range cells {
+		c := &cells[i]
+		c.Verdict, c.Since, c.Why, c.Cure = duties.Unproven.String(), time.Time{}, "", ""
+		if list := turns[c.ID]; len(list) > 0 && !list[0].At.After(at) {
+			c.Verdict, c.Since = list[0].Verdict.String(), list[0].At
+			c.Why, _ = w.Catalogue.Render(lang, list[0].Why)
+		}
+	}
+	return cells, nil
+}
+
+func (w *Web) apiBoardAt(rw http.ResponseWriter, r *http.Request) error {
+	at, err := w.instant(r)
+	if err != nil {
+		return err
+	}
+	if at.IsZero() {
+		at = w.Now()
+	}
+	cells, err := w.cells(r, orgOf(r.Context()))
+	if err == nil {
+		cells, err = w.then(r, cells, at)
+	}
+	if err != nil {
+		return err
+	}
+	out := []dutyAnswer{}
+	for _, c := range cells {
+		out = append(out, answerOf(c))
+	}
+	writeJSON(rw, http.StatusOK, map[string]any{"at": rfc(at), "duties": out})
+	return nil
+}

@@ -1,0 +1,75 @@
+package web_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
+)
+
+// The board can be seen as it was, days and continuity agree with it, and a period
+// that makes no sense is refused by name.
+func TestHistoryOfTheBoard(t *testing.T) {
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	admin := w.signedIn(w.add(w.customer, store.RoleAdmin))
+	api := "/api/v1/orgs/" + w.customer.ID
+	read := func(path string, to any) {
+		t.Helper()
+		res, body := w.get(admin, path)
+		if res.StatusCode != http.StatusOK || json.Unmarshal([]byte(body), to) != nil {
+			t.Fatalf("%s: status %d: %s", path, res.StatusCode, body)
+		}
+	}
+	var state struct {
+		Duties []struct{ ID, Verdict string } `json:"duties"`
+	}
+	verdict := func(at time.Time) string {
+		t.Helper()
+		read(api+"/state?at="+at.UTC().Format(time.RFC3339), &state)
+		for _, d := range state.Duties {
+			if d.ID == "PE-P3" {
+				return d.Verdict
+			}
+		}
+		return ""
+	}
+	if got := verdict(w.now.Add(time.Second)); got != "breached" {
+		t.Errorf("now: %s", got)
+	}
+	if got := verdict(w.now.Add(-24 * time.Hour)); got != "fulfilled" {
+		t.Errorf("a day ago: %s", got)
+	}
+	if got := verdict(w.now.Add(-2400 * time.Hour)); got != "unproven" {
+		t.Errorf("before there was anything: %s", got)
+	}
+	var days struct {
+		Days []struct {
+			From, Verdict string
+			Open          bool
+			Seconds       map[string]int64
+		} `json:"days"`
+	}
+	read(api+"/duties/PE-P3/days", &days)
+	last := days.Days[len(days.Days)-1]
+	if last.Verdict != "breached" || !last.Open || days.Days[0].Verdict != "" {
+		t.Errorf("first %+v, last %+v", days.Days[0], last)
+	}
+	var sum struct{ Expected, Covered, Before int }
+	read(api+"/duties/PE-P3/continuity", &sum)
+	if sum.Expected == 0 || sum.Expected != sum.Covered || sum.Before == 0 {
+		t.Errorf("continuity %+v", sum)
+	}
+	_, page := w.get(admin, "/orgs/"+w.customer.ID+"/board?at="+w.now.Add(-24*time.Hour).Format(time.RFC3339)[:16])
+	if !strings.Contains(page, "as it was at") {
+		t.Error("the page does not say that it shows the past")
+	}
+	for _, bad := range []string{"?from=yesterday", "?from=2026-02-01&to=2026-01-01", "?from=1999-01-01&to=2026-01-01"} {
+		if res, body := w.get(admin, api+"/duties/PE-P3/days"+bad); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, `"bad_period"`) {
+			t.Errorf("%s: status %d: %s", bad, res.StatusCode, body)
+		}
+	}
+}
