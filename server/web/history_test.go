@@ -63,7 +63,7 @@ func TestHistoryOfTheBoard(t *testing.T) {
 	if sum.Expected == 0 || sum.Expected != sum.Covered || sum.Before == 0 {
 		t.Errorf("continuity %+v", sum)
 	}
-	_, page := w.get(admin, "/orgs/"+w.customer.ID+"/board?at="+w.now.Add(-24*time.Hour).Format(time.RFC3339)[:16])
+	_, page := w.get(admin, "/orgs/"+w.customer.ID+"/board?at="+w.now.Add(-24 * time.Hour).Format(time.RFC3339)[:16])
 	if !strings.Contains(page, "as it was at") {
 		t.Error("the page does not say that it shows the past")
 	}
