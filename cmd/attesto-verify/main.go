@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,14 @@ const (
 	exitUnusable = 2 // the bundle cannot be read, or the call is wrong
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+// gcPercent lets more garbage gather than the default: what is alive at once is
+// a few records, however large the bundle.
+const gcPercent = 400
+
+func main() {
+	debug.SetGCPercent(gcPercent)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // options are what an auditor may demand beyond what the bundle says itself.
 type options struct {
