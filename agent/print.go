@@ -90,6 +90,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		printSoftware(w, f)
 	case evidence.Health:
 		printHealth(w, f)
+	case evidence.Endpoints:
+		printEndpoints(w, f)
 	}
 }
 
@@ -230,5 +232,17 @@ func printFinding(w io.Writer, paint Paint, f Finding) {
 	fmt.Fprintf(w, "%s %s: %s\n", mark, f.What, clean(f.Says))
 	if f.Cure != "" {
 		fmt.Fprintf(w, "      cure: %s\n", clean(f.Cure))
+	}
+}
+
+func printEndpoints(w io.Writer, f evidence.Endpoints) {
+	row(w, "SERVICE", "RESULT", "WHY", "MS", "CERTIFICATE UNTIL", "TROUBLE")
+	for _, e := range f.Endpoints {
+		last := e.Probes[len(e.Probes)-1]
+		until, trouble := "", ""
+		if e.TLS != nil {
+			until, trouble = e.TLS.Chain[0].Until.Format(time.DateOnly), strings.Join(e.TLS.Trouble, ", ")
+		}
+		row(w, e.Name, last.Result, strings.ReplaceAll(last.Reason, "_", " "), fmt.Sprint(last.Millis), until, trouble)
 	}
 }

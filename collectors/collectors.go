@@ -5,6 +5,7 @@ package collectors
 import (
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/dnsbl"
+	"github.com/attesto/attesto/collectors/endpoints"
 	"github.com/attesto/attesto/collectors/eventlog"
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
@@ -19,6 +20,7 @@ func All() []host.Spec {
 		backup.Spec(),
 		eventlog.Spec(),
 		health.Spec(),
+		endpoints.Spec(),
 		software.Spec(),
 	}
 }

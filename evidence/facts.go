@@ -149,12 +149,13 @@ func CheckFacts(kind Kind, schema int, blob []byte) (known bool, err error) {
 }
 
 var factsCheckers = map[Kind]func([]byte) error{
-	KindDNSBL:    checkAs[DNSBL],
-	KindBackup:   checkAs[Backup],
-	KindEventLog: checkAs[EventLog],
-	KindSoftware: checkAs[Software],
-	KindHealth:   checkAs[Health],
-	KindRestored: checkAs[Restored],
+	KindDNSBL:     checkAs[DNSBL],
+	KindBackup:    checkAs[Backup],
+	KindEventLog:  checkAs[EventLog],
+	KindSoftware:  checkAs[Software],
+	KindHealth:    checkAs[Health],
+	KindEndpoints: checkAs[Endpoints],
+	KindRestored:  checkAs[Restored],
 }
 
 func checkAs[F Facts](blob []byte) error {

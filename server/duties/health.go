@@ -78,10 +78,8 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 	return found
 }
 
-// samples counts the samples of the window and finds its last hole. What lies
-// between the newest sample and now is the look's freshness, not a hole.
+// samples counts the samples of the window and finds its last hole.
 func (h host) samples() (n int, hole *AssetFinding) {
-	limit := h.duration("hole")
 	looks, facts := usable[evidence.Health](h, h.at.Add(-healthFacts))
 	var times []time.Time
 	var cites []Cite
@@ -90,6 +88,14 @@ func (h host) samples() (n int, hole *AssetFinding) {
 			times, cites = append(times, h.local(s.At.Time)), append(cites, Cite{looks[i].Log, looks[i].Index})
 		}
 	}
+	return h.hole(times, cites, "health_hole")
+}
+
+// hole counts the moments of the window at which a host was looked at, and finds its
+// last hole. What lies between the newest of them and now is the look's freshness,
+// not a hole.
+func (h host) hole(times []time.Time, cites []Cite, key string) (n int, hole *AssetFinding) {
+	limit := h.duration("hole")
 	if len(times) == 0 {
 		return 0, nil
 	}
@@ -100,7 +106,7 @@ func (h host) samples() (n int, hole *AssetFinding) {
 	}
 	for i, at := range times {
 		if at.Sub(upTo) > limit && at.After(start) {
-			f := h.find(Unproven, "", say("health_hole", "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(at)))
+			f := h.find(Unproven, "", say(key, "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(at)))
 			f.Cites = append(f.Cites, cites[i])
 			f.Due = soonest(f.Due, h.upcoming(at.Add(h.duration("window"))))
 			hole = &f

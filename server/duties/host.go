@@ -20,11 +20,12 @@ type check struct {
 
 // checks lists the checks that this build can make.
 var checks = map[string]check{
-	"dnsbl":    dnsblCheck,
-	"software": softwareCheck,
-	"backup":   backupCheck,
-	"eventlog": eventlogCheck,
-	"health":   healthCheck,
+	"dnsbl":     dnsblCheck,
+	"software":  softwareCheck,
+	"backup":    backupCheck,
+	"eventlog":  eventlogCheck,
+	"health":    healthCheck,
+	"endpoints": endpointsCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

@@ -34,6 +34,8 @@ func viewOf(facts any) any {
 		return softwareView(f)
 	case evidence.Health:
 		return healthView(f)
+	case evidence.Endpoints:
+		return endpointsView(f)
 	}
 	return nil
 }
@@ -242,4 +244,31 @@ func polyline(values []float64, percent bool) string {
 		return "0" + b.String()[strings.IndexByte(b.String(), ','):] + b.String()
 	}
 	return strings.TrimSpace(b.String())
+}
+
+type endpointRow struct {
+	evidence.Endpoint
+	Last    evidence.Probe
+	Up, All int
+	Own     *evidence.Certificate
+	Slowest int // milliseconds
+}
+
+// endpointsView adds to each service how its probes went.
+func endpointsView(f evidence.Endpoints) []endpointRow {
+	var out []endpointRow
+	for _, e := range f.Endpoints {
+		row := endpointRow{Endpoint: e, Last: e.Probes[len(e.Probes)-1], All: len(e.Probes)}
+		for _, p := range e.Probes {
+			if p.Result == evidence.ProbeUp {
+				row.Up++
+			}
+			row.Slowest = max(row.Slowest, p.Millis)
+		}
+		if e.TLS != nil {
+			row.Own = &e.TLS.Chain[0]
+		}
+		out = append(out, row)
+	}
+	return out
 }

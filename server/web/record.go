@@ -195,6 +195,8 @@ func factsOf(kind evidence.Kind, blob []byte) any {
 		f, _, err = evidence.DecodeFacts[evidence.Software](blob)
 	case evidence.KindHealth:
 		f, _, err = evidence.DecodeFacts[evidence.Health](blob)
+	case evidence.KindEndpoints:
+		f, _, err = evidence.DecodeFacts[evidence.Endpoints](blob)
 	}
 	if err != nil {
 		return nil

@@ -38,7 +38,7 @@ func seeded(s *site) *town {
 		s.now = at
 		last := now.Sub(at) < 6*time.Hour
 		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), read(at, 0))
-		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(health(at, 0.6)), read(at, 3))
+		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(health(at, 0.6)), whole(services(at)), read(at, 3))
 		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)), read(at, 9))
 		w.vault.sees(whole(health(at, 0.9)), whole(software(at, "proxmox-backup", 0)))
 		age := time.Duration(0)
@@ -207,3 +207,18 @@ func health(at time.Time, busy float64) evidence.Health {
 }
 
 func path(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// services are a site that answers and a mail service whose certificate ends soon.
+func services(at time.Time) evidence.Endpoints {
+	up := evidence.Probe{At: evidence.At(at), Result: evidence.ProbeUp, Code: 200, Millis: 38}
+	chain := func(name string, days int) *evidence.TLS {
+		return &evidence.TLS{Version: "TLS 1.3", Chain: []evidence.Certificate{{Subject: name, Issuer: "R11", From: evidence.At(at.AddDate(0, 0, days-90)),
+			Until: evidence.At(at.AddDate(0, 0, days)), SHA256: evidence.Sum([]byte(name))}}}
+	}
+	return evidence.Endpoints{Endpoints: []evidence.Endpoint{
+		{Name: "https://www.nordest.example/", Proto: evidence.ProtoHTTPS, Found: evidence.EndpointConfigured, Probes: []evidence.Probe{up}, TLS: chain("www.nordest.example", 71)},
+		{Name: "smtp port 25", Proto: evidence.ProtoSMTP, Found: evidence.EndpointListening, Probes: []evidence.Probe{up}, TLS: chain("web3.nordest.example", 20)},
+		{Name: "tcp://10.0.0.5:3306", Proto: evidence.ProtoTCP, Found: evidence.EndpointConfigured,
+			Probes: []evidence.Probe{{At: evidence.At(at), Result: evidence.ProbeUp, Millis: 1}}},
+	}}
+}
