@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -60,7 +61,7 @@ func build(h *host.Host, config string) (host.Collector, error) {
 	return endpoints.Spec().New(func(v any) error {
 		dec := yaml.NewDecoder(strings.NewReader(config))
 		dec.KnownFields(true)
-		if err := dec.Decode(v); err != nil && err != io.EOF {
+		if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		return nil

@@ -151,7 +151,7 @@ func greetSMTP(c *textproto.Conn) (int, bool, error) {
 	}
 	_, text, err := c.ReadResponse(250)
 	if err != nil || !strings.Contains("\n"+strings.ToUpper(text)+"\n", "\nSTARTTLS\n") {
-		return code, false, nil // it speaks SMTP, and offers no more
+		return code, false, nil //nolint:nilerr // it speaks SMTP, and offers no more
 	}
 	if err := c.PrintfLine("STARTTLS"); err != nil {
 		return code, false, err
@@ -180,7 +180,7 @@ func greetLines(c *textproto.Conn, greeting, ask, end, can, begin, agreed string
 	for range 100 {
 		line, err := c.ReadLine()
 		if err != nil || strings.HasPrefix(line, "-ERR") {
-			return false, nil
+			return false, nil //nolint:nilerr // it has greeted, and offers no more
 		}
 		offers = offers || strings.Contains(strings.ToUpper(line), can)
 		if strings.HasPrefix(line, end) {
