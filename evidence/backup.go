@@ -42,6 +42,10 @@ const (
 	ReasonNoSpace           = "no_space"       // the repository's disk is full
 	ReasonLocked            = "locked"         // a lock kept the tool out; beside a good result: held while looked
 	ReasonSourceMissing     = "source_missing" // a source is gone: failed if all are, else a warning
+	ReasonCanceled          = "canceled"       // by a person or the tool itself
+	ReasonVerifyFailed      = "verify_failed"  // what is stored differs, or could not be read
+	ReasonRunFailed         = "run_failed"     // the tool's log says so and names no reason that has a word here
+	ReasonIncompleteDump    = "incomplete"     // a dump without its last line: it was cut off
 
 	ReasonWrongPassword = "wrong_password"
 	ReasonNoPassword    = "no_password"

@@ -1,8 +1,8 @@
 // Package backup sees what backup jobs left behind: it asks the repositories of
 // restic and borg what can be restored, checks their integrity now and then,
 // and joins that to what is known of each job's last run (its log, its systemd
-// unit, or the report that its hook handed in). Jobs of other tools are seen
-// through reports alone.
+// unit, or the report that its hook handed in). Jobs of other tools are seen in their
+// own logs, by their dump files, or through reports.
 package backup
 
 import (
@@ -41,6 +41,8 @@ func Spec() host.Spec {
 				"settings of restic and borgmatic in their usual places, and repositories that the configuration names",
 				"`restic snapshots`, `restic check`, `borg list`, `borg check`, each without taking a lock where the tool can",
 				"systemd's word on the unit that runs the job, and the log that the job writes",
+				"the logs of vzdump, Bacula, Bareos and rsnapshot in their usual places, the last 8 MiB of each",
+				"dump files that the configuration names: times, sizes, and whether the newest one has its end",
 				"reports handed in through `attesto-agent report backup`, with the user who did",
 			},
 			Sends: []string{
@@ -49,7 +51,7 @@ func Spec() host.Spec {
 			},
 			Never: []string{
 				"passwords and keys of repositories: they stay in the files and variables that the tool itself reads",
-				"names of files in a backup",
+				"names of files in a backup, contents of dumps",
 			},
 			Needs: []string{
 				"reading the password file or settings of a repository: give the agent's user a group, or hand in from the job instead",
@@ -128,6 +130,8 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 		l.add(s)
 	}
 	l.addReported()
+	l.readToolLogs(ctx)
+	l.readDumps(ctx)
 	if len(l.jobs) == 0 {
 		missing := evidence.Gap{What: "backup jobs", Why: "none found: " + howToConfigure}
 		if len(l.gaps) == 0 {

@@ -18,6 +18,8 @@ type Config struct {
 	// Reports is the drop folder of `attesto-agent report backup`; the packages' one
 	// if empty, "off" for none.
 	Reports string `yaml:"reports"`
+	// Dumps are sets of dump files, such as those of databases.
+	Dumps []Dump `yaml:"dumps"`
 }
 
 // Repository is one job: a repository and what in it belongs to the job.
@@ -84,6 +86,15 @@ func (c *Config) check() error {
 		if err := r.check(); err != nil {
 			return fmt.Errorf("backup.repositories[%d] (%s): %w", i, r.Name, err)
 		}
+	}
+	for i, d := range c.Dumps {
+		if err := d.check(); err != nil {
+			return fmt.Errorf("backup.dumps[%d]: %w", i, err)
+		}
+		if seen[d.Name] {
+			return fmt.Errorf("backup.dumps[%d].name %q: stands twice; give each job its own name", i, d.Name)
+		}
+		seen[d.Name] = true
 	}
 	if c.Reports == "" {
 		c.Reports = DefaultReports

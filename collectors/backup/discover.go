@@ -242,6 +242,11 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	if n := countReports(h); n > 0 {
 		found = append(found, fmt.Sprintf("%d reports in %s", n, DefaultReports))
 	}
+	for _, t := range toolLogs {
+		if len(globAll(h, t.globs)) > 0 {
+			found = append(found, "log of "+t.tool)
+		}
+	}
 	d.Useful, d.Found = len(found) > 0, strings.Join(found, ", ")
 	for _, file := range f.files {
 		d.Missing = append(d.Missing, host.Missing{What: file, Cure: "let the agent's account read the file, or name the repository under backup: repositories: in the agent's config"})

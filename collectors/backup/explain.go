@@ -19,6 +19,14 @@ func Formats() []host.Format {
 		{Name: "borg-list", Title: "borg list --json, borgmatic list --json", Parse: explainBorg},
 		{Name: "borg-info", Title: "borg info --json, borgmatic info --json", Parse: explainBorg},
 		{Name: "borg-create", Title: "borg create --json --log-json, standard error included", Parse: explainBorgLog},
+		{Name: "bacula-job", Title: "job reports of Bacula or Bareos, in the director's log or a mail", Parse: explainRuns(toolBacula, ParseBacula)},
+		{Name: "vzdump-log", Title: "a task log of Proxmox VE's vzdump, or /var/log/vzdump/qemu-100.log", Parse: explainRuns(toolVzdump, ParseVzdump)},
+		{Name: "rsnapshot-log", Title: "rsnapshot's log file", Parse: explainRuns(toolRsnapshot, ParseRsnapshot)},
+		{Name: "duplicity-log", Title: "what a run of duplicity printed, standard error included", Parse: explainRuns(toolDuplicity, ParseDuplicity)},
+		{Name: "duplicity-status", Title: "duplicity collection-status", Parse: explainDuplicityStatus},
+		{Name: "kopia-snapshots", Title: "kopia snapshot list --json --all", Parse: explainListed(toolKopia, ParseKopia)},
+		{Name: "pbs-snapshots", Title: "proxmox-backup-client snapshot list --output-format json", Parse: explainListed(toolPBS, ParsePBS)},
+		{Name: "sql-dump", Title: "a dump of mysqldump, pg_dump or sqlite3, compressed or not: whether it is whole", Parse: explainDump},
 		{Name: "backup-report", Title: "a report of attesto-agent report backup", Parse: explainReport},
 	}
 }
