@@ -9,6 +9,7 @@ BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(
 PROGRAMS  := attesto-agent attesto-server attesto-verify
 ON_HOSTS  := ./evidence ./collectors/... ./agent/... ./cmd/attesto-agent ./cmd/attesto-verify
 FUZZTIME  ?= 20s
+KEPT = evidence/FuzzEnvelope evidence/FuzzStatement evidence/FuzzCheckpoint evidence/FuzzProof evidence/FuzzCosignature cmd/attesto-verify/FuzzBundle
 # What tests use as real parts, by Debian package.
 TEST_PACKAGES := rbldnsd restic borgbackup postgresql chromium fonts-liberation \
 	systemd systemd-journal-remote util-linux logrotate rpm dnf createrepo-c dpkg-dev apt-utils openssl python3 swtpm
@@ -53,13 +54,18 @@ cross: ## build and vet what runs on customers' hosts for the other platforms
 
 .PHONY: bench
 bench: ## measure, each figure beside its baseline in the same run
-	go test -run '^$$' -bench . -benchtime 2s ./evidence ./collectors/... ./server/... | grep -vE '^(ok|PASS|goos|goarch|pkg|cpu|\?|testing:)'
+	go test -run '^$$' -bench . -benchtime 2s ./evidence ./collectors/... ./server/... ./cmd/attesto-verify | grep -vE '^(ok|PASS|goos|goarch|pkg|cpu|\?|testing:)'
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do dir=$$(go list -f '{{.Dir}}' $$pkg); \
 	  for f in $$(cat /dev/null $$dir/*_test.go | grep -oE '^func Fuzz[A-Za-z0-9_]+' | awk '{print $$2}' | sort); do \
 	    echo "$$pkg $$f"; go test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x | tail -n 1; done; done
+
+.PHONY: corpus
+corpus: ## keep what fuzzing found of the evidence's forms (up to 700 inputs a target), for every later test run
+	@cache="$$(go env GOCACHE)/fuzz/$$(go list -m)"; for t in $(KEPT); do from="$$cache/$$t"; to="$${t%/*}/testdata/fuzz/$${t##*/}"; \
+	  test -d "$$from" || continue; mkdir -p "$$to"; ls -Sr "$$from" | head -n 700 | while read -r f; do cp "$$from/$$f" "$$to/"; done; done
 
 .PHONY: packages
 packages: build ## deb and rpm of agent and server into dist/
