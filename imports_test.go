@@ -24,6 +24,8 @@ var arrows = map[string][]string{
 	"collectors/eventlog":    {"evidence", "collectors/host"},
 	"collectors/software":    {"evidence", "collectors/host"},
 	"collectors/health":      {"evidence", "collectors/host"},
+	"collectors/endpoints":   {"evidence", "collectors/host"},
+	"collectors/storage":     {"evidence", "collectors/host"},
 	"collectors":             {"evidence", "collectors/*"},
 	"agent/keystore":         {"evidence"},
 	"agent":                  {"evidence", "collectors", "collectors/*", "agent/keystore"},

@@ -92,6 +92,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		printHealth(w, f)
 	case evidence.Endpoints:
 		printEndpoints(w, f)
+	case evidence.Storage:
+		printStorage(w, f)
 	}
 }
 
@@ -244,5 +246,16 @@ func printEndpoints(w io.Writer, f evidence.Endpoints) {
 			until, trouble = e.TLS.Chain[0].Until.Format(time.DateOnly), strings.Join(e.TLS.Trouble, ", ")
 		}
 		row(w, e.Name, last.Result, strings.ReplaceAll(last.Reason, "_", " "), fmt.Sprint(last.Millis), until, trouble)
+	}
+}
+
+func printStorage(w io.Writer, f evidence.Storage) {
+	row(w, "DEVICE", "KIND", "STATE", "WHY", "MODEL", "USED")
+	for _, d := range f.Devices {
+		used := ""
+		if d.Used != nil {
+			used = fmt.Sprintf("%.0f %%", *d.Used)
+		}
+		row(w, d.Name, strings.TrimSpace(d.Kind+" "+d.Form), d.State, strings.ReplaceAll(strings.Join(d.Reasons, ", "), "_", " "), d.Model, used)
 	}
 }

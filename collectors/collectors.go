@@ -10,6 +10,7 @@ import (
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/collectors/software"
+	"github.com/attesto/attesto/collectors/storage"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -20,6 +21,7 @@ func All() []host.Spec {
 		backup.Spec(),
 		eventlog.Spec(),
 		health.Spec(),
+		storage.Spec(),
 		endpoints.Spec(),
 		software.Spec(),
 	}

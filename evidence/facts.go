@@ -155,6 +155,7 @@ var factsCheckers = map[Kind]func([]byte) error{
 	KindSoftware:  checkAs[Software],
 	KindHealth:    checkAs[Health],
 	KindEndpoints: checkAs[Endpoints],
+	KindStorage:   checkAs[Storage],
 	KindRestored:  checkAs[Restored],
 }
 

@@ -26,6 +26,7 @@ const (
 	KindSoftware  Kind = "software"
 	KindHealth    Kind = "health"
 	KindEndpoints Kind = "endpoints"
+	KindStorage   Kind = "storage"
 	KindRestored  Kind = "restored" // the host itself was set back; no collector looks for it
 )
 

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -294,9 +295,9 @@ func TestPortsThatListen(t *testing.T) {
 // An hour of probes makes one record; what changes is told at once; a damaged cursor
 // and a clock that went back are gaps.
 func TestProbesAreReportedTogether(t *testing.T) {
-	up := true
+	var down atomic.Bool
 	addr := serve(t, func(c net.Conn) {
-		if up {
+		if !down.Load() {
 			fmt.Fprint(c, "+OK ready\r\n")
 		}
 	})
@@ -326,7 +327,7 @@ func TestProbesAreReportedTogether(t *testing.T) {
 		t.Fatalf("after an hour: %+v", l)
 	}
 	look()
-	up = false
+	down.Store(true)
 	if l := look(); l.Facts == nil || len(l.Facts.(evidence.Endpoints).Endpoints[0].Probes) != 2 {
 		t.Fatalf("when it went down: %+v", l)
 	}

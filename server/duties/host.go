@@ -26,6 +26,7 @@ var checks = map[string]check{
 	"eventlog":  eventlogCheck,
 	"health":    healthCheck,
 	"endpoints": endpointsCheck,
+	"storage":   storageCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

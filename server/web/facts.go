@@ -36,6 +36,8 @@ func viewOf(facts any) any {
 		return healthView(f)
 	case evidence.Endpoints:
 		return endpointsView(f)
+	case evidence.Storage:
+		return f.Devices
 	}
 	return nil
 }

@@ -197,6 +197,8 @@ func factsOf(kind evidence.Kind, blob []byte) any {
 		f, _, err = evidence.DecodeFacts[evidence.Health](blob)
 	case evidence.KindEndpoints:
 		f, _, err = evidence.DecodeFacts[evidence.Endpoints](blob)
+	case evidence.KindStorage:
+		f, _, err = evidence.DecodeFacts[evidence.Storage](blob)
 	}
 	if err != nil {
 		return nil

@@ -1,0 +1,300 @@
+package storage_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/storage"
+	"github.com/attesto/attesto/evidence"
+)
+
+// said is what a format makes of a text: per device its state and reasons.
+func said(t *testing.T, format string, data []byte) string {
+	t.Helper()
+	i := slices.IndexFunc(storage.Formats(), func(f host.Format) bool { return f.Name == format })
+	if i < 0 {
+		t.Fatalf("no format %s", format)
+	}
+	look, err := storage.Formats()[i].Parse(data, time.Now())
+	switch {
+	case err != nil:
+		return "error: " + err.Error()
+	case look.Facts == nil:
+		return "nothing"
+	}
+	return tell(look.Facts)
+}
+
+func tell(f evidence.Facts) string {
+	var out []string
+	for _, d := range f.(evidence.Storage).Devices {
+		out = append(out, strings.TrimSpace(d.Name+" "+d.State+" "+strings.Join(d.Reasons, ",")))
+	}
+	return strings.Join(out, "; ")
+}
+
+func md(lines string) string {
+	return "Personalities : [raid1]\n" + lines + "\nunused devices: <none>\n"
+}
+
+func pool(state, disk, errors, files string) string {
+	return "  pool: tank\n state: " + state + "\n  scan: scrub repaired 0B in 00:01:02 with 0 errors on Sun Nov  8 00:25:03 2026\nconfig:\n\n" +
+		"\tNAME        STATE     READ WRITE CKSUM\n\ttank        " + state + "       0     0     0\n\t  mirror-0  ONLINE       0     0     0\n" +
+		"\t    sda     ONLINE       0     0     0\n\t    sdb     " + disk + "       " + errors + "     0     0\n\nerrors: " + files + "\n"
+}
+
+const (
+	fine = "No known data errors"
+	sda  = `"device":{"name":"/dev/sda","type":"sat"},`
+	nvme = `"device":{"name":"/dev/nvme0","type":"nvme"},`
+)
+
+func TestParsers(t *testing.T) {
+	for _, tt := range []struct{ name, format, text, want string }{
+		{"array", "mdstat", md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n"), "md0 ok"},
+		{"array without a disk", "mdstat", md("md0 : active raid1 sdb1[1]\n      100 blocks super 1.2 [2/1] [_U]\n"), "md0 degraded missing"},
+		{"array with a failed disk", "mdstat", md("md0 : active raid1 sda1[0](F) sdb1[1]\n      100 blocks super 1.2 [2/1] [_U]\n"), "md0 degraded faulted"},
+		{"array that recovers", "mdstat", md("md0 : active raid1 sda1[2] sdb1[1]\n      100 blocks super 1.2 [2/1] [_U]\n      [==>..]  recovery = 12.6% (1/2) finish=1.0min speed=1K/sec\n"), "md0 rebuilding missing"},
+		{"array that is checked", "mdstat", md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n      [==>..]  check = 12.6% (1/2) finish=1.0min speed=1K/sec\n"), "md0 checking"},
+		{"array that stands still", "mdstat", md("md0 : inactive sda1[0] sdb1[1](S)\n      100 blocks super 1.2\n"), "md0 failed stopped"},
+		{"no array", "mdstat", md(""), "nothing"},
+		{"not mdstat", "mdstat", "hello\n", "error: not /proc/mdstat: neither Personalities nor an array in it"},
+
+		{"pool", "zpool-status", pool("ONLINE", "ONLINE", "0", fine), "tank ok"},
+		{"pool with errors of a disk", "zpool-status", pool("ONLINE", "ONLINE", "1.2K", fine), "tank warning data_errors"},
+		{"pool with damaged files", "zpool-status", pool("ONLINE", "ONLINE", "0", "Permanent errors have been detected in the following files:"), "tank warning data_errors"},
+		{"pool without a disk", "zpool-status", pool("DEGRADED", "UNAVAIL", "0", fine), "tank degraded missing"},
+		{"pool with a faulted disk", "zpool-status", pool("DEGRADED", "FAULTED", "0", fine), "tank degraded faulted"},
+		{"pool that stopped", "zpool-status", pool("SUSPENDED", "UNAVAIL", "0", fine), "tank failed missing"},
+		{"no pools", "zpool-status", "no pools available\n", "nothing"},
+		{"pool as JSON", "zpool-status", `{"pools":{"tank":{"name":"tank","state":"DEGRADED","scan_stats":{"function":"SCRUB","state":"FINISHED","errors":"0"},` +
+			`"vdevs":{"tank":{"state":"DEGRADED","vdevs":{"sda":{"state":"ONLINE","read_errors":"0"},"sdb":{"state":"REMOVED"}}}},"error_count":"0"}}}`, "tank degraded missing"},
+		{"list of pools", "zpool-list", "tank\tONLINE\t61\nold\tFAULTED\t-\n", "tank ok; old failed faulted"},
+
+		{"thin pool", "lvs-json", `{"report":[{"lv":[{"vg_name":"pve","lv_name":"data","lv_attr":"twi-aotz--","data_percent":"61.20"},{"vg_name":"pve","lv_name":"root","lv_attr":"-wi-ao----"}]}]}`, "pve/data ok"},
+		{"thin pool that is full", "lvs-json", `{"report":[{"lv":[{"vg_name":"pve","lv_name":"data","lv_attr":"twi-aotzD-","data_percent":"100.00"}]}]}`, "pve/data failed full"},
+		{"mirror without a disk", "lvs-json", `{"report":[{"lv":[{"vg_name":"vg","lv_name":"r","lv_attr":"rwi-a-r-p-"}]}]}`, "vg/r degraded missing"},
+		{"btrfs", "btrfs-stats", "[/dev/sda].write_io_errs    0\n[/dev/sda].read_io_errs     0\n", "sda ok"},
+		{"btrfs with errors", "btrfs-stats", "[/dev/sda].write_io_errs    3\n[/dev/sda].corruption_errs  1\n", "sda warning data_errors"},
+		{"btrfs as JSON", "btrfs-stats", `{"device-stats":[{"device":"/dev/sda","write_io_errs":"0","read_io_errs":"0","flush_io_errs":"0","corruption_errs":"2","generation_errs":"0"}]}`, "sda warning data_errors"},
+
+		{"disk", "smartctl-json", `{"smartctl":{"exit_status":0},` + sda + `"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":5,"raw":{"value":0}},{"id":197,"raw":{"value":0}}]}}`, "sda ok"},
+		{"disk with pending sectors", "smartctl-json", `{` + sda + `"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":197,"raw":{"value":8}}]}}`, "sda warning bad_sectors"},
+		{"disk that fails", "smartctl-json", `{"smartctl":{"exit_status":8},` + sda + `"smart_status":{"passed":false}}`, "sda failed failing"},
+		{"disk below a threshold now", "smartctl-json", `{` + sda + `"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":5,"when_failed":"now","flags":{"prefailure":true},"raw":{"value":900}}]}}`, "sda failed failing,replaced"},
+		{"NVMe out of spare blocks", "smartctl-json", `{` + nvme + `"smart_status":{"passed":true},"nvme_smart_health_information_log":{"critical_warning":1,"percentage_used":104,"available_spare":3,"available_spare_threshold":10}}`, "nvme0 warning worn"},
+		{"NVMe that takes no writes", "smartctl-json", `{` + nvme + `"smart_status":{"passed":false},"nvme_smart_health_information_log":{"critical_warning":8}}`, "nvme0 failed failing,read_only"},
+		{"disk that may not be asked", "smartctl-json", `{"smartctl":{"exit_status":2,"messages":[{"string":"Smartctl open device: /dev/sda failed: Permission denied"}]}}`, "disk unknown no_permission"},
+		{"cut in the middle", "smartctl-json", `{"smartctl":{"exit_status":0},"device":{"na`, "error: not the output of smartctl --json: unexpected end of JSON input"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := said(t, tt.format, []byte(tt.text)); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestFixtures holds the parsers against the verdicts that stand beside captured files.
+func TestFixtures(t *testing.T) {
+	root := os.Getenv("ATTESTO_FIXTURES")
+	if root == "" {
+		t.Skip("ATTESTO_FIXTURES names no folder")
+	}
+	root = filepath.Join(root, "06-hardware")
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| (smart|mdstat)/(\S+) \|.*\| ([^|]+) \|$`).FindAllStringSubmatch(string(readme), -1)
+	if len(rows) == 0 {
+		t.Fatal("no verdicts in README.md")
+	}
+	for _, m := range rows {
+		if m[2] == "_expected.json" {
+			continue
+		}
+		t.Run(m[1]+"/"+m[2], func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Join(root, m[1], m[2]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := said(t, map[string]string{"smart": "smartctl-json", "mdstat": "mdstat"}[m[1]], data)
+			if want := strings.TrimSpace(m[3]); !agrees(got, want) {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func agrees(got, want string) bool {
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(got, w) })
+	}
+	bad := has("warning", "degraded", " failed", "rebuilding")
+	switch {
+	case strings.HasPrefix(want, "SMART FAILED"):
+		return has(" failed")
+	case strings.Contains(want, "non-zero Reallocated"):
+		return has("replaced") && !has(" failed")
+	case strings.HasPrefix(want, "SMART passed"):
+		return !has(" failed", "unknown", "error:")
+	case strings.HasPrefix(want, "no overall status"):
+		return has("unknown")
+	case strings.HasPrefix(want, "OK -"):
+		return !bad && !has("error:", "nothing")
+	case strings.HasPrefix(want, "WARNING"), strings.HasPrefix(want, "CRITICAL -"), strings.HasPrefix(want, "several degraded"):
+		return bad
+	}
+	return !has("error:")
+}
+
+// machine is a host whose programs are answered from a table.
+func machine(t *testing.T, answers map[string]host.Result, files map[string]string) *host.Host {
+	t.Helper()
+	h := &host.Host{Root: t.TempDir(), Now: time.Now}
+	h.Run = func(_ context.Context, c host.Command) (host.Result, error) {
+		for prefix, res := range answers {
+			if strings.HasPrefix(c.Name+" "+strings.Join(c.Args, " "), prefix) {
+				return res, nil
+			}
+		}
+		return host.Result{}, fmt.Errorf("%s: %w", c.Name, host.ErrNoProgram)
+	}
+	files = maps.Clone(files)
+	if files == nil {
+		files = map[string]string{}
+	}
+	files["/proc/self/mountinfo"] += "21 1 0:1 / / rw - ext4 /dev/sda1 rw\n"
+	for path, text := range files {
+		full := h.Path(path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+func TestLooks(t *testing.T) {
+	good := host.Result{Stdout: []byte(`{` + sda + `"smart_status":{"passed":true}}`)}
+	scan := host.Result{Stdout: []byte(`{"devices":[{"name":"/dev/sda","type":"sat"}]}`)}
+	refused := host.Result{Exit: 2, Stdout: []byte(`{"smartctl":{"exit_status":2,"messages":[{"string":"Smartctl open device: /dev/sda failed: Permission denied"}]}}`)}
+	array := map[string]string{"/proc/mdstat": md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n")}
+	for _, tt := range []struct {
+		name    string
+		answers map[string]host.Result
+		files   map[string]string
+		want    string
+		gap     string
+	}{
+		{"disk and array", map[string]host.Result{"smartctl --json --scan": scan, "smartctl --json --xall": good}, array, "md0 ok; sda ok", ""},
+		{"nothing of its own", nil, nil, "nothing", "a container or a virtual machine"},
+		{"disk without smartctl", nil, map[string]string{"/sys/block/sda/device/vendor": "ATA"}, "nothing", "smartmontools"},
+		{"no permission", map[string]host.Result{"smartctl --json --scan": scan, "smartctl --json --xall": refused}, array, "md0 ok", "smart.conf"},
+		{"lvs as nobody", map[string]host.Result{"lvs": {Exit: 5, Stderr: "  WARNING: Running as a non-root user.\n  P_global:aux: open failed: Permission denied\n"}}, array, "md0 ok", "by root only"},
+		{"too much", map[string]host.Result{"zpool status": {Cut: true}}, array, "md0 ok", "printed more than"},
+		{"another language", map[string]host.Result{"zpool status": {Stdout: []byte("qualcosa è andato storto\n")}}, array, "md0 ok", "no line"},
+		{"pool with its use", map[string]host.Result{"zpool status": {Stdout: []byte(pool("ONLINE", "ONLINE", "0", fine))}, "zpool list": {Stdout: []byte("tank\tONLINE\t61\n")}}, nil, "tank ok", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := storage.Spec().New(func(any) error { return nil }, machine(t, tt.answers, tt.files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			look, err := c.Collect(t.Context(), nil)
+			got, gaps := "nothing", ""
+			if look.Facts != nil {
+				got = tell(look.Facts)
+			}
+			for _, g := range look.Gaps {
+				gaps += g.What + ": " + g.Why
+			}
+			if err != nil {
+				gaps += err.Error()
+			}
+			if got != tt.want || (tt.gap == "") != (gaps == "") || !strings.Contains(gaps, tt.gap) {
+				t.Errorf("%s, gaps %q; want %s, %q", got, gaps, tt.want, tt.gap)
+			}
+		})
+	}
+}
+
+// A remote file system that hangs holds neither the look nor the next one.
+func TestHungMount(t *testing.T) {
+	h := machine(t, nil, map[string]string{"/proc/self/mountinfo": "30 21 0:50 / /mnt/nas rw - nfs4 nas:/x rw\n31 21 0:51 / /mnt/gone rw - cifs //s/x rw\n"})
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	h.Usage = func(path string) (host.DiskUsage, error) {
+		if path == "/mnt/nas" {
+			<-release
+		}
+		return host.DiskUsage{}, errors.New("stale file handle")
+	}
+	c, err := storage.Spec().New(func(any) error { return nil }, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if look, err := c.Collect(ctx, nil); err == nil {
+		t.Errorf("a look that was cut off gave %v", look.Facts)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if look, err := c.Collect(ctx, nil); err == nil && tell(look.Facts) != "/mnt/gone failed hung; /mnt/nas failed hung" {
+		t.Errorf("%v", look.Facts)
+	}
+}
+
+// The real smartctl, asked of what is no disk: it is heard out and says so.
+func TestRealSmartctl(t *testing.T) {
+	h := host.Real()
+	res, err := h.Run(t.Context(), host.Command{Name: "smartctl", Args: []string{"--json", "--xall", "/dev/null"}})
+	if errors.Is(err, host.ErrNoProgram) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("smartctl is not installed")
+		}
+		t.Skip("smartctl is not installed")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := storage.ParseSmartctl(res.Stdout)
+	if err != nil || len(list) != 1 || list[0].State != evidence.StorageUnknown {
+		t.Errorf("%+v (%v) of %s", list, err, res.Stdout)
+	}
+	scan, err := h.Run(t.Context(), host.Command{Name: "smartctl", Args: []string{"--json", "--scan"}})
+	if err != nil || !json.Valid(scan.Stdout) {
+		t.Errorf("%s (%v)", scan.Stdout, err)
+	}
+}
+
+func FuzzFormats(f *testing.F) {
+	f.Add([]byte(`{"smartctl":{"exit_status":0},` + sda + `"smart_status":{"passed":true}}`))
+	f.Add([]byte(md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n")))
+	f.Add([]byte(pool("ONLINE", "ONLINE", "0", fine)))
+	f.Add([]byte("[/dev/sda].write_io_errs    3\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, format := range storage.Formats() {
+			if look, err := format.Parse(b, time.Unix(1795446525, 0)); err == nil && look.Facts != nil {
+				if err := look.Facts.Validate(); err != nil {
+					t.Fatalf("%s: %v", format.Name, err)
+				}
+			}
+		}
+	})
+}
