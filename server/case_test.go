@@ -66,6 +66,9 @@ func TestNoticeFromMailToSolved(t *testing.T) {
 		j.wants(j.customer.ID, "SC-C3", "unproven nobody_hears")
 		j.channel(j.customer.ID, alert.Email, "admin@shop.example", "")
 		j.channel(other.ID, alert.Email, "admin@other.example", alert.HearsBoth)
+		j.settle()
+		before := j.judgedAt(other.ID, "SC-P5")
+		j.advance(time.Minute)
 		id := j.opens(server.CaseRequest{Org: j.customer.ID, Workflow: "notice", Service: "sc", Title: "Disk of vm-7 is full", Text: "Since this morning.", User: "u_ops"})
 		j.settle()
 		j.told(1, 0)
@@ -77,6 +80,9 @@ func TestNoticeFromMailToSolved(t *testing.T) {
 		j.wants(j.customer.ID, "SC-P5", "fulfilled case_done")
 		j.wants(j.provider.ID, "SC-P5", "fulfilled case_done")
 		j.wants(other.ID, "SC-P5", "no_occasion no_case")
+		if after := j.judgedAt(other.ID, "SC-P5"); !after.Equal(before) {
+			t.Error("another customer's board was written for a case that is none of its business")
+		}
 		j.wants(j.customer.ID, "SC-C3", "no_occasion case_running")
 
 		step := server.StepRequest{Org: j.customer.ID, Case: id, User: "u_admin"}
@@ -108,6 +114,15 @@ func TestNoticeFromMailToSolved(t *testing.T) {
 		}
 		j.sound()
 	})
+}
+
+func (j *judged) judgedAt(org, duty string) time.Time {
+	j.t.Helper()
+	list, err := j.store.VerdictsOf(context.Background(), org, duty)
+	if err != nil || len(list) == 0 {
+		j.t.Fatalf("%d verdicts (%v)", len(list), err)
+	}
+	return list[0].At
 }
 
 func (j *judged) open(org, duty string) []alert.Alert {

@@ -341,10 +341,8 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 				}
 			}
 		}
-		for _, v := range boards {
-			if err := tx.PutVerdict(ctx, v); err != nil {
-				return err
-			}
+		if err := putChanged(ctx, tx, d.ID, boards); err != nil {
+			return err
 		}
 		n, err = b.alert(ctx, tx, org, d, q.At, parts)
 		return err
@@ -390,6 +388,27 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) ([
 		}
 	}
 	return list, nil
+}
+
+// putChanged writes the verdicts of a duty that differ from those that stand: of
+// hundreds of customers a case concerns one.
+func putChanged(ctx context.Context, tx *store.Tx, duty string, list []store.Verdict) error {
+	if len(list) == 0 {
+		return nil
+	}
+	stand, err := tx.StandingVerdicts(ctx, duty)
+	if err != nil {
+		return err
+	}
+	for _, v := range list {
+		if was, ok := stand[store.OnBoard{Org: v.Org, Part: v.Part}]; ok && was == v.Standing() {
+			continue
+		}
+		if err := tx.PutVerdict(ctx, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // verdicts are the rows of a judgement, the duty itself first.

@@ -137,6 +137,39 @@ func (t *Tx) PutVerdict(ctx context.Context, v Verdict) error {
 	return err
 }
 
+// OnBoard is where a verdict of a duty stands.
+type OnBoard struct{ Org, Part string }
+
+// Standing is what a verdict says, for telling whether another says the same.
+type Standing struct{ Verdict, Why, Assets, Cites string }
+
+// Standing is what the verdict says.
+func (v Verdict) Standing() Standing {
+	row, err := v.packed()
+	if err != nil {
+		return Standing{}
+	}
+	text := func(i int) string {
+		s, _ := row[i].(string)
+		return s
+	}
+	return Standing{text(2), text(5), text(6), text(7)}
+}
+
+// StandingVerdicts reads what stands of a duty on all boards.
+func (r Reader) StandingVerdicts(ctx context.Context, duty string) (map[OnBoard]Standing, error) {
+	out := map[OnBoard]Standing{}
+	_, err := all(ctx, r, "reading the verdicts of "+duty, `SELECT org_id, part, verdict, why, assets, cites FROM verdict WHERE duty = $1`, []any{duty},
+		func(row func(...any) error) (struct{}, error) {
+			var at OnBoard
+			var s Standing
+			err := row(&at.Org, &at.Part, &s.Verdict, &s.Why, &s.Assets, &s.Cites)
+			out[at] = s
+			return struct{}{}, err
+		})
+	return out, err
+}
+
 // ShareVerdict writes a verdict of the provider on the boards of all customers
 // that have the service, and notes the changes. It is not due there: the
 // provider's own row is.
