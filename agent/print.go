@@ -94,6 +94,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		printEndpoints(w, f)
 	case evidence.Storage:
 		printStorage(w, f)
+	case evidence.Accounts:
+		printAccounts(w, f)
 	}
 }
 
@@ -257,5 +259,26 @@ func printStorage(w io.Writer, f evidence.Storage) {
 			used = fmt.Sprintf("%.0f %%", *d.Used)
 		}
 		row(w, d.Name, strings.TrimSpace(d.Kind+" "+d.Form), d.State, strings.ReplaceAll(strings.Join(d.Reasons, ", "), "_", " "), d.Model, used)
+	}
+}
+
+func printAccounts(w io.Writer, f evidence.Accounts) {
+	row(w, "ACCOUNT", "PASSWORD", "CHANGED", "TERM")
+	for i, a := range f.Accounts {
+		if i == maxRows {
+			row(w, fmt.Sprintf("(%d more)", len(f.Accounts)-i))
+			break
+		}
+		term := "none"
+		if a.MaxDays != nil {
+			term = fmt.Sprintf("%d days", *a.MaxDays)
+		}
+		row(w, a.Name, a.State, when(a.Changed), term)
+	}
+	if f.Remote != nil {
+		row(w, "ssh", map[bool]string{true: "with passwords", false: "keys only"}[f.Remote.Passwords], "root: "+f.Remote.Root)
+	}
+	for _, s := range f.Secrets {
+		row(w, "secrets", strings.ReplaceAll(s.Kind, "_", " "), fmt.Sprintf("%d of %d open to others", s.Open, s.Count))
 	}
 }

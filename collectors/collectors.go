@@ -3,6 +3,7 @@
 package collectors
 
 import (
+	"github.com/attesto/attesto/collectors/accounts"
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/dnsbl"
 	"github.com/attesto/attesto/collectors/endpoints"
@@ -17,6 +18,7 @@ import (
 // All returns every collector of this build.
 func All() []host.Spec {
 	return []host.Spec{
+		accounts.Spec(),
 		dnsbl.Spec(),
 		backup.Spec(),
 		eventlog.Spec(),

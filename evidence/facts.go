@@ -156,6 +156,7 @@ var factsCheckers = map[Kind]func([]byte) error{
 	KindHealth:    checkAs[Health],
 	KindEndpoints: checkAs[Endpoints],
 	KindStorage:   checkAs[Storage],
+	KindAccounts:  checkAs[Accounts],
 	KindRestored:  checkAs[Restored],
 }
 

@@ -27,6 +27,7 @@ const (
 	KindHealth    Kind = "health"
 	KindEndpoints Kind = "endpoints"
 	KindStorage   Kind = "storage"
+	KindAccounts  Kind = "accounts"
 	KindRestored  Kind = "restored" // the host itself was set back; no collector looks for it
 )
 

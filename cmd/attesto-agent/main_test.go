@@ -42,7 +42,7 @@ func TestWrongCalls(t *testing.T) {
 	}{
 		{[]string{"collekt"}, "unknown command"},
 		{[]string{"collect", "--jsno"}, "unknown flag"},
-		{[]string{"collect", "antvirus", "--config", good}, `no collector "antvirus"; there are dnsbl, backup`},
+		{[]string{"collect", "antvirus", "--config", good}, `no collector "antvirus"; there are accounts, dnsbl, backup`},
 		{[]string{"collect", "--config", typo}, "line 2: field colectors is not a key"},
 		{[]string{"--check-config", "--config", typo}, "line 2"},
 		{[]string{"run", "--config", "/nowhere/agent.yaml"}, "/nowhere/agent.yaml"},

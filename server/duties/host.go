@@ -27,6 +27,7 @@ var checks = map[string]check{
 	"health":    healthCheck,
 	"endpoints": endpointsCheck,
 	"storage":   storageCheck,
+	"accounts":  accountsCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

@@ -38,6 +38,8 @@ func viewOf(facts any) any {
 		return endpointsView(f)
 	case evidence.Storage:
 		return f.Devices
+	case evidence.Accounts:
+		return f
 	}
 	return nil
 }

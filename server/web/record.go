@@ -199,6 +199,8 @@ func factsOf(kind evidence.Kind, blob []byte) any {
 		f, _, err = evidence.DecodeFacts[evidence.Endpoints](blob)
 	case evidence.KindStorage:
 		f, _, err = evidence.DecodeFacts[evidence.Storage](blob)
+	case evidence.KindAccounts:
+		f, _, err = evidence.DecodeFacts[evidence.Accounts](blob)
 	}
 	if err != nil {
 		return nil

@@ -1,0 +1,229 @@
+package accounts_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/collectors/accounts"
+	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/evidence"
+)
+
+var now = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+
+const (
+	hash   = "$6$saltsalt$verysecrethashofapassword"
+	passwd = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nanna:x:1000:1000:Anna Rossi:/home/anna:/bin/bash\nbruno:x:1001:1001::/home/bruno:/bin/zsh\n+::::::\n"
+	shadow = "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\nanna:" + hash + ":20700:0:90:7:::\nbruno::20000:0:99999:7:::\n"
+)
+
+func machine(t *testing.T, files map[string]string, sshd *host.Result) *host.Host {
+	t.Helper()
+	h := &host.Host{Root: t.TempDir(), Now: func() time.Time { return now }, MachineKey: []byte("key of this host")}
+	h.Run = func(_ context.Context, c host.Command) (host.Result, error) {
+		if sshd == nil || !strings.HasSuffix(c.Name, "sshd") {
+			return host.Result{}, fmt.Errorf("%s: %w", c.Name, host.ErrNoProgram)
+		}
+		return *sshd, nil
+	}
+	for path, text := range files {
+		full := h.Path(path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h
+}
+
+func look(t *testing.T, h *host.Host, cfg accounts.Config) (evidence.Accounts, host.Look) {
+	t.Helper()
+	c, err := accounts.Spec().New(func(v any) error { *v.(*accounts.Config) = cfg; return nil }, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := c.Collect(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := l.Facts.(evidence.Accounts)
+	if err := f.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return f, l
+}
+
+func TestAccounts(t *testing.T) {
+	sshd := &host.Result{Stdout: []byte("port 22\npermitrootlogin without-password\npasswordauthentication no\nkbdinteractiveauthentication no\npermitemptypasswords no\n")}
+	h := machine(t, map[string]string{"/etc/passwd": passwd, "/etc/shadow": shadow, "/etc/login.defs": "PASS_MAX_DAYS\t99999\n",
+		"/etc/pam.d/common-password":    "password requisite pam_pwquality.so retry=3\npassword required pam_pwhistory.so remember=5\npassword [success=1] pam_unix.so yescrypt\n",
+		"/etc/security/pwquality.conf":  "# minlen = 4\nminlen = 12\nminclass=3\n",
+		"/etc/ssh/ssh_host_rsa_key":     "k",
+		"/etc/ssh/ssh_host_rsa_key.pub": "k", "/etc/restic/password": "topsecret", "/home/anna/.ssh/id_ed25519": "k"}, sshd)
+	if err := os.Chmod(h.Path("/etc/restic/password"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, l := look(t, h, accounts.Config{})
+	if len(l.Gaps) != 0 || len(f.Accounts) != 3 {
+		t.Fatalf("gaps %v, accounts %+v", l.Gaps, f.Accounts)
+	}
+	root, anna, bruno := f.Accounts[0], f.Accounts[1], f.Accounts[2]
+	if root.Name != "root" || root.State != evidence.AccountLocked || !root.Admin || anna.State != evidence.AccountPassword || *anna.MaxDays != 90 ||
+		anna.Changed.Format(time.DateOnly) != "2026-09-04" || bruno.State != evidence.AccountEmpty || !strings.HasPrefix(anna.Name, "account-") {
+		t.Errorf("accounts %+v", f.Accounts)
+	}
+	if p := f.Policy; !p.Quality || *p.MinLength != 12 || *p.Classes != 3 || *p.History != 5 || p.MaxDays != nil {
+		t.Errorf("policy %+v", p)
+	}
+	if f.Remote == nil || f.Remote.Root != "keys" || f.Remote.Passwords {
+		t.Errorf("remote %+v", f.Remote)
+	}
+	if got := fmt.Sprint(f.Secrets); got != "[{ssh_host_key 1 0} {backup 1 1} {ssh_key 1 0}]" {
+		t.Errorf("secrets %s", got)
+	}
+	all, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{hash, "saltsalt", "verysecret", "topsecret", "anna", "Rossi", "bruno"} {
+		if strings.Contains(string(all), secret) {
+			t.Errorf("%q left the host: %s", secret, all)
+		}
+	}
+	if again, _ := look(t, h, accounts.Config{}); again.Accounts[1].Name != anna.Name {
+		t.Error("the pseudonym changed from look to look")
+	}
+	if named, _ := look(t, h, accounts.Config{Names: true}); named.Accounts[1].Name != "anna" {
+		t.Errorf("names on: %+v", named.Accounts)
+	}
+}
+
+func TestWhatCannotBeSeen(t *testing.T) {
+	f, l := look(t, machine(t, map[string]string{"/etc/passwd": passwd}, &host.Result{Exit: 1, Stderr: "sshd: no hostkeys available -- exiting."}), accounts.Config{})
+	if len(l.Gaps) != 2 || f.Accounts[1].State != evidence.AccountUnknown || f.Remote != nil || f.Policy.Quality {
+		t.Errorf("gaps %v, %+v", l.Gaps, f)
+	}
+	c, err := accounts.Spec().New(func(any) error { return nil }, machine(t, nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Collect(t.Context(), nil); err == nil {
+		t.Error("a host without accounts has facts")
+	}
+	if d := accounts.Spec().Detect(t.Context(), machine(t, map[string]string{"/etc/passwd": passwd}, nil)); len(d.Missing) != 1 {
+		t.Errorf("doctor says %+v", d)
+	}
+	if _, err := accounts.Spec().New(func(v any) error { v.(*accounts.Config).Secrets = []string{"password"}; return nil }, nil); err == nil {
+		t.Error("a path that is none was taken")
+	}
+}
+
+func explain(t *testing.T, format string, data []byte) (evidence.Accounts, error) {
+	t.Helper()
+	i := slices.IndexFunc(accounts.Formats(), func(f host.Format) bool { return f.Name == format })
+	l, err := accounts.Formats()[i].Parse(data, now)
+	if err != nil {
+		return evidence.Accounts{}, err
+	}
+	if b, err := json.Marshal(l); err != nil || strings.Contains(string(b), "$6$") {
+		t.Errorf("a hash is shown: %s (%v)", b, err)
+	}
+	return l.Facts.(evidence.Accounts), nil
+}
+
+// The days of change agree with what other parsers read in captured files.
+func TestFixtures(t *testing.T) {
+	root := os.Getenv("ATTESTO_FIXTURES")
+	if root == "" {
+		t.Skip("ATTESTO_FIXTURES names no folder")
+	}
+	files, err := filepath.Glob(filepath.Join(root, "06-hardware/passwords/*_shadow.out"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files (%v)", err)
+	}
+	for _, file := range files {
+		if strings.Contains(file, "gshadow") {
+			continue
+		}
+		data, err := os.ReadFile(file)
+		truth, bad := os.ReadFile(strings.TrimSuffix(file, ".out") + ".json")
+		var want []struct {
+			Username string `json:"username"`
+			Changed  *int64 `json:"last_changed"`
+		}
+		if err := errors.Join(err, bad, json.Unmarshal(truth, &want)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := explain(t, "shadow", data)
+		if err != nil || len(f.Accounts) != len(want) {
+			t.Fatalf("%s: %d accounts, want %d (%v)", file, len(f.Accounts), len(want), err)
+		}
+		for _, w := range want {
+			i := slices.IndexFunc(f.Accounts, func(a evidence.Account) bool { return a.Name == w.Username })
+			switch a := f.Accounts[i]; {
+			case w.Changed == nil && a.Changed != nil, w.Changed != nil && (a.Changed == nil || a.Changed.Unix()/86400 != *w.Changed):
+				t.Errorf("%s of %s: %v", w.Username, file, a.Changed)
+			}
+		}
+	}
+}
+
+// A file that the real tools have written.
+func TestRealShadow(t *testing.T) {
+	useradd, err := exec.LookPath("useradd")
+	if err != nil || os.Getuid() != 0 {
+		t.Skip("needs useradd and root")
+	}
+	root := t.TempDir()
+	for path, text := range map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/bash\n", "etc/shadow": "root:*:20000:0:99999:7:::\n", "etc/group": "root:x:0:\n", "etc/gshadow": "root:*::\n", "etc/login.defs": "PASS_MAX_DAYS 60\n"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(root, "etc"), 0o755), os.WriteFile(filepath.Join(root, path), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command(useradd, "--prefix", root, "--password", hash, "--shell", "/bin/bash", "clara").CombinedOutput(); err != nil {
+		t.Fatalf("%s (%v)", out, err)
+	}
+	data, err := os.ReadFile(filepath.Join(root, "etc/shadow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := explain(t, "shadow", data)
+	if err != nil || len(f.Accounts) != 2 || f.Accounts[0].Name != "clara" || f.Accounts[0].State != evidence.AccountPassword || f.Accounts[0].Changed == nil {
+		t.Errorf("%+v (%v) of %s", f.Accounts, err, data)
+	}
+}
+
+func TestFormatsRefuseRubbish(t *testing.T) {
+	for _, format := range []string{"shadow", "sshd-settings"} {
+		if f, err := explain(t, format, []byte("Ultima modifica della password: mai\n")); err == nil {
+			t.Errorf("%s: %+v", format, f)
+		}
+	}
+}
+
+func FuzzFormats(f *testing.F) {
+	f.Add([]byte(shadow))
+	f.Add([]byte("permitrootlogin yes\npasswordauthentication yes\npermitemptypasswords no\n"))
+	f.Add([]byte("password requisite pam_pwquality.so minlen=9\n"))
+	f.Add([]byte("minlen = 12\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, format := range accounts.Formats() {
+			if l, err := format.Parse(b, now); err == nil {
+				if err := l.Facts.Validate(); err != nil {
+					t.Fatalf("%s: %v", format.Name, err)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package duties
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// accountsCheck judges the age of passwords, the rules for new ones, how one can sign
+// in from afar, and who may read files with secrets; which of them, each duty sets.
+var accountsCheck = check{
+	kind:   evidence.KindAccounts,
+	params: []string{"fresh", "age", "length", "remote", "secrets"},
+	judge:  judgeAccounts,
+}
+
+func judgeAccounts(h host) []AssetFinding {
+	facts, gaps, err := decode[evidence.Accounts](h)
+	if err != nil {
+		return h.unreadable(err)
+	}
+	var found []AssetFinding
+	add := func(v Verdict, key string, pairs ...any) {
+		found = append(found, h.find(v, "", say(key, append([]any{"host", h.agent.Name}, pairs...)...)))
+	}
+	if age := h.duration("age"); age > 0 {
+		found = append(found, h.passwords(facts, age)...)
+	}
+	if length := h.number("length"); length > 0 {
+		switch p := facts.Policy; {
+		case p.MinLength == nil || !p.Quality:
+			add(Breached, "policy_none")
+		case float64(*p.MinLength) < length:
+			add(Breached, "policy_short", "length", *p.MinLength, "limit", length)
+		}
+	}
+	if h.flag("remote") {
+		switch r := facts.Remote; {
+		case r == nil && mentions(gaps, "sshd"):
+			add(Unproven, "gaps", "gaps", gapText(gaps))
+		case r == nil:
+		case r.Empty, r.Root == "yes":
+			add(Breached, "remote_open")
+		}
+	}
+	if h.flag("secrets") {
+		for _, s := range facts.Secrets {
+			if s.Open > 0 {
+				add(Breached, "secrets_open", "kind_codes", "secret_"+s.Kind, "open", s.Open, "count", s.Count)
+			}
+		}
+	}
+	if len(found) == 0 {
+		add(Fulfilled, "accounts_good", "count", len(facts.Accounts), "at", h.clock(h.moment(h.newest())))
+	}
+	return found
+}
+
+// passwords finds the accounts whose password is too old, is none, or has an age that
+// nobody knows.
+func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFinding {
+	var old, empty, unknown []string
+	next := time.Time{}
+	for _, a := range facts.Accounts {
+		switch {
+		case a.Expired || a.State == evidence.AccountLocked:
+		case a.State == evidence.AccountEmpty:
+			empty = append(empty, a.Name)
+		case a.State == evidence.AccountUnknown, a.Changed == nil && !a.Must:
+			unknown = append(unknown, a.Name)
+		case a.Must:
+		case h.at.Sub(a.Changed.Time) > limit:
+			old = append(old, a.Name)
+		default:
+			next = soonest(next, a.Changed.Add(limit))
+		}
+	}
+	var found []AssetFinding
+	add := func(v Verdict, key string, names []string, pairs ...any) {
+		if len(names) > 0 {
+			found = append(found, h.find(v, "", say(key, append([]any{"host", h.agent.Name, "count", len(names), "accounts", listed(names)}, pairs...)...)))
+		}
+	}
+	add(Breached, "passwords_empty", empty)
+	add(Breached, "passwords_old", old, "limit", strconv.Itoa(int(limit.Hours()/24)))
+	add(Unproven, "passwords_unknown", unknown)
+	for i := range found {
+		found[i].Due = soonest(found[i].Due, h.upcoming(next))
+	}
+	return found
+}
+
+func mentions(gaps []evidence.Gap, word string) bool {
+	for _, g := range gaps {
+		if len(g.What) >= len(word) && g.What[len(g.What)-len(word):] == word {
+			return true
+		}
+	}
+	return false
+}
