@@ -78,8 +78,8 @@ packages: build ## deb and rpm of agent and server into dist/
 	  $(GOTOOL) nfpm package --config packaging/nfpm/$$p.yaml --packager $$form --target dist/; done; done
 
 .PHONY: vendor
-vendor: ## fetch the pinned style sheet and script of the pages by npm
-	packaging/scripts/vendor.sh htmx.org@2.0.11 @tabler/core@1.6.1
+vendor: ## fetch the pinned style sheet and script of the pages, and what tests check them with, by npm
+	packaging/scripts/vendor.sh htmx.org@2.0.11 @tabler/core@1.6.1 axe-core@4.14.1
 
 .PHONY: clean
 clean: ## remove what was built
