@@ -61,11 +61,11 @@ func (b backupJob) judge() AssetFinding {
 	j := b.job
 	switch {
 	case j.Result == evidence.BackupFailed:
-		return b.say(Breached, "backup_failed", "at", b.moment(j.LastEnd))
+		return b.say(Breached, "backup_failed", "at_codes", b.moment(j.LastEnd))
 	case j.Integrity.Result == evidence.BackupFailed:
 		return b.say(Breached, "backup_corrupt", "at", b.moment(j.Integrity.At))
 	case j.Result == evidence.BackupWarning:
-		return b.say(Breached, "backup_warning", "at", b.moment(j.LastEnd))
+		return b.say(Breached, "backup_warning", "at_codes", b.moment(j.LastEnd))
 	case j.Result != evidence.BackupOK:
 		return b.say(Unproven, "backup_unknown")
 	}
@@ -149,10 +149,10 @@ func (b backupJob) removed(oldest time.Time) bool {
 	return false
 }
 
-// moment writes a time that may be unknown.
+// moment writes a time, or the code of one that is not known.
 func (b backupJob) moment(t *evidence.Time) string {
 	if t == nil {
-		return "?"
+		return "time_unknown"
 	}
 	return b.clock(b.local(t.Time))
 }
