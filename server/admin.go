@@ -13,23 +13,6 @@ import (
 	"github.com/attesto/attesto/server/store"
 )
 
-// services are the four of the catalogue: server cloud, web hosting, e-mail
-// (posta elettronica), backup.
-var services = []string{"sc", "wh", "pe", "bk"}
-
-// CheckServices refuses unknown and repeated services.
-func CheckServices(list []string) error {
-	for i, s := range list {
-		if !slices.Contains(services, s) {
-			return fmt.Errorf("service %q: want some of %s", s, strings.Join(services, ","))
-		}
-		if slices.Contains(list[:i], s) {
-			return fmt.Errorf("service %q is named twice", s)
-		}
-	}
-	return nil
-}
-
 // AddOrg makes an organisation with its log and fills in its id. Language and zone
 // default to en and Europe/Rome.
 func (s *Server) AddOrg(ctx context.Context, o store.Org) (store.Org, error) {
@@ -39,7 +22,7 @@ func (s *Server) AddOrg(ctx context.Context, o store.Org) (store.Org, error) {
 	if o.Zone == "" {
 		o.Zone = "Europe/Rome"
 	}
-	if err := checkOrg(o); err != nil {
+	if err := s.checkOrg(o); err != nil {
 		return o, err
 	}
 	o.ID, o.Created = evidence.NewID("o_"), s.now()
@@ -68,7 +51,7 @@ func (s *Server) AddOrg(ctx context.Context, o store.Org) (store.Org, error) {
 	return o, err
 }
 
-func checkOrg(o store.Org) error {
+func (s *Server) checkOrg(o store.Org) error {
 	if strings.TrimSpace(o.Name) == "" || len(o.Name) > 200 {
 		return fmt.Errorf("organisation's name %q: want 1 to 200 bytes", clip(o.Name, 40))
 	}
@@ -81,13 +64,13 @@ func checkOrg(o store.Org) error {
 	if _, err := time.LoadLocation(o.Zone); err != nil {
 		return fmt.Errorf("zone %q: want an IANA name, such as Europe/Rome: %w", o.Zone, err)
 	}
-	return CheckServices(o.Services)
+	return s.catalogue.CheckServices(o.Services)
 }
 
 // TokenRequest says what an enrollment token is for.
 type TokenRequest struct {
 	Org      string
-	Services []string // that the agents prove; all four when empty
+	Services []string // that the agents prove; all when empty
 	Uses     int64
 	TTL      time.Duration
 	Note     string
@@ -103,9 +86,9 @@ const maxTTL = 7 * 24 * time.Hour
 // only the key of its MAC.
 func (s *Server) AddToken(ctx context.Context, q TokenRequest) (evidence.Token, error) {
 	if len(q.Services) == 0 {
-		q.Services = slices.Clone(services)
+		q.Services = s.catalogue.Services()
 	}
-	if err := CheckServices(q.Services); err != nil {
+	if err := s.catalogue.CheckServices(q.Services); err != nil {
 		return evidence.Token{}, err
 	}
 	if q.Uses < 1 || q.Uses > 10_000 {

@@ -9,10 +9,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -175,7 +175,7 @@ func (r *demoRun) serve(ctx context.Context) error {
 func (r *demoRun) parties(ctx context.Context) error {
 	for _, o := range []store.Org{
 		{Kind: store.Provider, Name: "Demo Provider"},
-		{Kind: store.Customer, Name: "Demo Customer", Services: slices.Clone(services)},
+		{Kind: store.Customer, Name: "Demo Customer", Services: duties.Services()},
 	} {
 		org, err := r.server.AddOrg(ctx, o)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,6 +176,7 @@ type batch struct {
 	at     time.Time
 	orgs   map[string]store.Org
 	agents map[string][]store.Agent
+	only   map[string][]string // customers that an agent works for, where some are named
 	looks  map[lookKey][]duties.Seen
 	cases  map[string][]duties.Case
 	done   map[store.Board]bool
@@ -187,7 +189,7 @@ type lookKey struct {
 }
 
 func (j *Judge) batch() *batch {
-	return &batch{Judge: j, at: j.now(), orgs: map[string]store.Org{}, agents: map[string][]store.Agent{},
+	return &batch{Judge: j, at: j.now(), orgs: map[string]store.Org{}, agents: map[string][]store.Agent{}, only: map[string][]string{},
 		looks: map[lookKey][]duties.Seen{}, cases: map[string][]duties.Case{}, done: map[store.Board]bool{}}
 }
 
@@ -360,11 +362,12 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 	return nil
 }
 
-// boards are the verdicts of a provider's duty on its customers' boards where cases
-// prove it: each customer's own cases count there and nobody else's are shown. It is
-// nil where one verdict stands for all.
+// boards are the verdicts of a provider's duty on its customers' boards where they
+// differ: where cases prove it, each customer's own count there and nobody else's are
+// shown; where agents work for some customers only, each is shown what its agents saw.
+// It is nil where one verdict stands for all.
 func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) ([]store.Verdict, error) {
-	if d.Party != duties.Provider || !d.Has(duties.ProofWorkflow) {
+	if d.Party != duties.Provider || !d.Has(duties.ProofWorkflow) && !b.divided(q) {
 		return nil, nil
 	}
 	orgs, err := b.store.Orgs(ctx)
@@ -380,8 +383,9 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) ([
 		if o.Kind != store.Customer || !o.Erased.IsZero() || !slices.Contains(o.Services, d.Service) {
 			continue
 		}
-		q.Cases, q.Zone = append(slices.Clone(cases[o.ID]), cases[""]...), o.Location()
-		whole, parts := b.catalogue.Judge(d, q)
+		of := b.serving(q, o.ID)
+		of.Cases, of.Zone = append(slices.Clone(cases[o.ID]), cases[""]...), o.Location()
+		whole, parts := b.catalogue.Judge(d, of)
 		list = append(list, verdicts(o.ID, d.ID, q.At, whole, parts)...)
 		for i := range list {
 			list[i].Due = time.Time{} // the provider's row has it judged again
@@ -460,7 +464,8 @@ func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Du
 		if a.Part == duties.ProofWorkflow && d.Party == duties.Provider {
 			service = noService // about one customer, and no other's to hear
 		}
-		fired, err := tx.FireAlert(ctx, a, service)
+		agent, _, _ := strings.Cut(a.Asset, "/")
+		fired, err := tx.FireAlert(ctx, a, service, b.only[agent])
 		if err != nil {
 			return n, err
 		}
@@ -483,7 +488,7 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 		return q, err
 	}
 	for _, a := range agents {
-		if a.State == store.AgentRevoked || a.Standing() == store.AgentWaiting || !slices.Contains(a.Services, d.Service) {
+		if a.State == store.AgentRevoked || a.Standing() == store.AgentWaiting || !a.Serves(d.Service, "") {
 			continue
 		}
 		q.Agents = append(q.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Forked: a.State == store.AgentForked, Skew: a.Skew})
@@ -559,10 +564,16 @@ func (b *batch) agentsOf(ctx context.Context, org string) ([]store.Agent, error)
 		return list, nil
 	}
 	list, err := b.store.Agents(ctx, org)
-	if err == nil {
-		b.agents[org] = list
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	b.agents[org] = list
+	for _, a := range list {
+		if len(a.Customers) > 0 {
+			b.only[a.ID] = a.Customers
+		}
+	}
+	return list, nil
 }
 
 // looksOf reads an agent's looks of a kind as a check needs them, oldest first.

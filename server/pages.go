@@ -13,6 +13,7 @@ import (
 func (s *Server) startPages() error {
 	pages, err := web.New(web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
+		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 	})
@@ -23,6 +24,15 @@ func (s *Server) startPages() error {
 func (s *Server) pageToken(ctx context.Context, ask web.TokenAsk) (string, time.Time, error) {
 	t, err := s.AddToken(ctx, TokenRequest{Org: ask.Org, Services: ask.Services, Uses: ask.Hosts, TTL: ask.Life, Hold: ask.Hold, Replaces: ask.Replaces, Note: ask.Note})
 	return t.String(), s.now().Add(ask.Life), err
+}
+
+func (s *Server) pageServices(ctx context.Context, org string, services []string, user string) error {
+	o, err := s.store.Org(ctx, org)
+	if err != nil {
+		return err
+	}
+	o.Services = services
+	return s.SetOrg(ctx, o, user)
 }
 
 func (s *Server) pageStatement(ctx context.Context, q web.Stating) error {

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/store"
 )
 
 func (a *app) agentCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "agent", Short: "List, approve and revoke agents, let them rejoin"}
-	cmd.AddCommand(a.agentListCommand(), a.agentApproveCommand(), a.agentRevokeCommand(), a.agentRejoinCommand())
+	cmd := &cobra.Command{Use: "agent", Short: "List, tag, approve and revoke agents, let them rejoin"}
+	cmd.AddCommand(a.agentListCommand(), a.agentSetCommand(), a.agentApproveCommand(), a.agentRevokeCommand(), a.agentRejoinCommand())
 	return cmd
 }
 
@@ -56,6 +57,62 @@ func (a *app) agentListCommand() *cobra.Command {
 	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd
+}
+
+func (a *app) agentSetCommand() *cobra.Command {
+	var services, customers string
+	cmd := &cobra.Command{
+		Use:   "set AGENT [--services LIST] [--customers LIST|all]",
+		Short: "Say for which services and customers an agent's facts count",
+		Long: `Say for which services an agent's facts count and, of the provider's agents, for
+which customers; without --customers for all that have its services. The log says
+so, too. Without flags it shows what is set, and which services the host probably
+runs by what it told of itself.`,
+		Example: `  attesto-server agent set a_0198… --services pe
+  attesto-server agent set a_0198… --customers o_0198…,o_0199…`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				g, err := s.store.Agent(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				flags := cmd.Flags()
+				if !flags.Changed("services") && !flags.Changed("customers") {
+					return a.agentTags(ctx, s, g)
+				}
+				if flags.Changed("services") {
+					g.Services = list(services)
+				}
+				if flags.Changed("customers") {
+					g.Customers = nil
+					if customers != "all" {
+						g.Customers = list(customers)
+					}
+				}
+				return s.SetServes(ctx, g.ID, g.Services, g.Customers, "")
+			})
+		},
+	}
+	cmd.Flags().StringVar(&services, "services", "", "services that the host's facts count for")
+	cmd.Flags().StringVar(&customers, "customers", "", "ids of the customers that it works for, or all")
+	return cmd
+}
+
+func (a *app) agentTags(ctx context.Context, s *opened, g store.Agent) error {
+	suggested, because, err := s.Suggested(ctx, g)
+	if err != nil {
+		return err
+	}
+	customers := strings.Join(g.Customers, ",")
+	if customers == "" {
+		customers = "all"
+	}
+	say(a.out, "services %s\ncustomers %s\n", strings.Join(g.Services, ","), customers)
+	if len(suggested) > 0 {
+		say(a.out, "also looks like %s (%s)\n", strings.Join(suggested, ","), strings.Join(because, ", "))
+	}
+	return nil
 }
 
 func (a *app) agentApproveCommand() *cobra.Command {

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) orgCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "org", Short: "Add, list and erase organisations"}
-	cmd.AddCommand(a.orgAddCommand(), a.orgListCommand(), a.orgEraseCommand())
+	cmd := &cobra.Command{Use: "org", Short: "Add, change, list and erase organisations"}
+	cmd.AddCommand(a.orgAddCommand(), a.orgSetCommand(), a.orgListCommand(), a.orgEraseCommand())
 	return cmd
 }
 
@@ -49,6 +49,42 @@ four a customer has: sc (server cloud), wh (web hosting), pe (e-mail), bk (backu
 	flags.StringVar(&o.Lang, "lang", "en", "language of its mails, en or it")
 	flags.StringVar(&o.Zone, "zone", "Europe/Rome", "time zone: a day is a calendar day there")
 	flags.StringVar(&services, "services", "sc,wh,pe,bk", "services that it has")
+	return cmd
+}
+
+func (a *app) orgSetCommand() *cobra.Command {
+	var o store.Org
+	var services string
+	cmd := &cobra.Command{
+		Use:   "set ORG [--services LIST] [--name NAME] [--lang en|it] [--zone ZONE]",
+		Short: "Change an organisation: what it has of the provider, its name, language, zone",
+		Long: `Change an organisation. Duties of services that a customer no longer has leave its
+board; its log says when that was.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				was, err := orgFlag(ctx, s, args[0])
+				if err != nil {
+					return err
+				}
+				flags := cmd.Flags()
+				if flags.Changed("services") {
+					was.Services = list(services)
+				}
+				for name, to := range map[string]struct{ from, to *string }{"name": {&o.Name, &was.Name}, "lang": {&o.Lang, &was.Lang}, "zone": {&o.Zone, &was.Zone}} {
+					if flags.Changed(name) {
+						*to.to = *to.from
+					}
+				}
+				return s.SetOrg(ctx, was, "")
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&services, "services", "", "services that it has")
+	flags.StringVar(&o.Name, "name", "", "name that people see")
+	flags.StringVar(&o.Lang, "lang", "", "language of its mails, en or it")
+	flags.StringVar(&o.Zone, "zone", "", "time zone: a day is a calendar day there")
 	return cmd
 }
 

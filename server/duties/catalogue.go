@@ -25,6 +25,7 @@ var services = [...]string{"sc", "wh", "pe", "bk"}
 
 // Catalogue is the list of duties with their texts.
 type Catalogue struct {
+	services  []Service
 	duties    []Duty
 	workflows []Workflow
 	byID      map[string]int
@@ -41,7 +42,7 @@ type dutyFile struct {
 }
 
 type checksFile struct {
-	Services map[string]Text        `yaml:"services"`
+	Services map[string]serviceFile `yaml:"services"`
 	Proofs   map[string]proofFile   `yaml:"proofs"`
 	Cadences map[string]cadenceFile `yaml:"cadences"`
 	Checks   map[string]checkFile   `yaml:"checks"`
@@ -85,6 +86,9 @@ func Read(dir fs.FS) (*Catalogue, error) {
 	}
 	for _, service := range services {
 		name := service + ".yaml"
+		if err := c.addService(service, checks.Services[service]); err != nil {
+			return nil, fmt.Errorf("checks.yaml: %w", err)
+		}
 		var list []dutyFile
 		if err := readYAML(dir, name, &list); err != nil {
 			return nil, err
@@ -364,6 +368,3 @@ func (c *Catalogue) Touched(party string, kind evidence.Kind) []Duty {
 	}
 	return list
 }
-
-// Services lists the services in the order of the board.
-func Services() []string { return services[:] }

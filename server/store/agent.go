@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,13 @@ type Agent struct {
 	From        string          // address at its enrollment
 	Replaces    string          // the agent of this host before; "" for none
 	Protection  string          // of its key: file, systemd-creds, tpm2; as the agent stated it
+	Customers   []string        // of a provider's agent: whom it works for; all that have its services when empty
+}
+
+// Serves reports whether what the agent sees counts for a service of a customer; of
+// the provider's own board for an empty one.
+func (a Agent) Serves(service, customer string) bool {
+	return slices.Contains(a.Services, service) && (customer == "" || len(a.Customers) == 0 || slices.Contains(a.Customers, customer))
 }
 
 // AgentWaiting is the standing of an agent that waits for approval.
@@ -58,19 +66,20 @@ func (a Agent) Standing() string {
 }
 
 const agentColumns = `id, org_id, name, spki, witness, machine, os, version, services, push_hash, state,
-	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect, held, came_from, replaces, protection`
+	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect, held, came_from, replaces, protection, customers`
 
 func scanAgent(row func(...any) error) (Agent, error) {
 	var a Agent
-	var services string
+	var services, customers string
 	var machine, push, stmt []byte
 	var enrolled, seen, skew, suspect, held int64
 	err := row(&a.ID, &a.Org, &a.Name, &a.SPKI, &a.Witness, &machine, &a.OS, &a.Version, &services, &push, &a.State,
 		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated, &suspect,
-		&held, &a.From, &a.Replaces, &a.Protection)
+		&held, &a.From, &a.Replaces, &a.Protection, &customers)
 	if err != nil {
 		return a, err
 	}
+	a.Customers = splitList(customers)
 	a.Services, a.Enrolled, a.Seen, a.Suspect, a.Held = splitList(services), Time(enrolled), Time(seen), Time(suspect), Time(held)
 	a.Skew = time.Duration(skew) * time.Millisecond
 	a.Machine, a.PushHash, a.Stmt = digest(machine), digest(push), digest(stmt)
@@ -99,10 +108,10 @@ func optional(d evidence.Digest) []byte {
 // active in its organisation; then it reports false.
 func (t *Tx) AddAgent(ctx context.Context, a Agent) (bool, error) {
 	n, err := t.exec(ctx, "adding an agent", `INSERT INTO agent (`+agentColumns+`)
-		VALUES `+values(1, 24)+` ON CONFLICT DO NOTHING`,
+		VALUES `+values(1, 25)+` ON CONFLICT DO NOTHING`,
 		a.ID, a.Org, a.Name, a.SPKI, a.Witness, optional(a.Machine), a.OS, a.Version, strings.Join(a.Services, ","), a.PushHash[:], a.State,
 		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated, Micros(a.Suspect),
-		Micros(a.Held), a.From, a.Replaces, a.Protection)
+		Micros(a.Held), a.From, a.Replaces, a.Protection, strings.Join(a.Customers, ","))
 	return n == 1, err
 }
 
@@ -232,6 +241,13 @@ func (r Reader) EnrolledSince(ctx context.Context, org string, since time.Time) 
 // SetAgentState changes an agent's state.
 func (t *Tx) SetAgentState(ctx context.Context, id, state string) error {
 	_, err := t.exec(ctx, "setting the state of agent "+id, `UPDATE agent SET state = $2 WHERE id = $1`, id, state)
+	return err
+}
+
+// SetServes says for which services an agent stands, and for which customers.
+func (t *Tx) SetServes(ctx context.Context, id string, services, customers []string) error {
+	_, err := t.exec(ctx, "tagging agent "+id, `UPDATE agent SET services = $2, customers = $3 WHERE id = $1`,
+		id, strings.Join(services, ","), strings.Join(customers, ","))
 	return err
 }
 

@@ -50,8 +50,9 @@ func (r Reader) Alerts(ctx context.Context, org string, open bool, limit int) ([
 }
 
 // FireAlert opens an alert and puts a delivery for each channel that hears of it
-// into the outbox. It reports false when such an alert is open already.
-func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, service string) (bool, error) {
+// into the outbox; the other party hears of it only where it is named, or nobody is.
+// It reports false when such an alert is open already.
+func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, service string, only []string) (bool, error) {
 	why, err := pack(a.Why)
 	if err != nil {
 		return false, err
@@ -62,7 +63,14 @@ func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, service string) (bool
 	if err != nil || n == 0 {
 		return false, err
 	}
-	return true, t.post(ctx, a, alert.Firing, service, a.Opened)
+	channels, err := t.hearers(ctx, a, service)
+	if err != nil {
+		return true, err
+	}
+	channels = slices.DeleteFunc(channels, func(c alert.Channel) bool {
+		return len(only) > 0 && c.Org != a.Org && !slices.Contains(only, c.Org)
+	})
+	return true, t.postTo(ctx, a, alert.Firing, channels, a.Opened)
 }
 
 // Notify tells an organisation's mail channels something that is no duty's: an
@@ -122,15 +130,7 @@ func (t *Tx) AckAlert(ctx context.Context, org, id, user string, at time.Time) e
 	return err
 }
 
-// post puts one delivery per hearing channel into the outbox.
-func (t *Tx) post(ctx context.Context, a alert.Alert, event, service string, at time.Time) error {
-	channels, err := t.hearers(ctx, a, service)
-	if err != nil {
-		return err
-	}
-	return t.postTo(ctx, a, event, channels, at)
-}
-
+// postTo puts one delivery per channel into the outbox.
 func (t *Tx) postTo(ctx context.Context, a alert.Alert, event string, channels []alert.Channel, at time.Time) error {
 	rows := make([][]any, len(channels))
 	for i, c := range channels {

@@ -44,6 +44,14 @@ func (t *Tx) AddOrg(ctx context.Context, o Org) error {
 	return err
 }
 
+// SetOrg changes what can be changed of an organisation: name, language, zone and
+// services.
+func (t *Tx) SetOrg(ctx context.Context, o Org) error {
+	_, err := t.exec(ctx, "changing organisation "+o.ID, `UPDATE org SET name = $2, lang = $3, zone = $4, services = $5 WHERE id = $1`,
+		o.ID, o.Name, o.Lang, o.Zone, strings.Join(o.Services, ","))
+	return err
+}
+
 // Org reads one organisation; ErrNotFound when there is none.
 func (r Reader) Org(ctx context.Context, id string) (Org, error) {
 	list, err := all(ctx, r, "reading organisation "+id, `SELECT `+orgColumns+` FROM org WHERE id = $1`, []any{id}, scanOrg)

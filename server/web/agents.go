@@ -54,7 +54,7 @@ func (w *Web) agentsPage(rw http.ResponseWriter, r *http.Request, token *tokenBo
 		return err
 	}
 	body := agentsBody{Agents: list, MayManage: viewerOf(r.Context()).manages(orgOf(r.Context()).ID), Token: token,
-		Services: servicesOf(orgOf(r.Context())), Reasons: reasons}
+		Services: w.servicesOf(orgOf(r.Context())), Reasons: reasons}
 	if body.ReadOnly, err = w.ReadOnly(r.Context(), orgOf(r.Context()).ID); err != nil {
 		return err
 	}
@@ -90,14 +90,23 @@ func (w *Web) agentsOf(r *http.Request) ([]agentBody, error) {
 	out := []agentBody{}
 	for _, a := range agents {
 		b := agentBody{Agent: a, Looks: byAgent[a.ID], Skewed: a.Skew.Abs() > skewLimit,
-			Worth:  evidence.AssuranceOf(a.Protection),
-			Silent: a.Standing() == store.AgentActive && w.Now().Sub(later(a.Seen, a.Enrolled)) > silentAfter}
-		if key, err := evidence.ParsePublicKey(a.SPKI); err == nil {
-			b.KeyID = string(key.ID())
-		}
+			Worth: evidence.AssuranceOf(a.Protection), Silent: w.silent(a), KeyID: keyOf(a)}
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+func (w *Web) silent(a store.Agent) bool {
+	return a.Standing() == store.AgentActive && w.Now().Sub(later(a.Seen, a.Enrolled)) > silentAfter
+}
+
+// keyOf is the id of an agent's key; empty for one that does not hold.
+func keyOf(a store.Agent) string {
+	key, err := evidence.ParsePublicKey(a.SPKI)
+	if err != nil {
+		return ""
+	}
+	return string(key.ID())
 }
 
 func later(a, b time.Time) time.Time {
@@ -133,7 +142,7 @@ func (w *Web) tokenAsk(r *http.Request) (TokenAsk, error) {
 		ask.Services = org.Services
 	}
 	for _, s := range ask.Services {
-		if !slices.Contains(servicesOf(org), s) {
+		if !slices.Contains(w.servicesOf(org), s) {
 			return ask, &problem{status: http.StatusBadRequest, key: "bad_form"}
 		}
 	}
@@ -154,10 +163,10 @@ func (w *Web) tokenAsk(r *http.Request) (TokenAsk, error) {
 }
 
 // servicesOf are those that an organisation's hosts may prove: a customer's own,
-// the provider's all four.
-func servicesOf(o store.Org) []string {
+// the provider's all of them.
+func (w *Web) servicesOf(o store.Org) []string {
 	if o.Kind == store.Provider {
-		return []string{"sc", "wh", "pe", "bk"}
+		return w.Catalogue.Services()
 	}
 	return o.Services
 }
@@ -276,6 +285,11 @@ func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if org.Kind == store.Customer {
+		if stored, err = w.concerning(ctx, stored, org, provider); err != nil {
+			return nil, err
+		}
 	}
 	lang := w.views.lang(r)
 	out := []alertBody{}

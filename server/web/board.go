@@ -73,7 +73,7 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	if v, err := duties.ParseVerdict(r.FormValue("show")); err == nil {
 		body.Show = v.String()
 	}
-	for _, s := range duties.Services() {
+	for _, s := range w.Catalogue.Services() {
 		block := serviceBlock{Service: s, Parties: []partyBlock{{Party: duties.Provider, Owner: p.Name}}}
 		if org.Kind == store.Customer {
 			block.Parties = append(block.Parties, partyBlock{Party: duties.Customer, Owner: org.Name})

@@ -69,7 +69,7 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	}
 	slices.SortStableFunc(body.Cases, func(a, b caseRow) int { return urgency(b) - urgency(a) })
 	for _, f := range w.Catalogue.Workflows() {
-		if services := common(f.Services(), servicesOf(org)); f.Own == (org.Kind == store.Provider) && viewerOf(ctx).opens(org, f) && len(services) > 0 {
+		if services := common(f.Services(), w.servicesOf(org)); f.Own == (org.Kind == store.Provider) && viewerOf(ctx).opens(org, f) && len(services) > 0 {
 			body.Open = append(body.Open, workflowBody{f.ID, f.Title.In(lang), f.About.In(lang), services})
 		}
 	}

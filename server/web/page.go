@@ -64,6 +64,9 @@ func (p page) Word(prefix string, code any) string {
 	if s, err := p.T(prefix + "_" + value); err == nil {
 		return s
 	}
+	if prefix == "service" { // of the operator's own
+		return short(p.catalogue.ServiceTitle(p.Lang, fmt.Sprint(code)))
+	}
 	return short(fmt.Sprint(code))
 }
 

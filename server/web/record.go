@@ -101,7 +101,7 @@ func (w *Web) served(r *http.Request, rec store.StoredRecord) error {
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(agent.Services, func(s string) bool { return slices.Contains(org.Services, s) }) {
+		if slices.ContainsFunc(org.Services, func(s string) bool { return agent.Serves(s, org.ID) }) {
 			return nil
 		}
 	}

@@ -90,6 +90,18 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/agents/{agent}/revoke", c + "/agents/" + w.files.id + "/revoke", "soffnoonn"},
 		{"POST /orgs/{org}/agents/{agent}/revoke", p + "/agents/" + w.web.id + "/revoke", "snnnnooff"},
 
+		{"GET /orgs/{org}/agents/{agent}", c + "/agents/" + w.erp.id, "sooonoonn"},
+		{"GET /orgs/{org}/agents/{agent}", c + "/agents/" + w.mail.id, "snnnnnnnn"}, // the provider's
+		{"POST /orgs/{org}/agents/{agent}/serves", c + "/agents/" + w.erp.id + "/serves", "soffnoonn"},
+		{"POST /orgs/{org}/agents/{agent}/serves", p + "/agents/" + w.node.id + "/serves", "snnnnooff"},
+		{"GET /orgs/{org}/services", c + "/services", "sooonoonn"},
+		{"POST /orgs/{org}/services", "/orgs/" + w.other.ID + "/services", "snnnfoonn"},
+		{"POST /orgs/{org}/services", p + "/services", "snnnnooff"},
+		{"GET /api/v1/orgs/{org}/agents/{agent}", "/api/v1" + c + "/agents/" + w.erp.id, "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/agents/{agent}/serves", "/api/v1" + c + "/agents/" + w.erp.id + "/serves", "uoffnoonn" + "ufonfo"},
+		{"GET /api/v1/orgs/{org}/services", "/api/v1" + c + "/services", "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/services", "/api/v1/orgs/" + w.other.ID + "/services", "unnnfoonn" + "ufnffo"},
+
 		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-C2/statement", "soffnffnn"},
 		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-P6/statement", "sfffnoonn"},
 		{"POST /orgs/{org}/duties/{duty}/statement", p + "/duties/WH-P6/statement", "snnnnooff"},

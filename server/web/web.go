@@ -35,6 +35,12 @@ type Deps struct {
 	ApproveAgent func(ctx context.Context, agent, user string) (index int64, err error)
 	// RevokeAgent refuses an agent's key from now on.
 	RevokeAgent func(ctx context.Context, agent, reason, user string, distrust time.Time) (index int64, err error)
+	// SetServices says what an organisation has of the provider.
+	SetServices func(ctx context.Context, org string, services []string, user string) error
+	// SetServes says for which services and customers an agent stands.
+	SetServes func(ctx context.Context, agent string, services, customers []string, user string) error
+	// Suggested names services that an agent's host probably runs, and what tells so.
+	Suggested func(ctx context.Context, a store.Agent) (services, because []string, err error)
 	// Confirm records, in the organisation's log, that a user looked at what a
 	// duty rests on.
 	Confirm func(ctx context.Context, org, duty, user string) error
@@ -72,6 +78,7 @@ const (
 	anyone    grant = iota // signed in or not
 	signedIn               // every user
 	seeOrg                 // members of the organisation in the path; the provider's admins and operators in all
+	runOrg                 // the provider's admins and operators
 	manageOrg              // its admins; the provider's admins and operators in all
 	reviewOrg              // who acts for the party of the duty in the path
 	openCase               // who acts for the party that opens the workflow in the path
@@ -104,6 +111,10 @@ var routes = []route{
 	{"POST /orgs/{org}/agents/token", manageOrg, false, (*Web).addToken},
 	{"POST /orgs/{org}/agents/{agent}/approve", manageOrg, false, (*Web).approveAgent},
 	{"POST /orgs/{org}/agents/{agent}/revoke", manageOrg, false, (*Web).revokeAgent},
+	{"GET /orgs/{org}/agents/{agent}", seeOrg, false, (*Web).agent},
+	{"POST /orgs/{org}/agents/{agent}/serves", manageOrg, false, (*Web).setServes},
+	{"GET /orgs/{org}/services", seeOrg, false, (*Web).services},
+	{"POST /orgs/{org}/services", runOrg, false, (*Web).setServices},
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
 	{"POST /orgs/{org}/alerts/{alert}/ack", ackAlert, false, (*Web).ackAlert},
 	{"POST /orgs/{org}/duties/{duty}/statement", reviewOrg, false, (*Web).state},
@@ -122,6 +133,10 @@ var routes = []route{
 	{"POST /api/v1/orgs/{org}/duties/{duty}/review", reviewOrg, true, (*Web).apiReview},
 	{"GET /api/v1/orgs/{org}/records/{index}", seeRecord, true, (*Web).apiRecord},
 	{"GET /api/v1/orgs/{org}/agents", seeOrg, true, (*Web).apiAgents},
+	{"GET /api/v1/orgs/{org}/agents/{agent}", seeOrg, true, (*Web).apiAgent},
+	{"POST /api/v1/orgs/{org}/agents/{agent}/serves", manageOrg, true, (*Web).apiSetServes},
+	{"GET /api/v1/orgs/{org}/services", seeOrg, true, (*Web).apiServices},
+	{"POST /api/v1/orgs/{org}/services", runOrg, true, (*Web).apiSetServices},
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
 	{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", ackAlert, true, (*Web).apiAckAlert},
 	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", reviewOrg, true, (*Web).apiState},
