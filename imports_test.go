@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"server/store":           {"evidence", "server/ledger", "server/duties", "server/alert"},
 	"server/anchor":          {"evidence", "evidence/rfc3161", "server/ledger", "server/store"},
 	"server/store/storetest": {"server/store"},
-	"server/web":             {"evidence", "server/ledger", "server/duties", "server/alert", "server/store"},
+	"server/web":             {"evidence", "server/ledger", "server/duties", "server/alert", "server/store", "server/bundle"},
 	"server/bundle":          {"evidence", "server/anchor", "server/ledger", "server/duties", "server/store"},
 	"server":                 {"evidence", "evidence/rfc3161", "server/*", "packaging"},
 	"cmd/attesto-server":     {"evidence", "server", "server/*"},

@@ -14,6 +14,12 @@ import (
 //go:embed index.html
 var page string
 
+// Checker is a script that checks records in a browser: what the page of a bundle
+// runs, and the page of a record on the board.
+//
+//go:embed check.js
+var Checker string
+
 // The page carries what it checks in itself, because a browser lets a file read no
 // other; so it holds the newest records only.
 const (
@@ -72,7 +78,7 @@ func (w *writer) page() error {
 	if err != nil {
 		return err
 	}
-	return w.put("index.html", []byte(strings.Replace(page, "{{data}}", string(raw), 1)))
+	return w.put("index.html", []byte(strings.NewReplacer("{{check}}", Checker, "{{data}}", string(raw)).Replace(page)))
 }
 
 func (l *logWriter) pageRecord(rec store.Record) (pageRecord, int, error) {

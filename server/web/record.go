@@ -35,7 +35,10 @@ type recordBody struct {
 	LogKey             string
 	Clock              *evidence.Clock // as the host stated it; nil for what is no evidence
 	Protection         string          // of the key that signed it, as the agent stated
-	Assurance          string          // EVIDENCE 3: "a1" for a software key, "a2" for one in a TPM, "server" for what the server itself states
+	Witnesses          []witnessBody   // newest word of each, of those named
+	MoreWitnesses      int
+	Steps              []string // of the check in the browser
+	Assurance          string   // EVIDENCE 3: "a1" for a software key, "a2" for one in a TPM, "server" for what the server itself states
 }
 
 type itemBody struct {
@@ -116,7 +119,7 @@ func (w *Web) recordOf(r *http.Request) (recordBody, error) {
 	}
 	body := recordBody{Epoch: rec.In.Epoch, Index: rec.Index, Log: footOf(rec.In), Type: rec.Type, Agent: rec.Agent, Seq: rec.Seq, Received: rec.Received,
 		Stmt: rec.Stmt, Envelope: evidence.Sum(rec.Envelope), Entry: strings.TrimSpace(string(rec.Line)),
-		Hidden: !viewerOf(r.Context()).sees(org.ID), Assurance: "a1"}
+		Hidden: !viewerOf(r.Context()).sees(org.ID), Assurance: "a1", Steps: checkSteps}
 	if rec.Agent == "" {
 		body.Seq, body.Assurance = 0, "server"
 	}
@@ -149,6 +152,9 @@ func (w *Web) recordOf(r *http.Request) (recordBody, error) {
 			body.Observed = it.To
 		}
 		body.Items = append(body.Items, itemOf(it, rec.Blobs, body.Hidden))
+	}
+	if body.Witnesses, body.MoreWitnesses, err = w.witnesses(r, rec, body.Hidden); err != nil {
+		return body, err
 	}
 	body.LogKey, err = w.LogKey(body.Log.Origin)
 	return body, err

@@ -12,6 +12,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/attesto/attesto/server/bundle"
 )
 
 //go:embed static
@@ -42,6 +44,9 @@ func staticDigest() (string, error) {
 }
 
 func eachStatic(fn func(name string, b []byte) error) error {
+	if err := fn("static/check.js", []byte(bundle.Checker)); err != nil {
+		return err
+	}
 	return fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

@@ -120,6 +120,8 @@ func codes() map[string][]string {
 		list["event"] = append(list["event"], strings.ReplaceAll(e, ".", "_"))
 	}
 	list["proof_what"] = list["proof_name"]
+	list["check_step"] = []string{"root", "log", "custody", "inclusion", "signature", "entry", "chain", "content", "kept"}
+	list["check_what"] = list["check_step"]
 	return list
 }
 

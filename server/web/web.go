@@ -57,6 +57,8 @@ type Deps struct {
 	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
 	// ReadOnly reports whether an organisation's log may not be continued.
 	ReadOnly func(ctx context.Context, org string) (bool, error)
+	// Keyset is the envelope of the keyset, and the root key's SPKI that signed it.
+	Keyset func() (sealed, root []byte)
 	// LogKey is the key of a log in text form (c2sp.org/signed-note).
 	LogKey func(origin string) (string, error)
 }
@@ -132,6 +134,7 @@ var routes = []route{
 	{"GET /api/v1/orgs/{org}/state", seeOrg, true, (*Web).apiBoardAt},
 	{"POST /api/v1/orgs/{org}/duties/{duty}/review", reviewOrg, true, (*Web).apiReview},
 	{"GET /api/v1/orgs/{org}/records/{index}", seeRecord, true, (*Web).apiRecord},
+	{"GET /api/v1/orgs/{org}/records/{index}/proof", seeRecord, true, (*Web).apiProof},
 	{"GET /api/v1/orgs/{org}/agents", seeOrg, true, (*Web).apiAgents},
 	{"GET /api/v1/orgs/{org}/agents/{agent}", seeOrg, true, (*Web).apiAgent},
 	{"POST /api/v1/orgs/{org}/agents/{agent}/serves", manageOrg, true, (*Web).apiSetServes},
