@@ -141,6 +141,16 @@ func printSoftware(w io.Writer, f evidence.Software) {
 		}
 		row(w, "product", p.Name+" "+p.Version, "end of life "+orUnknown(p.EOL))
 	}
+	if f.Web == nil {
+		return
+	}
+	for i, s := range f.Web.Sites {
+		if i == maxRows {
+			row(w, fmt.Sprintf("(%d more sites)", len(f.Web.Sites)-i))
+			break
+		}
+		row(w, "site", s.ID+" "+s.App+" "+s.Version, fmt.Sprintf("%d plugins, %d themes, files %s", len(s.Plugins), len(s.Themes), strings.ReplaceAll(s.Files, "_", " ")))
+	}
 }
 
 func printHealth(w io.Writer, f evidence.Health) {

@@ -17,6 +17,8 @@ type Software struct {
 	Pending  []Update  `json:"pending"`  // updates that wait
 	Products []Product `json:"products"` // server software recognised among the packages
 	Reboot   Reboot    `json:"reboot"`
+	// Web are the sites of this host; absent: nobody looked.
+	Web *Web `json:"web,omitempty"`
 }
 
 // OSRelease is the operating system and its end of life.
@@ -152,7 +154,7 @@ func (s Software) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return s.Web.validate()
 }
 
 func (m Manager) validate() error {

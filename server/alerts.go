@@ -20,6 +20,12 @@ func (s *Server) startJudging() error {
 		return err
 	}
 	s.catalogue = catalogue
+	if s.cfg.Releases != "" {
+		if err := s.renewReleases(); err != nil {
+			return err
+		}
+		s.loops = append(s.loops, s.watchReleases)
+	}
 	notifiers := map[string]alert.Notifier{alert.Webhook: alert.NewHooks(s.cfg.Webhooks.AllowPrivate, s.log)}
 	if c := s.cfg.SMTP; c.Host != "" {
 		notifiers[alert.Email] = alert.Mailer{Host: c.Host, Port: c.Port, User: c.User, PasswordFile: c.PasswordFile, From: c.From, TLS: c.TLS, Domain: s.id.name}

@@ -30,6 +30,7 @@ type Config struct {
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
 	Retention Retention `yaml:"retention"`
+	Releases  string    `yaml:"releases"` // file of what sites run; empty: what is built in
 
 	Anchor *anchor.Config `yaml:"anchor"` // nil: no anchor log
 }

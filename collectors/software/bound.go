@@ -13,6 +13,7 @@ import (
 // evidence.MaxBlob. What waits comes before what is installed.
 const (
 	pendingBudget = 512 << 10
+	siteBudget    = 256 << 10
 	totalBudget   = evidence.MaxBlob - 128<<10
 	gapBudget     = 100
 )
@@ -38,6 +39,12 @@ func (l *look) bound() {
 		rest = rest[:fit(rest, &spent, pendingBudget)]
 		l.gap("pending updates", "%d of %d are left out: there are too many to send", len(l.pending)-len(security)-len(rest), len(l.pending))
 		l.pending = append(security, rest...)
+	}
+	if l.web != nil {
+		if n := fit(l.web.Sites, &spent, pendingBudget+siteBudget); n < len(l.web.Sites) {
+			l.gap(webGap, "the last %d of %d are left out: there are too many to send", len(l.web.Sites)-n, len(l.web.Sites))
+			l.web.Sites = l.web.Sites[:n]
+		}
 	}
 	if n := fit(l.packages, &spent, totalBudget); n < len(l.packages) {
 		l.gap("installed packages", "the last %d of %d are left out of the inventory: there are too many to send", len(l.packages)-n, len(l.packages))

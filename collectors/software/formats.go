@@ -21,6 +21,9 @@ func formats() []host.Format {
 		{Name: "dnf-updateinfo", Title: "dnf -q -C updateinfo list --security --available", Parse: explainUpdateinfo},
 		{Name: "apk-version", Title: "apk version -l '<'", Parse: explainApkVersion},
 		{Name: "os-release", Title: "/etc/os-release", Parse: explainOS},
+		{Name: "wordpress-version", Title: "wp-includes/version.php of a WordPress site", Parse: explainWordPress},
+		{Name: "wordpress-plugin", Title: "the main file of a WordPress plugin", Parse: explainPlugin},
+		{Name: "wordpress-theme", Title: "style.css of a WordPress theme", Parse: explainTheme},
 	}
 }
 

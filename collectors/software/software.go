@@ -1,7 +1,7 @@
 // Package software sees what is installed, what updates wait by the package
 // managers' own metadata, how old that metadata is, whether what runs is what is
-// installed, and when the operating system and its server products reach their
-// ends of life. It asks no network and changes nothing.
+// installed, when the operating system and its server products reach their ends of
+// life, and what software the sites of a web server run. It asks no network and changes nothing.
 package software
 
 import (
@@ -9,9 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
@@ -29,8 +31,25 @@ const (
 	managerApk  = "apk"
 )
 
-// Config is the kind's part of the agent's config file. It has no settings.
-type Config struct{}
+// Config is the kind's part of the agent's config file.
+type Config struct {
+	Sites Sites `yaml:"sites"`
+}
+
+// Sites say where WordPress is looked for, and how much is told of it.
+type Sites struct {
+	// Discover looks into the document roots of Apache, nginx, Plesk and the like.
+	Discover bool `yaml:"discover"`
+	// Folders are looked into besides: whole paths, with * and ?.
+	Folders []string `yaml:"folders"`
+	// Names sends the sites' folders in place of pseudonyms.
+	Names bool `yaml:"names"`
+	// Checksums is a folder of files VERSION-LOCALE.json as api.wordpress.org gives
+	// them; nothing is downloaded.
+	Checksums string `yaml:"checksums"`
+}
+
+func (s Sites) off() bool { return !s.Discover && len(s.Folders) == 0 }
 
 // Spec describes the collector.
 func Spec() host.Spec {
@@ -43,32 +62,45 @@ func Spec() host.Spec {
 				"the package manager's own database and metadata: dpkg and apt, rpm and dnf, apk",
 				"`/etc/os-release`, the kernel that runs and those that are installed",
 				"which running programs use files that were replaced",
+				"`wp-includes/version.php` and the heads of plugins and themes in document roots, as text: nothing of a site is run",
 			},
 			Sends: []string{
 				"every package with its version, security updates that wait with their age, when metadata was last refreshed",
 				"end of life of the system, reboot or restarts that are needed",
+				"per WordPress site: a pseudonym, the versions of core, plugins and themes, whether core files are as published; its folder and changed files can be erased",
 			},
 			Never: []string{
 				"what programs do or hold in memory",
 				"credentials of package sources",
+				"a site's settings, contents and users: `wp-config.php` is not read",
 			},
 			Needs: []string{
 				"`dnf` for its updates where it is used",
 				"reading `/proc/PID/maps` of others' programs (root or CAP_SYS_PTRACE); without it restarts are unknown and said to be",
+				"reading document roots (CAP_DAC_READ_SEARCH, or the web server's group) for the software of sites",
 			},
 		},
 	}
 }
 
-type collector struct{ h *host.Host }
+type collector struct {
+	h         *host.Host
+	cfg       Config
+	searching atomic.Bool // a search for sites runs, or hangs
+}
 
 // New makes the collector.
 func New(decode func(any) error, h *host.Host) (host.Collector, error) {
-	var cfg Config
+	cfg := Config{Sites: Sites{Discover: true}}
 	if err := decode(&cfg); err != nil {
 		return nil, err
 	}
-	return &collector{h}, nil
+	for _, folder := range append([]string{cfg.Sites.Checksums}, cfg.Sites.Folders...) {
+		if folder != "" && !path.IsAbs(folder) {
+			return nil, fmt.Errorf("software: sites: %q: want a whole path, such as /srv/sites/*", folder)
+		}
+	}
+	return &collector{h: h, cfg: cfg}, nil
 }
 
 // look is one look under way.
@@ -87,6 +119,7 @@ type look struct {
 	products    []evidence.Product
 	reboot      evidence.Reboot
 	unsure      []string // parts of the question of restarts without an answer
+	web         *evidence.Web
 }
 
 // Collect looks once. What a package manager does not tell is a gap: it never
@@ -107,6 +140,7 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	l.rebootFile()
 	l.needsRestarting(ctx)
 	l.processes(ctx)
+	detail := c.lookWeb(ctx, l)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return host.Look{}, fmt.Errorf("looking at software: %w", err)
 	}
@@ -115,7 +149,7 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 		return host.Look{}, err
 	}
 	facts, gaps := l.facts()
-	return host.Look{Facts: facts, Gaps: gaps, Next: next}, nil
+	return host.Look{Facts: facts, Detail: detail, Gaps: gaps, Next: next}, nil
 }
 
 func newLook(h *host.Host, now time.Time) *look {
@@ -229,7 +263,7 @@ func (l *look) facts() (evidence.Software, []evidence.Gap) {
 	l.bound()
 	return evidence.Software{
 		OS: l.os, Kernel: l.kernelFacts, Managers: orEmpty(l.managers), Packages: orEmpty(l.packages),
-		Pending: orEmpty(l.pending), Products: orEmpty(l.products), Reboot: l.rebootFacts(),
+		Pending: orEmpty(l.pending), Products: orEmpty(l.products), Reboot: l.rebootFacts(), Web: l.web,
 	}, l.gaps
 }
 

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -30,6 +31,8 @@ type Catalogue struct {
 	workflows []Workflow
 	byID      map[string]int
 	words     map[string]wordings
+	builtin   Releases
+	releases  atomic.Pointer[Releases]
 }
 
 type dutyFile struct {
@@ -114,6 +117,11 @@ func Read(dir fs.FS) (*Catalogue, error) {
 	if err := c.readWords(dir); err != nil {
 		return nil, err
 	}
+	var err error
+	if c.builtin, err = readReleases(dir); err != nil {
+		return nil, err
+	}
+	c.releases.Store(&c.builtin)
 	return c, c.unused(checks)
 }
 

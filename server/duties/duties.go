@@ -127,6 +127,8 @@ type Question struct {
 	Statements []Statement // of the party about this duty, oldest first
 	Cases      []Case      // of the organisation, open or ended within Recall
 	Watched    bool        // somebody of the party can be reached, so that no case means no occasion
+
+	releases Releases // of the catalogue
 }
 
 // Cite names a log entry that a finding rests on.

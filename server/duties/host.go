@@ -15,6 +15,7 @@ type check struct {
 	facts    time.Duration // how far back it needs facts, besides the newest
 	thin     bool          // of looks older than a day, one a day is enough
 	optional bool          // not every host has this to look at
+	none     string        // the message of a host of which judge finds nothing at all
 	judge    func(host) []AssetFinding
 }
 
@@ -28,6 +29,7 @@ var checks = map[string]check{
 	"endpoints": endpointsCheck,
 	"storage":   storageCheck,
 	"accounts":  accountsCheck,
+	"site":      siteCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.
@@ -59,11 +61,12 @@ type host struct {
 	at    time.Time
 	zone  *time.Location
 	values
-	looks []Seen // of this agent and kind, oldest first
+	looks    []Seen // of this agent and kind, oldest first
+	releases Releases
 }
 
 func newHost(a Agent, q Question, v values, kind evidence.Kind) host {
-	h := host{agent: a, at: q.At, zone: q.Zone, values: v}
+	h := host{agent: a, at: q.At, zone: q.Zone, values: v, releases: q.releases}
 	for _, s := range q.Facts {
 		if s.Agent == a.ID && s.Kind == kind {
 			h.looks = append(h.looks, s)
@@ -155,7 +158,9 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 	case last.Schema != evidence.SchemaOf(c.kind):
 		return one("facts_unknown", "schema", last.Schema), false
 	}
-	found = c.judge(h)
+	if found = c.judge(h); len(found) == 0 {
+		return one(c.none), true
+	}
 	return found, false
 }
 

@@ -13,6 +13,7 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 	if q.Zone == nil {
 		q.Zone = time.UTC
 	}
+	q.releases = c.Releases()
 	var found []Finding
 	for _, p := range d.Parts {
 		pf := c.judgePart(d, p, q)

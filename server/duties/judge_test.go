@@ -1,6 +1,7 @@
 package duties_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -28,6 +29,7 @@ type caseFile struct {
 	Duty  string         `yaml:"duty"`
 	Kind  evidence.Kind  `yaml:"kind"`
 	Facts map[string]any `yaml:"facts"`
+	At    string         `yaml:"at"`
 	Cases []judgeCase    `yaml:"cases"`
 }
 
@@ -43,6 +45,7 @@ type judgeCase struct {
 	Stated  []statedCase             `yaml:"stated"`
 	Cases   []caseCase               `yaml:"cases"`
 	Watched bool                     `yaml:"watched"`
+	Release string                   `yaml:"releases"`
 	Params  map[string]duties.Params `yaml:"params"`
 	Want    string                   `yaml:"want"`
 	Parts   map[string]string        `yaml:"parts"`
@@ -144,6 +147,12 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 		t.Fatalf("no duty %s", id)
 	}
 	q := question(t, f, tc)
+	if tc.Release != "" {
+		c = builtin(t)
+		if err := c.Renew([]byte(tc.Release)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	whole, parts := c.Judge(d, q)
 	if got := fmt.Sprintf("%s %s", whole.Verdict, whole.Why.Key); got != tc.Want {
 		t.Errorf("got %s, want %s: %s", got, tc.Want, whole.Why)
@@ -208,7 +217,7 @@ func renders(t *testing.T, c *duties.Catalogue, m duties.Message, seen map[strin
 func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 	q := duties.Question{At: now, Zone: time.UTC, Params: tc.Params}
 	var err error
-	if tc.At != "" {
+	if tc.At = cmp.Or(tc.At, f.At); tc.At != "" {
 		if q.At, err = time.Parse(time.RFC3339, tc.At); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package duties
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -22,6 +23,7 @@ func judgeSoftware(h host) []AssetFinding {
 	if err != nil {
 		return h.unreadable(err)
 	}
+	gaps = slices.DeleteFunc(gaps, func(g evidence.Gap) bool { return strings.HasPrefix(g.What, evidence.GapWeb) }) // the check of sites weighs them
 	s := softwareHost{h, facts, gaps}
 	var found []AssetFinding
 	for _, part := range [](func() []AssetFinding){s.support, s.managers, s.updates, s.restart} {

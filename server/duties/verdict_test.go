@@ -65,7 +65,7 @@ func TestTouched(t *testing.T) {
 		{duties.Customer, evidence.KindDNSBL, nil},
 		{duties.Customer, evidence.KindBackup, []string{"SC-C5", "BK-C1"}},
 		{duties.Provider, evidence.KindSoftware, []string{"SC-P1", "WH-P2", "PE-P4", "BK-P2"}},
-		{duties.Customer, evidence.KindSoftware, nil}, // patches of a customer's host prove no duty
+		{duties.Customer, evidence.KindSoftware, []string{"WH-C4"}}, // its sites alone: patches of a customer's host prove no duty
 	} {
 		var got []string
 		for _, d := range c.Touched(tt.party, tt.kind) {

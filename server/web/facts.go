@@ -165,6 +165,8 @@ type softwareBody struct {
 	Security     int // pending updates that mend security
 	MorePending  int
 	MoreProducts int
+	Sites        []evidence.Site
+	MoreSites    int
 }
 
 func softwareView(f evidence.Software) softwareBody {
@@ -186,6 +188,9 @@ func softwareView(f evidence.Software) softwareBody {
 	}
 	v.Pending, v.MorePending = rows(v.Pending)
 	v.Products, v.MoreProducts = rows(f.Products)
+	if f.Web != nil {
+		v.Sites, v.MoreSites = rows(f.Web.Sites)
+	}
 	return v
 }
 

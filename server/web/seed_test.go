@@ -171,6 +171,11 @@ func software(at time.Time, product string, pending int) evidence.Software {
 			{Manager: "dpkg", Name: "openssh-server", Version: "1:9.2p1-2+deb12u6"}, {Manager: "dpkg", Name: product, Version: "3.7.11-0+deb12u1"}},
 		Products: []evidence.Product{{Name: product, Version: "3.7.11", From: evidence.FromDistribution}},
 		Reboot:   evidence.Reboot{Needed: evidence.No},
+		Web: &evidence.Web{Roots: 2, Sites: []evidence.Site{
+			{ID: "site-5f1c09ab2e", App: evidence.SiteWordPress, Version: "6.8.3", Locale: "it_IT", Files: evidence.FilesChanged, Changed: 2,
+				Plugins: []evidence.SitePart{{Name: "akismet", Version: "5.3"}, {Name: "contact-form-7", Version: "5.9.8"}}, Themes: []evidence.SitePart{{Name: "twentytwentyfour", Version: "1.2"}}},
+			{ID: "site-91be22d7c0", App: evidence.SiteWordPress, Version: "7.1", Files: evidence.FilesNotChecked, Unread: true},
+		}},
 	}
 	for i := range pending {
 		names := []string{"libssl3", "openssh-server"}

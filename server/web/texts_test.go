@@ -104,6 +104,7 @@ func codes() map[string][]string {
 		"proof_name": {ledger.ProofEntry, ledger.ProofSignature, ledger.ProofChain, ledger.ProofContent, ledger.ProofIndex, ledger.ProofInclusion},
 		"severity":   {evidence.SeverityInfo, evidence.SeverityLow, evidence.SeverityMedium, evidence.SeverityHigh, evidence.SeverityCritical},
 		"backup":     {evidence.BackupOK, evidence.BackupWarning, evidence.BackupFailed, evidence.BackupUnknown},
+		"files":      {evidence.FilesIntact, evidence.FilesNotChecked},
 		"tri":        {evidence.Yes, evidence.No, evidence.Unknown}, "from": {evidence.FromDistribution, evidence.FromProducer},
 		"unit": {evidence.ServiceRunning, evidence.ServiceStopped, evidence.ServiceUnknown}, "tier": {"a", "b", "c"},
 		"measure": {"cpu", "memory", "load"}, "facts": {"missing", "erased"}, "encryption": {"none", "unknown"}, "assurance": {"a1", "a2", "server"}, "who_could": {"a1", "a2", "server"},
