@@ -40,6 +40,9 @@ func Spec() host.Spec {
 			Reads: []string{
 				"settings of restic and borgmatic in their usual places, and repositories that the configuration names",
 				"`restic snapshots`, `restic check`, `borg list`, `borg check`, each without taking a lock where the tool can",
+				"`kopia snapshot list`, `proxmox-backup-client snapshot list`, `duplicity collection-status`, where the configuration names them",
+				"`veeamconfig session list`, `backup list` and `point list` of Veeam Agent for Linux, or else its Job.log",
+				"the markers and session results of Plesk's backup manager",
 				"systemd's word on the unit that runs the job, and the log that the job writes",
 				"the logs of vzdump, Bacula, Bareos and rsnapshot in their usual places, the last 8 MiB of each",
 				"dump files that the configuration names: times, sizes, and whether the newest one has its end",
@@ -56,6 +59,7 @@ func Spec() host.Spec {
 			Needs: []string{
 				"reading the password file or settings of a repository: give the agent's user a group, or hand in from the job instead",
 				"the tool itself, as it is installed",
+				"the group veeam for Veeam Agent, and reading `/var/lib/psa/dumps/.discovered` for Plesk: see `veeam.conf` and `plesk.conf` in /usr/share/doc/attesto-agent/examples",
 			},
 		},
 	}
@@ -119,9 +123,13 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	l.readReports()
 	ctx, cancel := spare(ctx)
 	defer cancel()
-	states := make([]*state, len(repositories))
-	for i, r := range repositories {
-		states[i] = l.list(ctx, r)
+	var states []*state
+	for _, r := range repositories {
+		if _, ok := listerOf(r.Tool); ok {
+			l.listStore(ctx, r)
+			continue
+		}
+		states = append(states, l.list(ctx, r))
 	}
 	for _, s := range states {
 		l.check(ctx, s)
@@ -131,6 +139,8 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	}
 	l.addReported()
 	l.readToolLogs(ctx)
+	l.readVeeam(ctx)
+	l.readPlesk()
 	l.readDumps(ctx)
 	if len(l.jobs) == 0 {
 		missing := evidence.Gap{What: "backup jobs", Why: "none found: " + howToConfigure}

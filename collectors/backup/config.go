@@ -26,7 +26,8 @@ type Config struct {
 type Repository struct {
 	// Name is the job's name on the board.
 	Name string `yaml:"name"`
-	// Tool is restic or borg.
+	// Tool is restic, borg, kopia, duplicity or proxmox-backup. The last three are asked
+	// for their list; paths, archives, password_*, log and check are for the first two.
 	Tool string `yaml:"tool"`
 	// Repository is where it lies, as the tool itself takes it; empty if the
 	// env_file says it.
@@ -112,9 +113,12 @@ func (r *Repository) check() error {
 	if r.CheckSubset == "" {
 		r.CheckSubset = "10%"
 	}
+	if _, ok := listerOf(r.Tool); ok {
+		return r.checkListed()
+	}
 	switch {
 	case r.Tool != toolRestic && r.Tool != toolBorg:
-		return fmt.Errorf("tool %q: want restic or borg; other tools hand in reports (attesto-agent report backup)", r.Tool)
+		return fmt.Errorf("tool %q: want restic, borg, kopia, duplicity or proxmox-backup; other tools hand in reports (attesto-agent report backup)", r.Tool)
 	case r.Repository == "" && r.EnvFile == "" && r.env == nil:
 		return errors.New("repository is empty, and there is no env_file to say it")
 	case !slices.Contains([]string{"structure", "data", "off"}, r.Check):

@@ -247,6 +247,7 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 			found = append(found, "log of "+t.tool)
 		}
 	}
+	found = append(found, panels(h)...)
 	d.Useful, d.Found = len(found) > 0, strings.Join(found, ", ")
 	for _, file := range f.files {
 		d.Missing = append(d.Missing, host.Missing{What: file, Cure: "let the agent's account read the file, or name the repository under backup: repositories: in the agent's config"})

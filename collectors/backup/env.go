@@ -86,9 +86,10 @@ func expands(v string) error {
 
 // passed are the settings that a tool takes from its environment. Others in an
 // env file are left alone.
-var passed = []string{"RESTIC_", "BORG_", "AWS_", "B2_", "AZURE_", "GOOGLE_", "ST_", "OS_", "SWIFT_", "RCLONE_"}
+var passed = []string{"RESTIC_", "BORG_", "AWS_", "B2_", "AZURE_", "GOOGLE_", "ST_", "OS_", "SWIFT_", "RCLONE_", "KOPIA_", "PBS_"}
 
 var passedWhole = []string{"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR", "SSH_AUTH_SOCK",
+	"PASSPHRASE", "SIGN_PASSPHRASE", "FTP_PASSWORD", // of duplicity
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 
 func wanted(key string) bool {
@@ -146,7 +147,11 @@ func settingsOf(h *host.Host, r Repository) (settings, error) {
 		}
 	}
 	key := map[string]string{toolRestic: "RESTIC_REPOSITORY", toolBorg: "BORG_REPO"}[r.Tool]
-	if r.Repository != "" {
+	listed, isListed := listerOf(r.Tool)
+	if isListed {
+		key = listed.address
+	}
+	if r.Repository != "" && key != "" {
 		env[key] = r.Repository
 		delete(env, "RESTIC_REPOSITORY_FILE")
 	}
@@ -160,7 +165,10 @@ func settingsOf(h *host.Host, r Repository) (settings, error) {
 		}
 		s.location = strings.TrimSpace(string(b))
 	}
-	if s.location == "" {
+	if isListed && s.location == "" {
+		s.location = r.Repository
+	}
+	if s.location == "" && r.Tool != toolKopia {
 		return settings{}, fmt.Errorf("env_file: no %s in it, and no repository in the agent's config", key)
 	}
 	for k, v := range env {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
@@ -18,9 +19,26 @@ func Formats() []host.Format {
 		{Name: "restic-check", Title: "restic check, with --json or without, standard error included", Parse: explainCheck},
 		{Name: "borg-list", Title: "borg list --json, borgmatic list --json", Parse: explainBorg},
 		{Name: "borg-info", Title: "borg info --json, borgmatic info --json", Parse: explainBorg},
+		{Name: "borg-check", Title: "borg check, or borg extract --dry-run, standard error included", Parse: explainBorgCheck},
 		{Name: "borg-create", Title: "borg create --json --log-json, standard error included", Parse: explainBorgLog},
 		{Name: "bacula-job", Title: "job reports of Bacula or Bareos, in the director's log or a mail", Parse: explainRuns(toolBacula, ParseBacula)},
 		{Name: "vzdump-log", Title: "a task log of Proxmox VE's vzdump, or /var/log/vzdump/qemu-100.log", Parse: explainRuns(toolVzdump, ParseVzdump)},
+		{Name: "bacula-list", Title: "bconsole's list jobs, llist jobs, the same with .api json, or the catalog's table Job as CSV", Parse: explainRuns(toolBacula, ParseBaculaList)},
+		{Name: "bacula-status", Title: "bconsole's status dir or status client: terminated jobs", Parse: explainRuns(toolBacula, ParseBaculaStatus)},
+		{Name: "pve-tasks", Title: "pvesh get /nodes/NODE/tasks --output-format json: backups of guests", Parse: explainRuns(toolVzdump, ParsePVETasks)},
+		{Name: "veeam-sessions", Title: "veeamconfig session list (Veeam Agent for Linux)", Parse: explainRuns(toolVeeam, ParseVeeamSessions)},
+		{Name: "veeam-session", Title: "veeamconfig session info --id ID", Parse: explainRuns(toolVeeam, ParseVeeamSession)},
+		{Name: "veeam-points", Title: "veeamconfig point list --backupId ID", Parse: explainRuns(toolVeeam, ParseVeeamPoints)},
+		{Name: "veeam-job-log", Title: "/var/log/veeam/Backup/JOB/SESSION/Job.log", Parse: explainRuns(toolVeeam, ParseVeeamJobLog)},
+		{Name: "plesk-dumpresult", Title: "a list of the markers below /var/lib/psa/dumps/.discovered (find or ls -R)", Parse: explainRuns(toolPlesk, ParsePleskMarkers)},
+		{Name: "plesk-migration-result", Title: "PMM/sessions/SESSION/migration.result of Plesk's backup manager", Parse: explainRuns(toolPlesk, ParsePleskResult)},
+		{Name: "plesk-dump-status", Title: "PMM/sessions/SESSION/dump-status.xml of Plesk's backup manager", Parse: explainRuns(toolPlesk, ParsePleskResult)},
+		{Name: "duplicati-result", Title: "the result of a Duplicati job as JSON (run-script or send-http-json-urls)", Parse: explainRuns("duplicati", ParseDuplicati)},
+		{Name: "urbackup-status", Title: "urbackupclientctl status", Parse: explainRuns("urbackup", ParseUrBackup)},
+		{Name: "rclone-log", Title: "rclone's log with --use-json-log or --log-format json, at level INFO", Parse: explainRuns("rclone", ParseRclone)},
+		{Name: "borgmatic-list", Title: "borgmatic repo-list --json, borgmatic list --json", Parse: explainBorg},
+		{Name: "borgmatic-info", Title: "borgmatic info --json", Parse: explainBorg},
+		{Name: "borgmatic-run", Title: "what borgmatic printed, with --json or --stats, standard error included", Parse: explainBorgLog},
 		{Name: "rsnapshot-log", Title: "rsnapshot's log file", Parse: explainRuns(toolRsnapshot, ParseRsnapshot)},
 		{Name: "duplicity-log", Title: "what a run of duplicity printed, standard error included", Parse: explainRuns(toolDuplicity, ParseDuplicity)},
 		{Name: "duplicity-status", Title: "duplicity collection-status", Parse: explainDuplicityStatus},
@@ -96,6 +114,11 @@ func explainBorg(data []byte, now time.Time) (host.Look, error) {
 		}
 		return host.Look{}, err
 	}
+	if a.Unlisted {
+		j := blankJob(toolBorg, toolBorg)
+		j.Encryption, j.Reasons = a.Encryption, []string{evidence.ReasonNotListed}
+		return explained([]evidence.BackupJob{j}, nil)
+	}
 	return explainPoints(toolBorg, a.Encryption, a.Points, now)
 }
 
@@ -143,6 +166,27 @@ func explainCheck(data []byte, now time.Time) (host.Look, error) {
 		j.Integrity = evidence.Integrity{Result: c.Result, At: at(now)}
 	}
 	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: toolRestic, Message: c.Text}})
+}
+
+// explainBorgCheck judges by the words alone: borg says at the end of each stage whether
+// it found problems, and nothing without --verbose if it found none.
+func explainBorgCheck(data []byte, now time.Time) (host.Look, error) {
+	text := string(data)
+	j := blankJob(toolBorg, toolBorg)
+	fault := BorgFault(2, text)
+	switch {
+	case strings.Contains(text, "errors found") || strings.Contains(text, "inconsistencies found") || fault.Reason == evidence.ReasonCorrupt:
+		j.Result, j.Reasons = evidence.BackupFailed, []string{evidence.ReasonCorrupt}
+		j.Integrity = evidence.Integrity{Result: evidence.BackupFailed, At: at(now)}
+	case strings.Contains(text, "no problems found"):
+		j.Reasons = []string{evidence.ReasonNotListed}
+		j.Integrity = evidence.Integrity{Result: evidence.BackupOK, At: at(now)}
+	case fault.Reason != exitReason(toolBorg, 2):
+		j.Result, j.Reasons = fault.Result, []string{fault.Reason}
+	default:
+		return host.Look{}, errors.New("not the output of borg check: no verdict in it; use --verbose")
+	}
+	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: toolBorg, Message: fault.Text}})
 }
 
 func explainReport(data []byte, now time.Time) (host.Look, error) {

@@ -18,6 +18,8 @@ type JobRun struct {
 	Verify     bool   // was a verification, not a backup
 	Restore    bool   // was a restore, not a backup
 	Encryption string // "" if the log does not tell
+	// Verified is when the tool last proved that the point can be read, and found it so.
+	Verified time.Time
 }
 
 // jobsOfRuns makes one job of the runs that bear its name. What can be restored is
@@ -68,9 +70,16 @@ func jobOfRuns(name, tool string, runs []JobRun, now time.Time) (evidence.Backup
 	default:
 		j.Encryption, j.Result = cmp.Or(encryption, "unknown"), evidence.BackupOK
 	}
-	j.Source = evidence.FromReport // the tool's log, not what its store holds
+	if last.From != evidence.FromRepository {
+		j.Source = evidence.FromReport // the tool's log, not what its store holds
+	}
 	last.From = cmp.Or(last.From, evidence.FromLog)
 	applyRun(&j, last.Run, now, 0)
+	for _, r := range runs {
+		if t := at(r.Verified); t != nil && r.Point && !r.Verified.After(now.Add(skew)) {
+			j.Integrity = evidence.Integrity{Result: evidence.BackupOK, At: t, Depth: "data"}
+		}
+	}
 	if last.Running && j.Points == 0 {
 		j.Result = evidence.BackupUnknown
 	}

@@ -119,6 +119,71 @@ func TestJobLogs(t *testing.T) {
 		{"Proxmox Backup damaged", "pbs-snapshots", `[{"backup-type":"vm","backup-id":"100","backup-time":1795446525,"size":99,"files":[{"filename":"a","crypt-mode":"none"}],"verification":{"state":"failed"}}]`, "vm-100 failed corrupt 0"},
 		{"Proxmox Backup under way", "pbs-snapshots", `[{"backup-type":"vm","backup-id":"100","backup-time":1795446525,"files":[]}]`, "vm-100 failed interrupted 0"},
 
+		{"Proxmox Backup verified", "pbs-snapshots", `[{"backup-type":"vm","backup-id":"100","backup-time":1795446525,"size":99,"files":[{"filename":"a","crypt-mode":"none"}],"verification":{"state":"ok","upid":"UPID:pbs:0000:0000:0000:6B0B0000:verify:a:root@pam:"}}]`, "vm-100 ok  1"},
+
+		{"bconsole", "bacula-list", bconsole("T", "60", "771810"), "Nightly ok  1"},
+		{"bconsole, empty", "bacula-list", bconsole("T", "1", "0"), "Nightly warning empty 1"},
+		{"bconsole, canceled", "bacula-list", bconsole("A", "0", "0"), "Nightly failed canceled 0"},
+		{"bconsole, under way", "bacula-list", bconsole("R", "0", "0"), "Nightly unknown running 0"},
+		{"bconsole, another letter", "bacula-list", bconsole("z", "0", "0"), "Nightly unknown bad_output 0"},
+		{"bconsole, errors under a T", "bacula-list", "JobId: 2\n Job: Nightly.2026-11-23_15.23.21_05\n Name: Nightly\n Type: B\n Level: F\n JobStatus: T\n StartTime: 2026-11-23 15:23:25\n JobFiles: 60\n JobBytes: 1,000\n JobErrors: 1\n", "Nightly warning unread_source 1"},
+		{"Bareos' API", "bacula-list", `{"jsonrpc":"2.0","id":null,"result":{"jobs":[{"jobid":"7","name":"Nightly","type":"B","level":"F","jobstatus":"W","starttime":"2026-11-23 15:23:25","endtime":"2026-11-23 15:23:25","jobfiles":"60","jobbytes":"10","joberrors":"0"}]}}`, "Nightly warning unread_source 1"},
+		{"no backup but housekeeping", "bacula-list", strings.ReplaceAll(bconsole("T", "0", "0"), "| B    |", "| D    |"), "error: no job in it: want the output of bconsole's list jobs or llist jobs"},
+		{"status of a director", "bacula-status", "Terminated Jobs:\n JobId  Level      Files    Bytes   Status   Finished        Name\n====\n    14  Full          60    771.8 K  OK       23-Nov-26 15:23 BackupIncr\n    18  Full           0         0   Cancel   23-Nov-26 15:24 BackupHang\n====\n", "BackupIncr ok  1; BackupHang failed canceled 0"},
+		{"a report of a German director", "bacula-job", strings.ReplaceAll(strings.ReplaceAll(baculaReport("Nightly", "Full", "9", "9", "0", "Backup OK"), "23-Nov-2026", "23-Okt-2026"), "Start Backup", "Start Backup"), "Nightly ok  1"},
+		{"a report of an Italian director", "bacula-job", strings.ReplaceAll(baculaReport("Nightly", "Full", "9", "9", "0", "Backup OK"), "23-Nov-2026", "23-ott-2026"), "Nightly ok  1"},
+
+		{"guests of a node", "pve-tasks", `[{"type":"vzdump","id":"100","status":"OK","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump:100:root@pam:"},{"type":"qmstart","id":"9","status":"no","starttime":1795446525,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:qmstart:9:root@pam:"}]`, "vm-100 ok  1"},
+		{"guests of a node with errors", "pve-tasks", `[{"type":"vzdump","id":"","status":"job errors","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump::root@pam:"}]`, "vzdump failed run_failed 0"},
+		{"guests of a node with warnings", "pve-tasks", `[{"type":"vzdump","id":"","status":"WARNINGS: 2","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump::root@pam:"}]`, "vzdump warning unread_source 1"},
+		{"guests of a node under way", "pve-tasks", `[{"type":"vzdump","id":"101","starttime":1795446500,"upid":"UPID:pve1:0:0:0:vzdump:101:root@pam:"}]`, "vm-101 unknown running 0"},
+		{"not a node's tasks", "pve-tasks", `[{"a":1}]`, "error: not a list of Proxmox VE's tasks: an element without upid, type or starttime"},
+
+		{"Veeam", "veeam-sessions", veeam("Success"), "Web Backup ok  1"},
+		{"Veeam with warnings", "veeam-sessions", veeam("Warning"), "Web Backup warning unread_source 1"},
+		{"Veeam failed", "veeam-sessions", veeam("Failed"), "Web Backup failed run_failed 0"},
+		{"Veeam stopped", "veeam-sessions", veeam("Stopped"), "Web Backup failed canceled 0"},
+		{"Veeam under way", "veeam-sessions", veeam("Running"), "Web Backup unknown running 0"},
+		{"Veeam in another tongue", "veeam-sessions", veeam("Riuscito"), "Web Backup unknown bad_output 0"},
+		{"Veeam without sessions", "veeam-sessions", "Total amount: 0\n", ""},
+		{"Veeam, one session", "veeam-session", "Session\n  ID: {1}\n  Job name: Web Backup\n  State: Success\n  Start time: 2026-11-23 01:00:00 UTC\n  End time: 2026-11-23 01:10:00 UTC\n", "Web Backup ok  1"},
+		{"Veeam's points", "veeam-points", "Job name    OIB ID  Type       Created at        Is corrupt\nWeb Backup  {1}     Full       2026-11-22 01:00  false\nWeb Backup  {2}     Increment  2026-11-23 01:00  false\nTotal amount: 2\n", "Web Backup ok  2"},
+		{"Veeam's corrupt point", "veeam-points", "Job name    OIB ID  Type       Created at        Is corrupt\nWeb Backup  {1}     Full       2026-11-22 01:00  true\n", "Web Backup failed corrupt 0"},
+		{"Veeam's log", "veeam-job-log", "[23.11.2026 01:00:00] <1405295> lpbcore| Starting\n[23.11.2026 01:04:01] <1405295> lpbcore| JOB STATUS: SUCCESS.\n", "veeam ok  1"},
+		{"Veeam's log of a failure", "veeam-job-log", "[23.11.2026 01:00:00] <1405295> lpbcore| Starting\n[23.11.2026 01:04:01] <1405295> lpbcore| JOB STATUS: FAILED.\n", "veeam failed run_failed 0"},
+		{"Veeam's log cut off", "veeam-job-log", "[23.11.2026 01:00:00] <1405295> lpbcore| Starting\n", "veeam failed interrupted 0"},
+
+		{"Plesk", "plesk-dumpresult", "/var/lib/psa/dumps/.discovered/backup_info_2611220100/dumpresult_SUCCESS\n/var/lib/psa/dumps/.discovered/backup_info_2611220100/status_OK\n.discovered/backup_info_2611230100_2611220100/dumpresult_WARNINGS\n", "plesk warning unread_source 2"},
+		{"Plesk failed", "plesk-dumpresult", ".discovered/backup_info_2611230100:\ndumpresult_ERROR\nprops\nstatus_OK\n", "plesk failed run_failed 0"},
+		{"Plesk's files damaged", "plesk-dumpresult", ".discovered/backup_info_2611230100:\ndumpresult_SUCCESS\nstatus_ERROR\n", "plesk failed corrupt 0"},
+		{"Plesk's lone marker", "plesk-dumpresult", "dumpresult_SUCCESS\n", "plesk ok  1"},
+		{"Plesk's domain within a backup", "plesk-dumpresult", "domains/a/.discovered/backup_info_2611230100/status_OK\n", "error: no backup in it: want paths below Plesk's .discovered, such as .discovered/backup_info_2611230100/dumpresult_SUCCESS"},
+		{"Plesk's session", "plesk-migration-result", `<?xml version="1.0"?><execution-result status="success"/>`, "plesk ok  1"},
+		{"Plesk's session with warnings", "plesk-migration-result", `<execution-result status="warnings"><object name="a" type="domain"><message severity="warning" code="x"/></object></execution-result>`, "plesk warning unread_source 1"},
+		{"Plesk's session with an error", "plesk-migration-result", `<execution-result status="error"><message severity="error"/></execution-result>`, "plesk failed run_failed 0"},
+		{"Plesk's session cut off", "plesk-migration-result", `<execution-result status="success"><object`, "plesk unknown bad_output 0"},
+		{"Plesk's count", "plesk-dump-status", `<agent-dump-status completed-domains="7" completed-accounts="1" total-accounts="1" total-domains="7"/>`, "plesk ok  1"},
+		{"Plesk's count below", "plesk-dump-status", `<agent-dump-status completed-domains="6" total-domains="7"/>`, "plesk failed interrupted 0"},
+
+		{"Duplicati", "duplicati-result", duplicati("Success", "false"), "web ok  1"},
+		{"Duplicati with warnings", "duplicati-result", duplicati("Warning", "false"), "web warning unread_source 1"},
+		{"Duplicati fatal", "duplicati-result", duplicati("Fatal", "false"), "web failed run_failed 0"},
+		{"Duplicati in part", "duplicati-result", duplicati("Success", "true"), "web failed interrupted 0"},
+		{"UrBackup", "urbackup-status", `{"last_backup_time":1795446525,"finished_processes":[{"process_id":1,"success":true}],"running_processes":[]}`, "urbackup ok  1"},
+		{"UrBackup, the last failed", "urbackup-status", `{"last_backup_time":1795446525,"finished_processes":[{"process_id":1,"success":false}]}`, "urbackup failed run_failed 1"},
+		{"UrBackup, never", "urbackup-status", `{"last_backup_time":0,"finished_processes":[]}`, "urbackup failed no_points 0"},
+		{"rclone", "rclone-log", rclone(0), "rclone ok  1"},
+		{"rclone with errors", "rclone-log", rclone(2), "rclone failed run_failed 0"},
+		{"rclone cut off", "rclone-log", `{"level":"info","msg":"Copied","time":"2026-11-23T01:00:00Z"}`, "rclone failed interrupted 0"},
+
+		{"borg's check", "borg-check", "Starting repository check\nFinished full repository check, no problems found.\n", "borg unknown not_listed 0"},
+		{"borg's check with errors", "borg-check", "Finished full repository check, errors found.\n", "borg failed corrupt 0"},
+		{"borg's whole repository", "borg-info", `{"cache":{},"encryption":{"mode":"repokey"},"repository":{"id":"1"}}`, "borg unknown not_listed 0"},
+		{"borgmatic", "borgmatic-run", `[{"archive":{"id":"a","name":"b","start":"2026-11-23T15:08:41.000000","end":"2026-11-23T15:08:41.000000","stats":{"nfiles":3,"original_size":9}}}]before`, "borg ok  0"},
+		{"borg's warnings alone", "borg-create", `{"type":"log_message","message":"/a: open: [Errno 13] Permission denied: 'a'","levelname":"WARNING"}`, "borg warning unread_source 0"},
+		{"restic's standard error behind the rest", "restic-backup", `{"message_type":"status"}` + "\n" + `{"message_type":"summary","total_files_processed":9,"total_bytes_processed":9,"snapshot_id":"1"}` + "\n" + `{"message_type":"error","error":{"message":"denied"}}` + "\n" + `{"message_type":"exit_error","code":3,"message":"x"}`, "restic warning unread_source 0"},
+		{"restic that counted an error", "restic-backup", `{"message_type":"status","error_count":1}` + "\n" + `{"message_type":"summary","total_files_processed":9,"total_bytes_processed":9,"snapshot_id":"1"}`, "restic warning unread_source 0"},
+
 		{"dump", "sql-dump", "CREATE TABLE a;\n-- Dump completed on 2026-11-23  1:00:00\n", "dump ok  1"},
 		{"dump of PostgreSQL", "sql-dump", "--\n-- PostgreSQL database dump complete\n--\n\n", "dump ok  1"},
 		{"dump cut off", "sql-dump", "CREATE TABLE a;\nINSERT INTO", "dump failed incomplete 0"},
@@ -131,6 +196,41 @@ func TestJobLogs(t *testing.T) {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// bconsole is the answer to "list jobs" with one job.
+func bconsole(status, files, bytes string) string {
+	return fmt.Sprintf(`+-------+---------+---------------------+------+-------+----------+----------+-----------+
+| JobId | Name    | StartTime           | Type | Level | JobFiles | JobBytes | JobStatus |
++-------+---------+---------------------+------+-------+----------+----------+-----------+
+|     7 | Nightly | 2026-11-23 15:23:34 | B    | F     | %s       | %s       | %s        |
+`, files, bytes, status)
+}
+
+// veeam is a list of sessions; one is of a restore.
+func veeam(state string) string {
+	return "Job name    Type     ID                                      State    Created at        Started at        Finished at\n" +
+		"Web Backup  Backup   {6576b8e5-e215-4789-93e2-858f30014a69}  " + fmt.Sprintf("%-8s", state) + " 2026-11-23 01:00  2026-11-23 01:00  2026-11-23 01:10\n" +
+		"            Restore  {6576b8e5-e215-4789-93e2-858f30014a68}  Success  2026-11-23 01:00  2026-11-23 01:00  2026-11-23 01:10\nTotal amount: 2\n"
+}
+
+func duplicati(result, partial string) string {
+	return fmt.Sprintf(`{"Data":{"MainOperation":"Backup","ParsedResult":%q,"BeginTime":"2026-11-23T01:00:00Z","EndTime":"2026-11-23T01:10:00Z","ExaminedFiles":5,"SizeOfExaminedFiles":50,"PartialBackup":%s},"Extra":{"backup-name":"web"}}`, result, partial)
+}
+
+func rclone(errors int) string {
+	return fmt.Sprintf(`{"level":"info","msg":"Copied","time":"2026-11-23T01:00:00Z"}
+{"level":"info","msg":"stats","stats":{"errors":%d,"fatalError":false,"totalBytes":10,"totalChecks":3,"totalTransfers":1},"time":"2026-11-23T01:01:00Z"}
+`, errors)
+}
+
+// The words of Veeam's products for a session, by the table that monitoring uses.
+func TestVeeamStates(t *testing.T) {
+	for state, want := range map[string]string{"Success": "ok", "Failed": "failed", "Warning": "warning", "Starting": "unknown", "Working": "unknown", "Postprocessing": "unknown", "None": "unknown", "": "unknown"} {
+		if got := strings.Fields(said(t, "veeam-session", "Job name: a\nState: "+state+" \nStart time: 2026-11-23 01:00:00\n")); state != "" && (len(got) < 2 || got[1] != want) {
+			t.Errorf("%s: %v, want %s", state, got, want)
+		}
 	}
 }
 
@@ -297,6 +397,14 @@ func FuzzJobLogs(f *testing.F) {
 	f.Add([]byte("INFO: Starting Backup of VM 100 (qemu)\nINFO: Backup started at 2026-11-23 01:00:00\nERROR: Backup of VM 100 failed - x\n"))
 	f.Add([]byte("[2026-11-23T01:00:00] /usr/bin/rsnapshot daily: started\n"))
 	f.Add([]byte("StartTime 1795446525.19\nErrors 0\n"))
+	f.Add([]byte(bconsole("T", "60", "771810")))
+	f.Add([]byte(veeam("Success")))
+	f.Add([]byte(".discovered/backup_info_2611230100:\ndumpresult_ERROR\n"))
+	f.Add([]byte(`<execution-result status="warnings"><message severity="error"/></execution-result>`))
+	f.Add([]byte(duplicati("Success", "true")))
+	f.Add([]byte(rclone(1)))
+	f.Add([]byte(`[{"type":"vzdump","id":"100","status":"OK","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0"}]`))
+	f.Add([]byte("Terminated Jobs:\n====\n    14  Full          60    771.8 K  OK       23-Nov-26 15:23 BackupIncr\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, format := range backup.Formats() {
 			look, err := format.Parse(b, time.Unix(1795446525, 0))

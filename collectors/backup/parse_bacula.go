@@ -2,7 +2,9 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,14 +131,29 @@ func baculaResult(words string) (string, []string) {
 	return evidence.BackupUnknown, []string{evidence.ReasonBadOutput}
 }
 
-// baculaTime reads the times of reports: Bacula's and Bareos' old form, and ISO 8601.
+// baculaTime reads the times of reports: ISO 8601, and Bacula's and Bareos' old form with
+// the month's name, which is in the language in which the director runs.
 func baculaTime(s string, zone *time.Location) time.Time {
-	for _, layout := range []string{"02-Jan-2006 15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02 15:04:05", "02-Jan-2006 15:04"} {
+	if m := monthNamed.FindStringSubmatch(s); m != nil {
+		if n := slices.IndexFunc(monthNames[:], func(names string) bool { return strings.Contains(names, " "+strings.ToLower(m[2])+" ") }); n >= 0 {
+			s = fmt.Sprintf("%s-%s-%s %s", m[1], time.Month(n + 1).String()[:3], m[3], m[4])
+		}
+	}
+	for _, layout := range []string{"2-Jan-2006 15:04:05", "2006-01-02T15:04:05-0700", "2006-01-02 15:04:05", "2-Jan-2006 15:04"} {
 		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
 			return t
 		}
 	}
 	return time.Time{}
+}
+
+var monthNamed = regexp.MustCompile(`^(\d{1,2})-(\pL{3,5})\.?-(\d{4}) (\d\d:\d\d(?::\d\d)?)$`)
+
+// monthNames are the short names of months in the languages of C, it, de, fr, es, pt, nl
+// (glibc's localedata, LC_TIME abmon).
+var monthNames = [12]string{
+	" jan gen jän janv ene ", " feb fév févr fev ", " mar mär mars mrt ", " apr avr abr ", " may mag mai mei ", " jun giu juin ",
+	" jul lug juil ", " aug ago août ", " sep set sept ", " oct ott okt out ", " nov ", " dec dic dez déc ",
 }
 
 // baculaCount reads "771,810 (771.8 KB)"; -1 where there is no number.

@@ -41,6 +41,7 @@ type Archives struct {
 	Points     []Point
 	Names      map[string]string // archive names by id
 	Encryption string
+	Unlisted   bool // borg info of a whole repository: archives are not spoken of
 }
 
 // ParseBorgList reads what `borg list --json` and `borg info --json` print, and
@@ -59,6 +60,7 @@ func ParseBorgList(out []byte, zone *time.Location) (Archives, error) {
 		if doc.Encryption.Mode != "" {
 			a.Encryption = codeOf(doc.Encryption.Mode)
 		}
+		a.Unlisted = a.Unlisted || doc.Archives == nil
 		for i, arch := range doc.Archives {
 			p, err := arch.point(zone)
 			if err != nil {

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // written, zone that in which the job ran.
 func ParseBorgCreate(log []byte, modified time.Time, zone *time.Location) (Run, error) {
 	r := Run{From: evidence.FromLog, Result: evidence.BackupOK, End: modified}
-	made, object := false, &strings.Builder{}
+	made, broken, object := false, false, &strings.Builder{}
 	var text []string
 	for raw := range strings.Lines(string(log)) {
 		line := strings.TrimRight(raw, "\r\n")
@@ -29,9 +30,16 @@ func ParseBorgCreate(log []byte, modified time.Time, zone *time.Location) (Run, 
 			}
 		case strings.HasPrefix(line, "Archive name: "): // --stats
 			made = true
+		case strings.HasPrefix(line, "[{"): // borgmatic's list of such objects
+			var docs []json.RawMessage
+			if json.NewDecoder(strings.NewReader(line)).Decode(&docs) == nil {
+				for _, doc := range docs {
+					made = r.archive(doc, zone) || made
+				}
+			}
 		default:
-			if bad := r.borgLine(strings.TrimSpace(line)); bad != "" {
-				text = append(text, bad)
+			if bad, final := r.borgLine(strings.TrimSpace(line)); bad != "" {
+				text, broken = append(text, bad), broken || final
 			}
 		}
 	}
@@ -39,7 +47,8 @@ func ParseBorgCreate(log []byte, modified time.Time, zone *time.Location) (Run, 
 		return Run{}, errNoRun
 	}
 	r.Message = clip(strings.Join(text, "\n"))
-	if !made {
+	// Without --json and --stats a run that ends prints its warnings and nothing else.
+	if !made && (broken || r.Result == evidence.BackupOK) {
 		r.Result = evidence.BackupFailed
 		r.Reasons = []string{BorgFault(2, strings.Join(text, "\n")).Reason}
 	}
@@ -76,30 +85,38 @@ func (r *Run) warn(reason string) {
 	r.Reasons = append(r.Reasons, reason)
 }
 
+// borgWarning is a source that could not be read: "PATH: open: [Errno 13] …". A line of
+// a Python trace has the name of an exception in place of the path.
+var borgWarning = regexp.MustCompile(`: \[Errno \d+\]`)
+
+var pythonError = regexp.MustCompile(`^[\w.]+(?:Error|Exception): `)
+
 // borgLine judges a line of the log and returns its message if it is a warning
-// or an error.
-func (r *Run) borgLine(line string) string {
+// or an error; final says that it is one with which no archive was made.
+func (r *Run) borgLine(line string) (message string, final bool) {
 	var rec struct {
 		Type, Message, Levelname, Msgid string
 	}
 	if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &rec) == nil && rec.Type != "" {
 		if rec.Type != "log_message" || rec.Levelname == "INFO" || rec.Levelname == "DEBUG" {
-			return ""
+			return "", false
 		}
 		line = rec.Message
 		if rec.Levelname == "ERROR" || rec.Levelname == "CRITICAL" {
-			return line + ` "` + rec.Msgid + `"`
+			return line + ` "` + rec.Msgid + `"`, true
 		}
 	}
 	switch {
 	case strings.Contains(line, ": stat: [Errno 2]"), rec.Msgid == "BackupFileNotFoundError":
 		r.warn(evidence.ReasonSourceMissing)
 		r.Errors++
-	case strings.Contains(line, ": [Errno "), strings.HasPrefix(rec.Msgid, "Backup"), rec.Msgid == "FileChangedWarning":
+	case borgWarning.MatchString(line) && !pythonError.MatchString(line), strings.HasPrefix(rec.Msgid, "Backup"), rec.Msgid == "FileChangedWarning":
 		r.warn(evidence.ReasonUnreadSource)
 		r.Errors++
 	case signIn(line, borgSigns) == "":
-		return ""
+		return "", false
+	default:
+		return line, true
 	}
-	return line
+	return line, false
 }

@@ -20,6 +20,7 @@ type resticLine struct {
 	DryRun   bool            `json:"dry_run"`
 	Duration float64         `json:"total_duration"`
 	Snapshot string          `json:"snapshot_id"`
+	Errors   int             `json:"error_count"` // of a status: so far
 	resticSummary
 }
 
@@ -28,6 +29,8 @@ type resticLog struct {
 	last   Run  // the last run that came to an end
 	ended  bool // last is set
 	open   bool // lines of a run stand after last
+	moved  bool // and one of them tells of progress: it is another run, not last's rest
+	warned bool // the open run said at its end that it left something out
 	errors int
 	marks  []string // reasons seen in the open run
 	text   []string
@@ -50,7 +53,10 @@ func ParseResticBackup(log []byte, modified time.Time) (Run, error) {
 		}
 		l.plain(line, modified)
 	}
-	if l.open {
+	switch {
+	case l.open && l.warned: // its standard error alone
+		l.end(Run{Result: evidence.BackupWarning, End: modified})
+	case l.open:
 		l.end(Run{Result: evidence.BackupFailed, Reasons: []string{evidence.ReasonInterrupted}, End: modified, Open: true})
 	}
 	if !l.ended {
@@ -62,14 +68,15 @@ func ParseResticBackup(log []byte, modified time.Time) (Run, error) {
 func (l *resticLog) json(rec resticLine, modified time.Time) {
 	switch rec.Type {
 	case "status", "verbose_status":
-		l.open = true
+		l.open, l.moved = true, true
+		l.errors = max(l.errors, rec.Errors)
 	case "error":
 		l.open = true
 		l.errors++
 		l.text = append(l.text, errorText(rec.Error))
 	case "summary":
 		if rec.DryRun {
-			l.open, l.errors, l.marks, l.text = false, 0, nil, nil
+			l.open, l.moved, l.errors, l.marks, l.text = false, false, 0, nil, nil
 			return
 		}
 		r := Run{Result: evidence.BackupOK, Start: rec.BackupStart, End: rec.BackupEnd, Skipped: rec.Snapshot == "",
@@ -80,9 +87,8 @@ func (l *resticLog) json(rec resticLine, modified time.Time) {
 		}
 		l.end(r)
 	case "exit_error":
-		if rec.Code == 3 && l.ended && !l.open { // follows the summary of its run
-			l.last.Result = worse(l.last.Result, evidence.BackupWarning)
-			l.mark(evidence.ReasonUnreadSource)
+		if rec.Code == 3 {
+			l.incomplete()
 			return
 		}
 		l.text = append(l.text, rec.Message)
@@ -105,17 +111,29 @@ func (l *resticLog) plain(line string, modified time.Time) {
 	case strings.HasPrefix(line, "snapshot ") && strings.HasSuffix(line, " saved"):
 		l.end(Run{Result: evidence.BackupOK, End: modified})
 	case strings.HasPrefix(line, "Warning: at least one source file could not be read"):
-		if l.open || !l.ended {
-			l.marks = append(l.marks, evidence.ReasonUnreadSource)
-			l.open = true
-			return
-		}
-		l.last.Result = worse(l.last.Result, evidence.BackupWarning)
-		l.mark(evidence.ReasonUnreadSource)
+		l.incomplete()
 	case strings.HasPrefix(line, "Fatal: "), strings.Contains(line, "unable to create lock in backend"):
 		l.text = append(l.text, line)
 		l.fail(1, modified)
 	}
+}
+
+// incomplete is restic's word at its very end (exit code 3) that the snapshot was made
+// with something left out. Where standard error stands behind the rest, the errors
+// before it are those of the run whose summary is behind.
+func (l *resticLog) incomplete() {
+	if !l.ended || l.moved {
+		l.marks = append(l.marks, evidence.ReasonUnreadSource)
+		l.open, l.warned = true, true
+		return
+	}
+	l.last.Result = worse(l.last.Result, evidence.BackupWarning)
+	l.last.Errors = max(l.last.Errors, l.errors)
+	if l.last.Message == "" {
+		l.last.Message = clip(strings.Join(l.text, "\n"))
+	}
+	l.mark(evidence.ReasonUnreadSource)
+	l.open, l.errors, l.marks, l.text = false, 0, nil, nil
 }
 
 func (l *resticLog) fail(code int, modified time.Time) {
@@ -151,7 +169,7 @@ func (l *resticLog) end(r Run) {
 	for _, m := range l.marks {
 		l.mark(m)
 	}
-	l.open, l.errors, l.marks, l.text = false, 0, nil, nil
+	l.open, l.moved, l.warned, l.errors, l.marks, l.text = false, false, false, 0, nil, nil
 }
 
 // errorText takes the words out of an error object: {"message":…} since 0.16,

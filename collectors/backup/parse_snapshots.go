@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +87,7 @@ type pbsSnapshot struct {
 	} `json:"files"`
 	Verification *struct {
 		State string `json:"state"`
+		UPID  string `json:"upid"`
 	} `json:"verification"`
 }
 
@@ -110,10 +112,27 @@ func ParsePBS(out []byte) ([]JobRun, error) {
 			r.Point, r.Result, r.Reasons = false, evidence.BackupFailed, []string{evidence.ReasonCorrupt}
 		default:
 			r.Size = Size{Bytes: *s.Size, Files: -1, By: "summary"}
+			if s.Verification != nil && s.Verification.State == "ok" {
+				r.Verified = upidTime(s.Verification.UPID)
+			}
 		}
 		runs = append(runs, r)
 	}
 	return runs, nil
+}
+
+// upidTime is when a task of Proxmox began, by the sixth field of its name in Proxmox
+// Backup (UPID:node:pid:pstart:task:starttime:type:id:user:), in hexadecimal seconds.
+func upidTime(upid string) time.Time {
+	f := strings.Split(upid, ":")
+	if len(f) < 8 {
+		return time.Time{}
+	}
+	n, err := strconv.ParseInt(f[5], 16, 64)
+	if err != nil || n <= 0 || n > 1e11 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
 }
 
 func pbsEncryption(s pbsSnapshot) string {

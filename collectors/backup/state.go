@@ -212,8 +212,13 @@ func (l *look) groupName(name string, points []Point, groups int) string {
 	if groups == 1 {
 		return name
 	}
+	return l.apart(name, fmt.Sprintf("%s\x00%s", points[0].Host, sourceKey(points[0].Paths)))
+}
+
+// apart is a job's name with a pseudonym of what tells it from the others behind it.
+func (l *look) apart(name, what string) string {
 	mac := hmac.New(sha256.New, l.h.MachineKey)
-	fmt.Fprintf(mac, "backup\x00%s\x00%s", points[0].Host, sourceKey(points[0].Paths))
+	fmt.Fprintf(mac, "backup\x00%s", what)
 	runes := []rune(name)
 	return string(runes[:min(len(runes), 55)]) + "-" + hex.EncodeToString(mac.Sum(nil)[:4])
 }
