@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // MaxBlob bounds a facts or detail blob, in bytes. Collectors cut their lists
@@ -142,13 +144,27 @@ func CheckFacts(kind Kind, schema int, blob []byte) (known bool, err error) {
 		_, _, err := ParseFactsBlob(blob)
 		return false, err
 	}
-	if err := check(blob); err != nil && !errors.Is(err, ErrNoFacts) {
+	if _, _, err := check(blob); err != nil && !errors.Is(err, ErrNoFacts) {
 		return true, err
 	}
 	return true, nil
 }
 
-var factsCheckers = map[Kind]func([]byte) error{
+// ReadFacts is DecodeFacts for a kind that is known at run time only. Of a kind that
+// this build does not know it reports an error; with an empty blob the facts are the
+// kind's zero ones, beside one.
+func ReadFacts(kind Kind, blob []byte) (Facts, []Gap, error) {
+	check, ok := factsCheckers[kind]
+	if !ok {
+		return nil, nil, fmt.Errorf("facts of kind %q are not known here", kind)
+	}
+	return check(blob)
+}
+
+// FactsKinds lists the kinds of facts that this build knows, sorted.
+func FactsKinds() []Kind { return slices.Sorted(maps.Keys(factsCheckers)) }
+
+var factsCheckers = map[Kind]func([]byte) (Facts, []Gap, error){
 	KindDNSBL:     checkAs[DNSBL],
 	KindBackup:    checkAs[Backup],
 	KindEventLog:  checkAs[EventLog],
@@ -160,10 +176,7 @@ var factsCheckers = map[Kind]func([]byte) error{
 	KindRestored:  checkAs[Restored],
 }
 
-func checkAs[F Facts](blob []byte) error {
-	_, _, err := DecodeFacts[F](blob)
-	return err
-}
+func checkAs[F Facts](blob []byte) (Facts, []Gap, error) { return DecodeFacts[F](blob) }
 
 // Sum is the digest of a blob, an envelope or a statement.
 func Sum(b []byte) Digest { return sha256.Sum256(b) }

@@ -15,7 +15,7 @@ import (
 
 // startJudging makes the evaluation loop and the outbox' loop. They run with Run.
 func (s *Server) startJudging() error {
-	catalogue, err := duties.Builtin()
+	catalogue, err := s.cfg.ReadCatalogue()
 	if err != nil {
 		return err
 	}

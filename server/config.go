@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/attesto/attesto/server/anchor"
+	"github.com/attesto/attesto/server/duties"
 )
 
 // Config is the server's configuration file. packaging/conf/attesto-server.yaml
@@ -30,7 +31,8 @@ type Config struct {
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
 	Retention Retention `yaml:"retention"`
-	Releases  string    `yaml:"releases"` // file of what sites run; empty: what is built in
+	Releases  string    `yaml:"releases"`  // file of what sites run; empty: what is built in
+	Catalogue string    `yaml:"catalogue"` // folder of own services, duties and parameters; none when empty
 
 	Anchor *anchor.Config `yaml:"anchor"` // nil: no anchor log
 }
@@ -163,6 +165,22 @@ func (c *Config) Complete() error {
 		return fmt.Errorf("name %q: want a host name, such as proof.example.com", c.Name)
 	}
 	return nil
+}
+
+// ReadCatalogue reads the built-in duties with the operator's own. Its error names
+// each fault with file and line.
+func (c *Config) ReadCatalogue() (*duties.Catalogue, error) {
+	if c.Catalogue == "" {
+		return duties.Builtin()
+	}
+	if _, err := os.Stat(c.Catalogue); err != nil {
+		return nil, fmt.Errorf("catalogue: %w", err)
+	}
+	all, err := duties.Load(os.DirFS(c.Catalogue))
+	if err != nil {
+		return nil, fmt.Errorf("catalogue %s:\n%w", c.Catalogue, err)
+	}
+	return all, nil
 }
 
 // validName accepts what may stand as the first part of an origin.

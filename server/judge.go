@@ -272,6 +272,11 @@ func (b *batch) missing(ctx context.Context) error {
 		if !o.Erased.IsZero() {
 			continue // its board stays as it was
 		}
+		for group := range have[o.ID] {
+			if groups[group] == nil { // of an own service that the operator took away
+				errs = append(errs, b.drop(ctx, o.ID, group))
+			}
+		}
 		for group, want := range groups {
 			owner := o.ID
 			if want[0].Party == duties.Provider {

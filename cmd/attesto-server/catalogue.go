@@ -2,19 +2,79 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/duties"
 )
 
 func (a *app) catalogueCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "catalogue", Short: "Show the duties and how each is proven"}
-	cmd.AddCommand(a.catalogueListCommand())
+	cmd := &cobra.Command{Use: "catalogue", Short: "Show the duties and how each is proven; check files of own ones"}
+	cmd.AddCommand(a.catalogueListCommand(), a.catalogueCheckCommand(), a.catalogueFactsCommand())
 	return cmd
+}
+
+func (a *app) catalogueCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE…",
+		Short: "Check files of own services, duties and parameters",
+		Long: `Check files of own services, duties, checks and parameters as the server would read
+them from the folder that catalogue names in its configuration. Each fault is named
+with file, line and what to do. Exit status 1 if there is any.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			files := map[string][]byte{}
+			for _, name := range args {
+				b, err := os.ReadFile(name)
+				if err != nil {
+					return fmt.Errorf("reading an own catalogue: %w", err)
+				}
+				files[name] = b
+			}
+			c, err := duties.With(files)
+			if err != nil {
+				return err
+			}
+			own := 0
+			for _, d := range c.Duties() {
+				if d.Own {
+					own++
+				}
+			}
+			say(a.out, "sound: %d duties, %d of them own, in %d services\n", len(c.Duties()), own, len(c.Services()))
+			return nil
+		},
+	}
+}
+
+func (a *app) catalogueFactsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "facts [KIND]",
+		Short: "List the kinds of facts, or the fields of one, that rules of own checks can use",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				for _, k := range evidence.FactsKinds() {
+					say(a.out, "%s\n", k)
+				}
+				return nil
+			}
+			fields, err := duties.RuleFields(evidence.Kind(args[0]))
+			if err != nil {
+				return misused(err)
+			}
+			for _, f := range fields {
+				say(a.out, "%s\n", f)
+			}
+			return nil
+		},
+	}
 }
 
 func (a *app) catalogueListCommand() *cobra.Command {
@@ -25,12 +85,17 @@ func (a *app) catalogueListCommand() *cobra.Command {
 		Short: "List the duties and how each is proven",
 		Long: `List the duties and how each is proven.
 
-A part in brackets has no way of proof in this version: it is shown as unproven.
+The list has the 57 duties that are built in, and the operator's own where the
+configuration names a catalogue. A part in brackets has no way of proof in this version: it is shown as unproven.
 With --json one object a line, with parameters (type, default, range, source) and
 the clauses that ask for the duty.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			c, err := duties.Builtin()
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			c, err := cfg.ReadCatalogue()
 			if err != nil {
 				return err
 			}
@@ -78,6 +143,7 @@ type dutyJSON struct {
 	SetByYou bool       `json:"set_by_you"`
 	Proven   string     `json:"proven"` // in words
 	Any      bool       `json:"any"`    // one part is enough
+	Own      bool       `json:"own"`    // of the operator, not built in
 	Parts    []partJSON `json:"parts"`
 	Clauses  clauses    `json:"clauses"`
 }
@@ -120,7 +186,7 @@ func (a *app) catalogueJSON(c *duties.Catalogue) error {
 	for _, d := range c.Duties() {
 		f := d.Family
 		out := dutyJSON{ID: d.ID, Service: d.Service, Party: d.Party, Title: textJSON(d.Title), Cadence: d.Cadence, Every: int64(d.Every.Seconds()),
-			SetByYou: d.SetByYou, Proven: provenBy(d), Any: d.Any, Parts: []partJSON{},
+			SetByYou: d.SetByYou, Proven: provenBy(d), Any: d.Any, Own: d.Own, Parts: []partJSON{},
 			Clauses: clauses{f.ID, f.GDPR, f.NIS2, f.Dlgs138, f.ISO27001, f.AgID}}
 		for _, p := range d.Parts {
 			part := partJSON{Name: p.Name, Proof: p.Proof, Check: p.Check, Judged: p.Judged, Title: textJSON(p.Title), Params: []paramJSON{}}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -44,6 +45,39 @@ func TestCatalogueList(t *testing.T) {
 	table := c.must("catalogue", "list", "--lang", "it")
 	if !strings.Contains(table, "Black list pubbliche controllate ogni giorno") || strings.Count(table, "\n") != 57 {
 		t.Errorf("table:\n%s", table)
+	}
+}
+
+// An operator's own file is checked with line and cure, and listed where the
+// configuration names its folder.
+func TestOwnCatalogue(t *testing.T) {
+	const example = "../../server/duties/testdata/own/example.yaml"
+	c := newCLI(t)
+	if out := c.must("catalogue", "check", example); !strings.HasPrefix(out, "sound: 59 duties, 2 of them own, in 5 services") {
+		t.Errorf("check says %q", out)
+	}
+	b, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	faulty := filepath.Join(t.TempDir(), "faulty.yaml")
+	if err := os.WriteFile(faulty, []byte(strings.Replace(string(b), "j.encryption", "j.encripted", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := c.run("catalogue", "check", faulty); code != exitFailed || !strings.Contains(errOut, "faulty.yaml:11: check encrypted: rule: column 20: undefined field 'encripted'") {
+		t.Errorf("exit %d, %s", code, errOut)
+	}
+	if out := c.must("catalogue", "facts", "backup"); !strings.Contains(out, "facts.jobs[].newestRestorable google.protobuf.Timestamp\n") {
+		t.Errorf("facts: %s", out)
+	}
+	if out := c.must("catalogue", "facts"); !strings.Contains(out, "dnsbl") {
+		t.Errorf("kinds: %s", out)
+	}
+	if err := os.WriteFile(filepath.Join(c.dir, "server.yaml"), []byte("catalogue: "+filepath.Dir(example)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.must("catalogue", "list", "--json"); strings.Count(out, "\n") != 60 || !strings.Contains(out, `"id":"DN-C1"`) {
+		t.Errorf("list: %s", out)
 	}
 }
 

@@ -26,9 +26,13 @@ var services = [...]string{"sc", "wh", "pe", "bk"}
 
 // Catalogue is the list of duties with their texts.
 type Catalogue struct {
+	checks    map[string]check
+	described checksFile
+	off       []NotApplied
 	services  []Service
 	duties    []Duty
 	workflows []Workflow
+	families  []Family
 	byID      map[string]int
 	words     map[string]wordings
 	builtin   Releases
@@ -79,17 +83,16 @@ func Builtin() (*Catalogue, error) {
 // Read reads and validates a catalogue from a folder. Its error names file, duty
 // and what is wrong.
 func Read(dir fs.FS) (*Catalogue, error) {
-	c := &Catalogue{byID: map[string]int{}, words: map[string]wordings{}}
-	var checks checksFile
-	if err := readYAML(dir, "checks.yaml", &checks); err != nil {
+	c := &Catalogue{checks: maps.Clone(checks), byID: map[string]int{}, words: map[string]wordings{}}
+	if err := readYAML(dir, "checks.yaml", &c.described); err != nil {
 		return nil, err
 	}
-	if err := checks.validate(); err != nil {
+	if err := c.described.validate(); err != nil {
 		return nil, fmt.Errorf("checks.yaml: %w", err)
 	}
 	for _, service := range services {
 		name := service + ".yaml"
-		if err := c.addService(service, checks.Services[service]); err != nil {
+		if err := c.addService(service, c.described.Services[service]); err != nil {
 			return nil, fmt.Errorf("checks.yaml: %w", err)
 		}
 		var list []dutyFile
@@ -97,7 +100,7 @@ func Read(dir fs.FS) (*Catalogue, error) {
 			return nil, err
 		}
 		for _, d := range list {
-			duty, err := checks.duty(service, d)
+			duty, err := c.duty(service, d)
 			if err != nil {
 				return nil, fmt.Errorf("%s: duty %s: %w", name, d.ID, err)
 			}
@@ -122,7 +125,7 @@ func Read(dir fs.FS) (*Catalogue, error) {
 		return nil, err
 	}
 	c.releases.Store(&c.builtin)
-	return c, c.unused(checks)
+	return c, c.unused()
 }
 
 func readYAML(dir fs.FS, name string, to any) error {
@@ -186,7 +189,7 @@ func validateParams(have map[string]Param, want []string) error {
 	return nil
 }
 
-func (f checksFile) duty(service string, d dutyFile) (Duty, error) {
+func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
 	prefix := strings.ToUpper(service) + "-"
 	switch {
@@ -200,7 +203,7 @@ func (f checksFile) duty(service string, d dutyFile) (Duty, error) {
 	if d.Title.EN == "" || d.Title.IT == "" {
 		return out, errors.New("title is missing in one language")
 	}
-	cadence, ok := f.Cadences[d.Cadence]
+	cadence, ok := c.described.Cadences[d.Cadence]
 	if !ok || cadence.EN == "" || cadence.IT == "" {
 		return out, fmt.Errorf("cadence %q is not described in both languages", d.Cadence)
 	}
@@ -215,7 +218,7 @@ func (f checksFile) duty(service string, d dutyFile) (Duty, error) {
 		return out, errors.New("no parts")
 	}
 	for _, text := range d.Parts {
-		p, err := f.part(text)
+		p, err := c.part(text)
 		if err != nil {
 			return out, err
 		}
@@ -234,20 +237,20 @@ func (f checksFile) duty(service string, d dutyFile) (Duty, error) {
 	return out, nil
 }
 
-func (f checksFile) part(text string) (Part, error) {
+func (c *Catalogue) part(text string) (Part, error) {
 	if name, ok := strings.CutPrefix(text, ProofCheck+" "); ok {
-		described, ok := f.Checks[name]
+		described, ok := c.described.Checks[name]
 		if !ok {
 			return Part{}, fmt.Errorf("check %q does not exist", name)
 		}
-		code, judged := checks[name]
+		code, judged := c.checks[name]
 		p := Part{Name: name, Proof: ProofCheck, Check: name, Title: described.Title, Params: maps.Clone(described.Params), Judged: judged}
 		if judged {
 			p.Kinds = []evidence.Kind{code.kind}
 		}
 		return p, nil
 	}
-	proof, ok := f.Proofs[text]
+	proof, ok := c.described.Proofs[text]
 	if !ok {
 		return Part{}, fmt.Errorf("part %q: want \"check NAME\", review, workflow or attestation", text)
 	}
@@ -272,11 +275,10 @@ func (p Part) override(set Params) error {
 
 // readFamilies gives each duty its family: every duty has exactly one.
 func (c *Catalogue) readFamilies(dir fs.FS) error {
-	var list []Family
-	if err := readYAML(dir, "families.yaml", &list); err != nil {
+	if err := readYAML(dir, "families.yaml", &c.families); err != nil {
 		return err
 	}
-	for _, f := range list {
+	for _, f := range c.families {
 		if f.ID == "" || f.Title.EN == "" || f.Title.IT == "" {
 			return fmt.Errorf("family %q: id or title is missing", f.ID)
 		}
@@ -336,16 +338,16 @@ func placeholders(w wording) []string {
 }
 
 // unused refuses a check that no duty asks for.
-func (c *Catalogue) unused(f checksFile) error {
+func (c *Catalogue) unused() error {
 	used := map[string]bool{}
 	for _, d := range c.duties {
 		for _, p := range d.Parts {
 			used[p.Check] = true
 		}
 	}
-	for name := range f.Checks {
+	for name := range c.described.Checks {
 		if !used[name] {
-			return fmt.Errorf("checks.yaml: check %s is used by no duty", name)
+			return fmt.Errorf("check %s is used by no duty", name)
 		}
 	}
 	return nil

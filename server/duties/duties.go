@@ -56,6 +56,7 @@ type Duty struct {
 	Any         bool          // one proven part is enough; otherwise the duty is as good as its weakest part
 	Parts       []Part
 	Family      Family
+	Own         bool // of the operator, not of the list
 }
 
 // Part is one thing that a duty asks for.

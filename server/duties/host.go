@@ -48,7 +48,7 @@ type Need struct {
 func (c *Catalogue) Needs(d Duty) []Need {
 	var list []Need
 	for _, p := range d.Parts {
-		if chk, ok := checks[p.Check]; ok && !slices.ContainsFunc(list, func(n Need) bool { return n.Kind == chk.kind }) {
+		if chk, ok := c.checks[p.Check]; ok && !slices.ContainsFunc(list, func(n Need) bool { return n.Kind == chk.kind }) {
 			list = append(list, Need{chk.kind, chk.facts, chk.thin})
 		}
 	}

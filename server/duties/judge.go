@@ -29,9 +29,11 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 		whole.Due = soonest(whole.Due, f.Due)
 	}
 	whole.Cites = cited(whole.Cites)
-	if f, ok := waived(q); ok {
-		f.Due = soonest(f.Due, whole.Due)
-		return f, parts
+	for _, off := range []func() (Finding, bool){func() (Finding, bool) { return waived(q) }, func() (Finding, bool) { return c.notApplied(d, q) }} {
+		if f, ok := off(); ok {
+			f.Due = soonest(f.Due, whole.Due)
+			return f, parts
+		}
 	}
 	return whole, parts
 }
@@ -50,12 +52,11 @@ func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 	case len(q.Agents) == 0:
 		return PartFinding{Part: p, Finding: Finding{Why: say("no_agent", "service", d.Service, "party_codes", d.Party)}}
 	}
-	return judgeCheck(p, q, v)
+	return judgeCheck(c.checks[p.Check], p, q, v)
 }
 
 // judgeCheck judges each host and puts the findings together.
-func judgeCheck(p Part, q Question, v values) PartFinding {
-	chk := checks[p.Check]
+func judgeCheck(chk check, p Part, q Question, v values) PartFinding {
 	var idle, list []AssetFinding
 	for _, a := range q.Agents {
 		found, none := chk.host(newHost(a, q, v, chk.kind))

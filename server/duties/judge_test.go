@@ -30,6 +30,7 @@ type caseFile struct {
 	Kind  evidence.Kind  `yaml:"kind"`
 	Facts map[string]any `yaml:"facts"`
 	At    string         `yaml:"at"`
+	Own   bool           `yaml:"own"` // with the own catalogue of the tests
 	Cases []judgeCase    `yaml:"cases"`
 }
 
@@ -122,8 +123,12 @@ func TestJudge(t *testing.T) {
 			if len(f.Cases) == 0 {
 				t.Fatal("no cases")
 			}
+			with := c
+			if f.Own {
+				with = own(t)
+			}
 			for _, tc := range f.Cases {
-				t.Run(tc.Name, func(t *testing.T) { runCase(t, c, f, tc, seen) })
+				t.Run(tc.Name, func(t *testing.T) { runCase(t, with, f, tc, seen) })
 			}
 		})
 	}

@@ -54,11 +54,11 @@ type stepFile struct {
 // Services are those for which a case of this workflow can prove something.
 func (w Workflow) Services() []string {
 	var list []string
-	for _, service := range services {
-		if slices.ContainsFunc(w.Steps, func(s Step) bool {
-			return slices.ContainsFunc(s.Proves, func(id string) bool { return serviceOf(id) == service })
-		}) {
-			list = append(list, service)
+	for _, s := range w.Steps {
+		for _, id := range s.Proves {
+			if service := serviceOf(id); !slices.Contains(list, service) {
+				list = append(list, service)
+			}
 		}
 	}
 	return list
@@ -104,7 +104,10 @@ func (c *Catalogue) readWorkflows(dir fs.FS) error {
 	if err := readYAML(dir, "workflows.yaml", &list); err != nil {
 		return err
 	}
-	proven := map[string]bool{}
+	return c.addWorkflows(list)
+}
+
+func (c *Catalogue) addWorkflows(list []workflowFile) error {
 	for _, f := range list {
 		w, err := f.workflow()
 		if err != nil {
@@ -116,13 +119,20 @@ func (c *Catalogue) readWorkflows(dir fs.FS) error {
 				if !ok || d.Party != s.Party || !slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
 					return fmt.Errorf("workflow %s: step %s proves %s: want a duty of the %s with the part workflow", w.ID, s.ID, id, s.Party)
 				}
-				proven[id] = true
 			}
 		}
+		if _, twice := c.Workflow(w.ID); twice {
+			return fmt.Errorf("workflow %s stated twice", w.ID)
+		}
 		c.workflows = append(c.workflows, w)
+		for _, s := range w.Steps {
+			for lang, words := range c.words {
+				words.Codes[w.ID+"."+s.ID] = s.Title.In(lang)
+			}
+		}
 	}
 	for _, d := range c.duties {
-		if !proven[d.ID] && slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
+		if !slices.ContainsFunc(c.workflows, func(w Workflow) bool { return w.Proves(d.ID) }) && slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
 			return fmt.Errorf("duty %s is to be proven by a workflow, and no step of one proves it", d.ID)
 		}
 	}
