@@ -16,6 +16,9 @@ const (
 	StorageArray  = "array"  // RAID
 	StoragePool   = "pool"   // ZFS, LVM thin, btrfs
 	StorageRemote = "remote" // a file system of another host
+
+	StorageController = "controller" // a RAID controller, its cache or battery
+	StorageMultipath  = "multipath"  // a disk of another machine, reached by more than one way
 )
 
 // The states of a StorageDevice, worst last but for unknown.
@@ -112,7 +115,7 @@ func (s Storage) Validate() error {
 }
 
 func (d StorageDevice) validate() error {
-	if !slices.Contains([]string{StorageDisk, StorageArray, StoragePool, StorageRemote}, d.Kind) || !slices.Contains(storageStates, d.State) {
+	if !slices.Contains([]string{StorageDisk, StorageArray, StoragePool, StorageRemote, StorageController, StorageMultipath}, d.Kind) || !slices.Contains(storageStates, d.State) {
 		return fmt.Errorf("kind %q, state %q", d.Kind, d.State)
 	}
 	for _, r := range d.Reasons {

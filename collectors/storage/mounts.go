@@ -134,11 +134,26 @@ func Formats() []host.Format {
 		}}
 	}
 	return []host.Format{
-		format("smartctl-json", "smartctl --json --xall DISK, or --scan", ParseSmartctl),
+		format("smartctl", "smartctl --json --xall DISK, or --scan", ParseSmartctl),
+		format("smartctl-json", "the same", ParseSmartctl),
+		format("nvme-smart-log", "nvme smart-log -o json", ParseNVMe),
 		format("mdstat", "/proc/mdstat", ParseMdstat),
 		format("zpool-status", "zpool status, as text or with -j", func(b []byte) ([]evidence.StorageDevice, error) { return ParseZpoolStatus(b, time.UTC) }),
 		format("zpool-list", "zpool list, or zpool list -Hp -o name,health,capacity", ParseZpoolList),
-		format("lvs-json", "lvs --reportformat json", ParseLVS),
+		format("zpool-state", "/proc/spl/kstat/zfs/POOL/state", ParseZpoolState),
+		format("mdadm-detail", "mdadm --detail ARRAY…", ParseMdadmDetail),
+		format("lvs", "lvs --reportformat json", ParseLVS),
+		format("lvs-json", "the same", ParseLVS),
+		format("multipath", "multipath -ll", ParseMultipath),
+		format("storcli", "storcli or perccli /cALL/vALL show J, and /cALL/eALL/sALL show J", ParseStorcli),
+		format("megacli", "MegaCli -LDInfo, -PDList, -AdpBbuCmd", ParseMegaCli),
+		format("ssacli", "ssacli or hpacucli ctrl all show status, or show config", ParseSsacli),
+		format("arcconf", "arcconf getconfig", ParseArcconf),
+		format("tw-cli", "tw_cli info cN unitstatus, drivestatus, bbustatus, or /cN show all", ParseTwCli),
+		format("sas2ircu", "sas2ircu or sas3ircu N display", ParseSasIrcu),
+		format("mpt-status", "mpt-status -i ID", ParseMptStatus),
+		format("cciss-vol-status", "cciss_vol_status, with -V or without", ParseCcissVolStatus),
+		format("areca", "cli64 rsf info, disk info", ParseAreca),
 		format("btrfs-stats", "btrfs device stats, as text or with --format json", ParseBtrfsStats),
 	}
 }

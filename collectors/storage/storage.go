@@ -42,6 +42,7 @@ func Spec() host.Spec {
 			Reads: []string{
 				"`smartctl --json --xall` of each disk that `smartctl --scan` names, without waking one that sleeps",
 				"`/proc/mdstat`, `zpool status` and `zpool list`, `lvs`, `btrfs device stats`, where they are",
+				"`multipath -ll`, and of RAID controllers `storcli` or `perccli`, `MegaCli`, `ssacli`, `arcconf`, where they are",
 				"whether remote file systems (NFS, CIFS, SSHFS, CephFS) answer",
 			},
 			Sends: []string{
@@ -54,7 +55,7 @@ func Spec() host.Spec {
 			},
 			Needs: []string{
 				"smartctl asks disks as root only: without `smart.conf` (see /usr/share/doc/attesto-agent/examples) disks are not seen, and a gap says so",
-				"`lvs` and `btrfs device stats` likewise; /proc/mdstat and zpool need nothing",
+				"`lvs`, `btrfs device stats`, `multipath` and the tools of RAID controllers likewise; /proc/mdstat and zpool need nothing",
 			},
 		},
 	}
@@ -88,6 +89,10 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	c.tool(ctx, l, "zpool", []string{"status", "-P"}, func(b []byte) ([]evidence.StorageDevice, error) { return ParseZpoolStatus(b, time.Local) })
 	c.zpoolUse(ctx, l)
 	c.tool(ctx, l, "lvs", []string{"--reportformat", "json", "-o", "vg_name,lv_name,lv_attr,data_percent,metadata_percent,lv_health_status"}, ParseLVS)
+	if c.multipathed() {
+		c.tool(ctx, l, "multipath", []string{"-ll"}, ParseMultipath)
+	}
+	c.controllers(ctx, l)
 	mounts := c.mounts(ctx, l)
 	c.btrfs(ctx, l, mounts)
 	c.remote(ctx, l, mounts)
@@ -104,22 +109,22 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	return host.Look{Facts: evidence.Storage{Devices: l.devices}, Gaps: l.gaps}, nil
 }
 
-// tool runs a program and reads its answer. One that is not installed is no gap.
-func (c *collector) tool(ctx context.Context, l *look, name string, args []string, parse func([]byte) ([]evidence.StorageDevice, error)) {
-	out, why := c.run(ctx, name, args...)
-	switch {
-	case errors.Is(why, host.ErrNoProgram):
-		return
-	case why != nil:
-		l.gaps = append(l.gaps, evidence.Gap{What: name, Why: why.Error()})
-		return
+// tool runs a program and reads its answer. One that is not installed is no gap, and
+// then there is false.
+func (c *collector) tool(ctx context.Context, l *look, name string, args []string, parse func([]byte) ([]evidence.StorageDevice, error)) bool {
+	out, err := c.run(ctx, name, args...)
+	if errors.Is(err, host.ErrNoProgram) {
+		return false
 	}
-	devices, err := parse(out)
+	var devices []evidence.StorageDevice
+	if err == nil {
+		devices, err = parse(out)
+	}
 	if err != nil {
 		l.gaps = append(l.gaps, evidence.Gap{What: name, Why: err.Error()})
-		return
 	}
 	l.devices = append(l.devices, devices...)
+	return true
 }
 
 // run runs a program under its own deadline and says in words why it gave nothing.
@@ -223,6 +228,46 @@ func (c *collector) arrays(l *look) {
 		l.gaps = append(l.gaps, evidence.Gap{What: "/proc/mdstat", Why: err.Error()})
 	}
 	l.devices = append(l.devices, devices...)
+}
+
+// multipathed reports whether the kernel has a map of multipath: the tool alone says little.
+func (c *collector) multipathed() bool {
+	maps, err := c.host.Glob("/sys/block/dm-*/dm/uuid")
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(maps, func(file string) bool {
+		uuid, err := c.host.ReadFile(file, 1000)
+		return err == nil && strings.HasPrefix(string(uuid), "mpath-")
+	})
+}
+
+// raidTools are the makers' tools that tell of RAID controllers in one or two answers;
+// the first name that is installed is run. The formats of others can be explained.
+var raidTools = []struct {
+	names   []string
+	queries [][]string
+	parse   func([]byte) ([]evidence.StorageDevice, error)
+}{
+	{[]string{"storcli64", "storcli", "perccli64", "perccli"}, [][]string{{"/call/vall", "show", "J"}, {"/call/eall/sall", "show", "all", "J"}}, ParseStorcli},
+	{[]string{"megacli", "MegaCli64", "MegaCli"}, [][]string{{"-LDInfo", "-LAll", "-aAll", "-NoLog"}, {"-PDList", "-aAll", "-NoLog"}}, ParseMegaCli},
+	{[]string{"ssacli", "hpssacli", "hpacucli"}, [][]string{{"ctrl", "all", "show", "status"}, {"ctrl", "all", "show", "config"}}, ParseSsacli},
+	{[]string{"arcconf"}, [][]string{{"getconfig", "1"}}, ParseArcconf},
+}
+
+// controllers asks the tools of RAID controllers that are installed.
+func (c *collector) controllers(ctx context.Context, l *look) {
+	for _, t := range raidTools {
+		for _, name := range t.names {
+			if !c.tool(ctx, l, name, t.queries[0], t.parse) {
+				continue
+			}
+			for _, args := range t.queries[1:] {
+				c.tool(ctx, l, name, args, t.parse)
+			}
+			break
+		}
+	}
 }
 
 // zpoolUse adds how full pools are to their states.
