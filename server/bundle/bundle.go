@@ -55,7 +55,7 @@ func (s Source) Write(ctx context.Context, r store.Reader, q Request, to Sink) (
 	if err := w.plan(); err != nil {
 		return w.m, err
 	}
-	for _, step := range []func() error{w.keys, w.logs, w.anchors, w.verdicts, w.oscal, w.readme, w.page, w.seal} {
+	for _, step := range []func() error{w.keys, w.logs, w.anchors, w.verdicts, w.oscal, w.report, w.readme, w.page, w.seal} {
 		if err := step(); err != nil {
 			return w.m, fmt.Errorf("exporting organisation %s: %w", q.Org, err)
 		}

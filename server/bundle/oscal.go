@@ -59,7 +59,7 @@ func (w *writer) oscalCatalog() oscalCatalog {
 	for _, line := range w.duties {
 		d, _ := w.Catalogue.Duty(line.ID)
 		if n := len(c.Groups); n == 0 || c.Groups[n-1].ID != d.Service {
-			c.Groups = append(c.Groups, oscalGroup{ID: d.Service, Title: strings.ToUpper(d.Service)})
+			c.Groups = append(c.Groups, oscalGroup{ID: d.Service, Title: w.Catalogue.ServiceTitle(duties.English, d.Service)})
 		}
 		g := &c.Groups[len(c.Groups)-1]
 		g.Controls = append(g.Controls, oscalControlOf(d))

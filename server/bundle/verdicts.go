@@ -52,6 +52,11 @@ func (w *writer) verdicts() error {
 		results[d.ID] = evidence.TestResult{Result: result(v.Verdict), Configuration: []evidence.ResourceDescriptor{},
 			Attesto: evidence.DutyVerdict{Org: w.org.ID, Duty: d.ID, State: line.State, Since: line.Since, Judged: line.Judged, Evidence: line.Evidence, Why: v.Why}}
 	}
+	order := map[string]int{}
+	for i, d := range w.Catalogue.Duties() {
+		order[d.ID] = i
+	}
+	slices.SortFunc(out, func(a, b Duty) int { return order[a.ID] - order[b.ID] })
 	w.duties = out
 	raw, err := json.MarshalIndent(out, "", " ")
 	if err != nil {
