@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"collectors/endpoints":   {"evidence", "collectors/host"},
 	"collectors/storage":     {"evidence", "collectors/host"},
 	"collectors/accounts":    {"evidence", "collectors/host"},
+	"collectors/antivirus":   {"evidence", "collectors/host"},
 	"collectors":             {"evidence", "collectors/*"},
 	"agent/keystore":         {"evidence"},
 	"agent":                  {"evidence", "collectors", "collectors/*", "agent/keystore"},

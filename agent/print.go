@@ -96,6 +96,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		printStorage(w, f)
 	case evidence.Accounts:
 		printAccounts(w, f)
+	case evidence.Antivirus:
+		printAntivirus(w, f)
 	}
 }
 
@@ -291,4 +293,37 @@ func printAccounts(w io.Writer, f evidence.Accounts) {
 	for _, s := range f.Secrets {
 		row(w, "secrets", strings.ReplaceAll(s.Kind, "_", " "), fmt.Sprintf("%d of %d open to others", s.Open, s.Count))
 	}
+}
+
+func printAntivirus(w io.Writer, f evidence.Antivirus) {
+	row(w, "PRODUCT", "ENGINE", "DEFINITIONS", "UPDATE", "REAL TIME", "LAST SCAN")
+	for _, p := range f.Products {
+		scan := "unknown"
+		if p.Scan != nil {
+			scan = when(p.Scan.At)
+		} else if p.NeverScans {
+			scan = "never"
+		}
+		row(w, p.Name, orUnknown(p.Engine), definitions(p), strings.TrimSpace(p.Update.Result+" "+p.Update.Reason), p.RealTime, scan)
+	}
+}
+
+// definitions says of when the ones are by whose age a product is judged.
+func definitions(p evidence.AntivirusProduct) string {
+	sets := p.Definitions
+	if p.Loaded != nil {
+		sets = []evidence.Definitions{*p.Loaded}
+	}
+	for _, d := range sets {
+		switch {
+		case !d.Decides:
+		case d.Built != nil:
+			return d.Version + " of " + when(d.Built)
+		case d.Got != nil:
+			return "got " + when(d.Got)
+		case d.Days != nil:
+			return fmt.Sprintf("%s, %d days old", d.Version, *d.Days)
+		}
+	}
+	return "unknown"
 }

@@ -4,6 +4,7 @@ package collectors
 
 import (
 	"github.com/attesto/attesto/collectors/accounts"
+	"github.com/attesto/attesto/collectors/antivirus"
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/dnsbl"
 	"github.com/attesto/attesto/collectors/endpoints"
@@ -26,6 +27,7 @@ func All() []host.Spec {
 		storage.Spec(),
 		endpoints.Spec(),
 		software.Spec(),
+		antivirus.Spec(),
 	}
 }
 

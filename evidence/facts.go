@@ -173,6 +173,7 @@ var factsCheckers = map[Kind]func([]byte) (Facts, []Gap, error){
 	KindEndpoints: checkAs[Endpoints],
 	KindStorage:   checkAs[Storage],
 	KindAccounts:  checkAs[Accounts],
+	KindAntivirus: checkAs[Antivirus],
 	KindRestored:  checkAs[Restored],
 }
 

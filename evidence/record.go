@@ -28,6 +28,8 @@ const (
 	KindEndpoints Kind = "endpoints"
 	KindStorage   Kind = "storage"
 	KindAccounts  Kind = "accounts"
+	KindAntivirus Kind = "antivirus"
+	KindMail      Kind = "mail"
 	KindRestored  Kind = "restored" // the host itself was set back; no collector looks for it
 )
 

@@ -30,6 +30,7 @@ var checks = map[string]check{
 	"storage":   storageCheck,
 	"accounts":  accountsCheck,
 	"site":      siteCheck,
+	"antivirus": antivirusCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

@@ -40,6 +40,8 @@ func viewOf(facts any) any {
 		return f.Devices
 	case evidence.Accounts:
 		return f
+	case evidence.Antivirus:
+		return antivirusView(f)
 	}
 	return nil
 }
@@ -280,4 +282,39 @@ func endpointsView(f evidence.Endpoints) []endpointRow {
 		out = append(out, row)
 	}
 	return out
+}
+
+// antivirusRow is a product with its counts as values; -1 stands for unknown.
+type antivirusRow struct {
+	evidence.AntivirusProduct
+	Sets                     []definitionsRow
+	Files, Infected, Waiting int
+}
+
+type definitionsRow struct {
+	evidence.Definitions
+	Age int // in days, as the product says
+}
+
+func antivirusView(f evidence.Antivirus) []antivirusRow {
+	var out []antivirusRow
+	for _, p := range f.Products {
+		row := antivirusRow{AntivirusProduct: p, Files: -1, Infected: -1, Waiting: known(p.Threats)}
+		for _, d := range p.Definitions {
+			row.Sets = append(row.Sets, definitionsRow{d, known(d.Days)})
+		}
+		if p.Scan != nil {
+			row.Files, row.Infected = known(p.Scan.Files), known(p.Scan.Infected)
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// known is a count, -1 where there is none.
+func known(n *int64) int {
+	if n == nil {
+		return -1
+	}
+	return int(*n)
 }

@@ -207,6 +207,8 @@ func factsOf(kind evidence.Kind, blob []byte) any {
 		f, _, err = evidence.DecodeFacts[evidence.Storage](blob)
 	case evidence.KindAccounts:
 		f, _, err = evidence.DecodeFacts[evidence.Accounts](blob)
+	case evidence.KindAntivirus:
+		f, _, err = evidence.DecodeFacts[evidence.Antivirus](blob)
 	}
 	if err != nil {
 		return nil

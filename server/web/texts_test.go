@@ -100,7 +100,7 @@ func codes() map[string][]string {
 	list := map[string][]string{
 		"service": duties.Services(), "party": {duties.Provider, duties.Customer},
 		"proof":      {duties.ProofCheck, duties.ProofReview, duties.ProofWorkflow, duties.ProofAttestation},
-		"kind":       {"dnsbl", "backup", "eventlog", "software", "health", "endpoints", "storage", "accounts", "workflow", "restored"},
+		"kind":       {"dnsbl", "backup", "eventlog", "software", "health", "endpoints", "storage", "accounts", "antivirus", "workflow", "restored"},
 		"proof_name": {ledger.ProofEntry, ledger.ProofSignature, ledger.ProofChain, ledger.ProofContent, ledger.ProofIndex, ledger.ProofInclusion},
 		"severity":   {evidence.SeverityInfo, evidence.SeverityLow, evidence.SeverityMedium, evidence.SeverityHigh, evidence.SeverityCritical},
 		"backup":     {evidence.BackupOK, evidence.BackupWarning, evidence.BackupFailed, evidence.BackupUnknown},
@@ -108,7 +108,7 @@ func codes() map[string][]string {
 		"tri":        {evidence.Yes, evidence.No, evidence.Unknown}, "from": {evidence.FromDistribution, evidence.FromProducer},
 		"unit": {evidence.ServiceRunning, evidence.ServiceStopped, evidence.ServiceUnknown}, "tier": {"a", "b", "c"},
 		"measure": {"cpu", "memory", "load"}, "facts": {"missing", "erased"}, "encryption": {"none", "unknown"}, "assurance": {"a1", "a2", "server"}, "who_could": {"a1", "a2", "server"},
-		"protection": {evidence.ProtectionFile, evidence.ProtectionSystemd, evidence.ProtectionDPAPI, evidence.ProtectionTPM}, "storage": {evidence.StorageDisk, evidence.StorageArray, evidence.StoragePool, evidence.StorageRemote, evidence.StorageController, evidence.StorageMultipath}, "account": {evidence.AccountPassword, evidence.AccountEmpty, evidence.AccountLocked, evidence.AccountUnknown}, "endpoint_found": {evidence.EndpointConfigured, evidence.EndpointListening}, "reason": {"retired", "replaced", "lost", "stolen", "cloned"},
+		"protection": {evidence.ProtectionFile, evidence.ProtectionSystemd, evidence.ProtectionDPAPI, evidence.ProtectionTPM}, "storage": {evidence.StorageDisk, evidence.StorageArray, evidence.StoragePool, evidence.StorageRemote, evidence.StorageController, evidence.StorageMultipath}, "account": {evidence.AccountPassword, evidence.AccountEmpty, evidence.AccountLocked, evidence.AccountUnknown}, "update": {evidence.UpdateOK, evidence.UpdateFailed, evidence.UpdateUnknown}, "av_running": {evidence.Yes, evidence.No, evidence.Unknown}, "endpoint_found": {evidence.EndpointConfigured, evidence.EndpointListening}, "reason": {"retired", "replaced", "lost", "stolen", "cloned"},
 		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved", "case_opened", "case_step", "case_withdrawn", "statement_attested", "statement_waived", "alert_acknowledged", "org_services", "agent_serves"},
 	}
 	for _, v := range duties.Verdicts() {
