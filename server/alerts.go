@@ -27,8 +27,8 @@ func (s *Server) startJudging() error {
 		s.loops = append(s.loops, s.watchReleases)
 	}
 	notifiers := map[string]alert.Notifier{alert.Webhook: alert.NewHooks(s.cfg.Webhooks.AllowPrivate, s.log)}
-	if c := s.cfg.SMTP; c.Host != "" {
-		notifiers[alert.Email] = alert.Mailer{Host: c.Host, Port: c.Port, User: c.User, PasswordFile: c.PasswordFile, From: c.From, TLS: c.TLS, Domain: s.id.name}
+	if s.cfg.SMTP.Host != "" {
+		notifiers[alert.Email] = s.mailer()
 	}
 	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink},
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}

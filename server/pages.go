@@ -11,13 +11,18 @@ import (
 
 // startPages makes the handler for people and scripts.
 func (s *Server) startPages() error {
-	pages, err := web.New(web.Deps{
+	deps := web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		Keyset: func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
-	})
+		Note:   s.note, AddCustomer: s.AddOrg,
+	}
+	if s.cfg.SMTP.Host != "" {
+		deps.Mail = s.mail
+	}
+	pages, err := web.New(deps)
 	s.pages = pages
 	return err
 }

@@ -49,7 +49,10 @@ func (s *Server) AddUser(ctx context.Context, q UserRequest) (password string, e
 		return "", fmt.Errorf("%s can sign in already and has a password: leave it out to give them the role", q.Email)
 	case err == nil:
 		return "", s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-			return tx.SetMember(ctx, store.Member{Org: org.ID, User: known.ID, Role: q.Role})
+			if err := errors.Join(tx.SetMember(ctx, store.Member{Org: org.ID, User: known.ID, Role: q.Role}), tx.RenewLogins(ctx, known.ID)); err != nil {
+				return err
+			}
+			return s.note(ctx, tx, q.deed("user.role_changed", known.ID))
 		})
 	case !errors.Is(err, store.ErrNotFound):
 		return "", err
@@ -72,12 +75,49 @@ func (s *Server) AddUser(ctx context.Context, q UserRequest) (password string, e
 		if err := tx.AddUser(ctx, u); err != nil {
 			return err
 		}
-		return tx.SetMember(ctx, store.Member{Org: org.ID, User: u.ID, Role: q.Role})
+		if err := tx.SetMember(ctx, store.Member{Org: org.ID, User: u.ID, Role: q.Role}); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, q.deed("user.joined", u.ID))
+	})
+}
+
+// deed is what is recorded of a user who was added or changed at the command line.
+func (q UserRequest) deed(event, user string) web.Deed {
+	return web.Deed{Orgs: []string{q.Org}, Event: event, Detail: map[string]string{"user": user, "email": q.Email, "role": q.Role}}
+}
+
+// DisableUser takes an account out of use at the command line, or brings it back.
+func (s *Server) DisableUser(ctx context.Context, u store.User, undo bool) error {
+	event, at := "user.disabled", s.now()
+	if undo {
+		event, at = "user.enabled", time.Time{}
+	}
+	return s.onUser(ctx, u, event, func(ctx context.Context, tx *store.Tx) error {
+		return errors.Join(tx.DisableUser(ctx, u.ID, at), tx.EndLogins(ctx, u.ID, ""))
+	})
+}
+
+// onUser does something to an account at the command line, on record.
+func (s *Server) onUser(ctx context.Context, u store.User, event string, do func(ctx context.Context, tx *store.Tx) error) error {
+	return s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		members, err := tx.MembersOf(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		d := web.Deed{Event: event, Detail: map[string]string{"user": u.ID, "email": u.Email}}
+		for _, m := range members {
+			d.Orgs = append(d.Orgs, m.Org)
+		}
+		if err := do(ctx, tx); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, d)
 	})
 }
 
 // NewPassword replaces a user's password by one that it makes, for somebody who
-// lost theirs.
+// lost theirs, and signs them out everywhere.
 func (s *Server) NewPassword(ctx context.Context, email string) (password string, err error) {
 	u, err := s.store.UserByEmail(ctx, email)
 	if errors.Is(err, store.ErrNotFound) {
@@ -91,7 +131,9 @@ func (s *Server) NewPassword(ctx context.Context, email string) (password string
 	if err != nil {
 		return "", err
 	}
-	return password, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.SetPassword(ctx, u.ID, hash) })
+	return password, s.onUser(ctx, u, "user.password_reset", func(ctx context.Context, tx *store.Tx) error {
+		return errors.Join(tx.SetPassword(ctx, u.ID, hash), tx.EndLogins(ctx, u.ID, ""))
+	})
 }
 
 // AddAPIToken makes a token for scripts; its text is shown once. write lets it

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -147,11 +146,7 @@ func (a *app) userDisableCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				at := time.Now()
-				if enable {
-					at = time.Time{}
-				}
-				return s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DisableUser(ctx, u.ID, at) })
+				return s.DisableUser(ctx, u, enable)
 			})
 		},
 	}

@@ -19,28 +19,52 @@ type APIToken struct {
 	Scopes  string          // "read" or "read,write"
 	Created time.Time
 	Expires time.Time // zero for never
+	Used    time.Time // the last time, to a few minutes; zero for never
+	User    string    // who made it; "" at the command line
 }
 
 // Writes reports whether the token may change things.
 func (a APIToken) Writes() bool { return slices.Contains(strings.Split(a.Scopes, ","), "write") }
 
+const apiTokenColumns = `id, org_id, name, hash, scopes, created, expires, used, user_id`
+
+func scanAPIToken(row func(...any) error) (APIToken, error) {
+	var a APIToken
+	var hash []byte
+	var created, expires, used int64
+	err := row(&a.ID, &a.Org, &a.Name, &hash, &a.Scopes, &created, &expires, &used, &a.User)
+	a.Hash, a.Created, a.Expires, a.Used = digest(hash), Time(created), Time(expires), Time(used)
+	return a, err
+}
+
 // AddAPIToken inserts a token.
 func (t *Tx) AddAPIToken(ctx context.Context, a APIToken) error {
-	_, err := t.exec(ctx, "adding an API token", `INSERT INTO api_token (id, org_id, name, hash, scopes, created, expires)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, a.ID, a.Org, a.Name, a.Hash[:], a.Scopes, Micros(a.Created), Micros(a.Expires))
+	_, err := t.exec(ctx, "adding an API token", `INSERT INTO api_token (`+apiTokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		a.ID, a.Org, a.Name, a.Hash[:], a.Scopes, Micros(a.Created), Micros(a.Expires), Micros(a.Used), a.User)
 	return err
+}
+
+// APITokens lists an organisation's tokens, newest first.
+func (r Reader) APITokens(ctx context.Context, org string) ([]APIToken, error) {
+	return all(ctx, r, "listing API tokens", `SELECT `+apiTokenColumns+` FROM api_token WHERE org_id = $1 ORDER BY created DESC, id`, []any{org}, scanAPIToken)
+}
+
+// UseAPIToken notes that a token was used.
+func (t *Tx) UseAPIToken(ctx context.Context, id string, at time.Time) error {
+	_, err := t.exec(ctx, "noting an API token", `UPDATE api_token SET used = $1 WHERE id = $2`, Micros(at), id)
+	return err
+}
+
+// DropAPIToken takes an organisation's token out of use; it reports false when there
+// is none.
+func (t *Tx) DropAPIToken(ctx context.Context, org, id string) (bool, error) {
+	n, err := t.exec(ctx, "revoking an API token", `DELETE FROM api_token WHERE org_id = $1 AND id = $2`, org, id)
+	return n == 1, err
 }
 
 // APITokenByHash reads a token by the digest of its text; ErrNotFound when there is none.
 func (r Reader) APITokenByHash(ctx context.Context, hash evidence.Digest) (APIToken, error) {
-	list, err := all(ctx, r, "reading an API token", `SELECT id, org_id, name, scopes, created, expires FROM api_token WHERE hash = $1`,
-		[]any{hash[:]}, func(row func(...any) error) (APIToken, error) {
-			a := APIToken{Hash: hash}
-			var created, expires int64
-			err := row(&a.ID, &a.Org, &a.Name, &a.Scopes, &created, &expires)
-			a.Created, a.Expires = Time(created), Time(expires)
-			return a, err
-		})
+	list, err := all(ctx, r, "reading an API token", `SELECT `+apiTokenColumns+` FROM api_token WHERE hash = $1`, []any{hash[:]}, scanAPIToken)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("API token: %w", ErrNotFound)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -65,6 +66,18 @@ func (r Reader) ItemsOf(ctx context.Context, org, agent string, kind evidence.Ki
 	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM (
 		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 ORDER BY received DESC, idx DESC LIMIT $5
 		) newest ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), int64(limit)}, scanItem)
+}
+
+// ItemsBefore lists an agent's items of a kind that were received before a moment,
+// newest first; the zero moment is now.
+func (r Reader) ItemsBefore(ctx context.Context, org, agent string, kind evidence.Kind, before time.Time, limit int) ([]Item, error) {
+	end := Micros(before)
+	if before.IsZero() {
+		end = math.MaxInt64
+	}
+	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM item
+		WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received < $4 ORDER BY received DESC, idx DESC LIMIT $5`,
+		[]any{org, agent, string(kind), end, int64(limit)}, scanItem)
 }
 
 // Names tells whether an agent's records that were received since name a blob.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/duties"
@@ -16,10 +17,12 @@ import (
 // viewer is who asks, and what that lets them see. The zero viewer is a stranger.
 type viewer struct {
 	user  store.User
-	roles map[string]string // role by organisation
-	all   string            // role in every organisation: of the provider's admins, operators and tokens
-	via   *store.APIToken   // the token that was used instead of signing in
-	zone  string            // the provider's, for pages outside an organisation
+	login store.Login             // the browser in which the user is signed in
+	roles map[string]string       // role by organisation, of those that are not over
+	spans map[string]store.Member // of auditors: what they see, by organisation
+	all   string                  // role in every organisation: of the provider's admins, operators and tokens
+	via   *store.APIToken         // the token that was used instead of signing in
+	zone  string                  // the provider's, for pages outside an organisation
 
 	provider string // the provider's organisation, for its members
 }
@@ -36,6 +39,19 @@ func (v viewer) id() string {
 
 // sees reports whether the viewer may read all of an organisation.
 func (v viewer) sees(org string) bool { return v.roles[org] != "" || v.all != "" }
+
+// shows reports whether what was logged at a moment is for the viewer to see, in an
+// organisation that they see.
+func (v viewer) shows(org string, at time.Time) bool {
+	m, bounded := v.spans[org]
+	return !bounded || v.all != "" || m.Shows(at)
+}
+
+// admins reports whether the viewer decides who belongs to an organisation. No token
+// does.
+func (v viewer) admins(org string) bool {
+	return v.via == nil && (v.roles[org] == store.RoleAdmin || v.all == store.RoleAdmin)
+}
 
 // runs reports whether the viewer does the provider's daily work.
 func (v viewer) runs() bool { return v.all == store.RoleAdmin || v.all == store.RoleOperator }
@@ -93,6 +109,7 @@ func (p *problem) Error() string { return p.key }
 func (p *problem) Unwrap() error { return p.cause }
 
 func notFound() error  { return &problem{status: http.StatusNotFound, key: "not_found"} }
+func outside() error   { return &problem{status: http.StatusForbidden, key: "outside"} }
 func forbidden() error { return &problem{status: http.StatusForbidden, key: "forbidden"} }
 
 var errSignIn = errors.New("not signed in")
@@ -125,7 +142,18 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	if v.via != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !v.via.Writes() {
 		return r, forbidden()
 	}
-	if g == signedIn {
+	switch g {
+	case signedIn:
+		return r, nil
+	case person:
+		if v.via != nil {
+			return r, forbidden()
+		}
+		return r, nil
+	case adminAll:
+		if v.via != nil || v.all != store.RoleAdmin {
+			return r, forbidden()
+		}
 		return r, nil
 	}
 	org, err := w.Store.Org(r.Context(), r.PathValue("org"))
@@ -141,6 +169,9 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	default:
 		return r, notFound()
 	}
+	if g != seeDated && g != seeRecord && !v.shows(org.ID, w.Now()) {
+		return r, outside()
+	}
 	may, err := w.acts(r, v, org, g)
 	if err == nil && !may {
 		err = forbidden()
@@ -155,6 +186,8 @@ func (w *Web) acts(r *http.Request, v viewer, org store.Org, g grant) (bool, err
 		return v.runs(), nil
 	case manageOrg:
 		return v.manages(org.ID), nil
+	case adminOrg:
+		return v.admins(org.ID), nil
 	case reviewOrg:
 		d, ok := w.Catalogue.Duty(r.PathValue("duty"))
 		if !ok {
@@ -193,11 +226,14 @@ func (w *Web) who(r *http.Request, api bool) (viewer, error) {
 	if text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && api {
 		return w.bearer(r.Context(), text)
 	}
-	id := w.sessions.GetString(r.Context(), sessionUser)
-	if id == "" {
+	l, err := w.loginOf(r)
+	if errors.Is(err, store.ErrNotFound) {
 		return viewer{}, nil
 	}
-	u, err := w.Store.User(r.Context(), id)
+	if err != nil {
+		return viewer{}, err
+	}
+	u, err := w.Store.User(r.Context(), l.User)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && !u.Disabled.IsZero()) {
 		return viewer{}, nil
 	}
@@ -208,9 +244,14 @@ func (w *Web) who(r *http.Request, api bool) (viewer, error) {
 	if err != nil {
 		return viewer{}, err
 	}
-	v := viewer{user: u, roles: map[string]string{}}
+	v := viewer{user: u, login: l, roles: map[string]string{}, spans: map[string]store.Member{}}
 	for _, m := range members {
-		v.roles[m.Org] = m.Role
+		if !m.Holds(w.Now()) {
+			continue
+		}
+		if v.roles[m.Org] = m.Role; m.Role == store.RoleAuditor {
+			v.spans[m.Org] = m
+		}
 	}
 	return w.withAll(r.Context(), v)
 }
@@ -241,6 +282,11 @@ func (w *Web) bearer(ctx context.Context, text string) (viewer, error) {
 	}
 	if err != nil {
 		return viewer{}, err
+	}
+	if w.Now().Sub(t.Used) > seenStep {
+		if err := w.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.UseAPIToken(ctx, t.ID, w.Now()) }); err != nil {
+			return viewer{}, err
+		}
 	}
 	role := store.RoleViewer
 	if t.Writes() {

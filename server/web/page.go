@@ -36,6 +36,7 @@ type pageViewer struct {
 	Known, Staff bool
 	Several      bool   // belongs to several organisations
 	In           bool   // sees all of the page's organisation
+	Admin        bool   // decides who belongs to the organisation whose pages are offered
 	Home         string // the path of the organisation whose pages are offered elsewhere
 	Name, Email  string
 }
@@ -98,6 +99,19 @@ func (p page) Day(t any) string {
 		return at.Format(days[p.Lang])
 	}
 	return p.moment(t, days[p.Lang])
+}
+
+// DayBefore writes the last whole day before a moment.
+func (p page) DayBefore(t time.Time) string { return p.Day(t.Add(-time.Second)) }
+
+// RoleForm is what the fields of a role begin with.
+func (page) RoleForm(id, role string, roles []string, ends string) roleForm {
+	return roleForm{id, role, ends, roles}
+}
+
+type roleForm struct {
+	ID, Role, Ends string
+	Roles          []string
 }
 
 func (p page) moment(t any, layout string) string {
@@ -193,6 +207,9 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 		p.Viewer.Home = "/orgs/" + own[0]
 	}
 	p.Viewer.In = p.Org.ID != "" && v.sees(p.Org.ID)
+	if p.Viewer.Admin = v.admins(strings.TrimPrefix(p.Viewer.Home, "/orgs/")); p.Viewer.In {
+		p.Viewer.Admin = v.admins(p.Org.ID)
+	}
 	if zone, err := time.LoadLocation(cmp.Or(p.Org.Zone, v.zone)); err == nil {
 		p.zone = zone
 	}

@@ -38,24 +38,41 @@ func HashPassword(password string) (string, error) {
 		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
 }
 
-// CheckNewPassword refuses a password that is too short or says nothing.
+// passwordFault is why a new password is refused; key names the words for people.
+type passwordFault struct{ key, say string }
+
+func (f *passwordFault) Error() string { return "the password " + f.say }
+
+// CheckNewPassword refuses a password that is too short, says nothing, or is made of
+// what everybody takes: common words, keys side by side, years, and the like.
 func CheckNewPassword(password, email string) error {
+	_, domain, _ := strings.Cut(email, "@")
 	switch {
 	case utf8.RuneCountInString(password) < minPassword:
-		return fmt.Errorf("the password is shorter than %d characters", minPassword)
+		return &passwordFault{"password_short", fmt.Sprintf("is shorter than %d characters", minPassword)}
 	case len(password) > maxPassword:
-		return fmt.Errorf("the password is longer than %d bytes", maxPassword)
+		return &passwordFault{"password_long", fmt.Sprintf("is longer than %d bytes", maxPassword)}
 	case saysName(password, email):
-		return errors.New("the password contains the user's name")
-	}
-	distinct := map[rune]bool{}
-	for _, r := range password {
-		distinct[r] = true
-	}
-	if len(distinct) < 5 {
-		return errors.New("the password repeats a few characters")
+		return &passwordFault{"password_name", "contains the user's name"}
+	case bitsOf(password, strings.Split(domain, ".")...) < leastBits:
+		return &passwordFault{"password_common", "is too easy to guess: it is made of common words, repeats, or keys that lie side by side"}
 	}
 	return nil
+}
+
+// newHash hashes a new password that was typed twice; fault says what is wrong with it.
+func newHash(password, again, email string) (hash, fault string, err error) {
+	var f *passwordFault
+	switch err := CheckNewPassword(password, email); {
+	case errors.As(err, &f):
+		return "", f.key, nil
+	case err != nil:
+		return "", "", err
+	case again != password:
+		return "", "password_again", nil
+	}
+	hash, err = HashPassword(password)
+	return hash, "", err
 }
 
 // saysName reports whether a password contains the name part of an address. Names

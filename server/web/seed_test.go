@@ -20,6 +20,7 @@ type town struct {
 	notice, vendor        string // cases: with the customer, and the provider's own
 	ownAlert, theirsAlert string // open alerts of the customer's and the provider's duties
 	fileIndex             int64  // of a statement of the customer's with a file
+	walked                string // a user of the customer's who does nothing
 }
 
 // seeded fills a site with three days of two parties' hosts: most in order, a

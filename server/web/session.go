@@ -1,11 +1,11 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
 
@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	sessionUser = "user"
-	langCookie  = "lang"
+	sessionLogin = "login" // what the login's row is found by
+	langCookie   = "lang"
 )
 
 func (w *Web) newSessions() *scs.SessionManager {
 	m := scs.New()
 	m.Store = store.Sessions{Store: w.Store}
 	m.HashTokenInStore = true // who reads the database cannot take over a session
-	m.Lifetime = 12 * time.Hour
-	m.IdleTimeout = 2 * time.Hour
+	m.Lifetime = absolute
+	m.IdleTimeout = idle
 	m.Cookie.Name = "attesto"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
@@ -47,6 +47,7 @@ func (w *Web) signinPage(rw http.ResponseWriter, r *http.Request) error {
 
 type signinBody struct {
 	Next, Email, Fault string
+	Done               string // what was done just before
 }
 
 // signin checks a password. Unknown users, wrong passwords and disabled accounts
@@ -74,10 +75,9 @@ func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 		return w.render(rw, r, http.StatusUnauthorized, "signin", "signin_title", body)
 	}
 	w.limits.passed(addr, email)
-	if err := w.sessions.RenewToken(r.Context()); err != nil {
+	if err := w.enter(r, u, viaPassword); err != nil {
 		return err
 	}
-	w.sessions.Put(r.Context(), sessionUser, u.ID)
 	http.Redirect(rw, r, body.Next, http.StatusSeeOther)
 	return nil
 }
@@ -92,7 +92,12 @@ func local(next string) string {
 }
 
 func (w *Web) signout(rw http.ResponseWriter, r *http.Request) error {
-	if err := w.sessions.Destroy(r.Context()); err != nil {
+	l := viewerOf(r.Context()).login
+	err := w.Store.Tx(r.Context(), func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.EndLogin(ctx, l.User, l.ID)
+		return err
+	})
+	if err = errors.Join(err, w.sessions.Destroy(r.Context())); err != nil {
 		return err
 	}
 	http.Redirect(rw, r, "/signin", http.StatusSeeOther)
@@ -100,11 +105,16 @@ func (w *Web) signout(rw http.ResponseWriter, r *http.Request) error {
 }
 
 // language keeps the reader's choice in a cookie of its own: it holds before
-// signing in, too.
+// signing in, too. Who is signed in gets mails in it from now on.
 func (w *Web) language(rw http.ResponseWriter, r *http.Request) error {
 	lang := r.PostFormValue("lang")
 	if !supported(lang) {
 		return &problem{status: http.StatusBadRequest, key: "bad_request"}
+	}
+	if u := viewerOf(r.Context()).user; u.ID != "" && u.Lang != lang {
+		if err := w.Store.Tx(r.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.SetLang(ctx, u.ID, lang) }); err != nil {
+			return err
+		}
 	}
 	http.SetCookie(rw, &http.Cookie{Name: langCookie, Value: lang, Path: "/", MaxAge: 365 * 24 * 3600,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: w.sessions.Cookie.Secure})

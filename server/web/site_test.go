@@ -108,6 +108,17 @@ func (s *site) add(org store.Org, role string) person {
 	return p
 }
 
+// extra makes another viewer of an organisation.
+func (s *site) extra(org store.Org, email string) person {
+	s.t.Helper()
+	p := person{email: email, org: org.ID, role: store.RoleViewer}
+	var err error
+	if p.password, err = s.srv.AddUser(context.Background(), server.UserRequest{Email: email, Name: "Extra", Org: org.ID, Role: store.RoleViewer}); err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
 // apiToken makes a token for scripts.
 func (s *site) apiToken(org store.Org, write bool) string {
 	s.t.Helper()

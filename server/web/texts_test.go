@@ -15,6 +15,7 @@ import (
 	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
+	"github.com/attesto/attesto/server/store"
 )
 
 // words reads the texts of a language: by key, a text or its plural forms.
@@ -111,6 +112,8 @@ func codes() map[string][]string {
 		"protection": {evidence.ProtectionFile, evidence.ProtectionSystemd, evidence.ProtectionDPAPI, evidence.ProtectionTPM}, "storage": {evidence.StorageDisk, evidence.StorageArray, evidence.StoragePool, evidence.StorageRemote, evidence.StorageController, evidence.StorageMultipath}, "account": {evidence.AccountPassword, evidence.AccountEmpty, evidence.AccountLocked, evidence.AccountUnknown}, "update": {evidence.UpdateOK, evidence.UpdateFailed, evidence.UpdateUnknown}, "av_running": {evidence.Yes, evidence.No, evidence.Unknown}, "endpoint_found": {evidence.EndpointConfigured, evidence.EndpointListening}, "reason": {"retired", "replaced", "lost", "stolen", "cloned"},
 		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved", "case_opened", "case_step", "case_withdrawn", "statement_attested", "statement_waived", "alert_acknowledged", "org_services", "agent_serves"},
 	}
+	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
+	list["role_may"], list["via"] = list["role"], []string{"password", "link"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())
 	}
@@ -132,7 +135,9 @@ var (
 	madeInTemplate = regexp.MustCompile(`\.T \(print "(\w+)_" `)
 	textInCode     = regexp.MustCompile(`\bT\("(\w+)"[,)]`)
 	titleInCode    = regexp.MustCompile(`w\.render\(rw, r, [^,]+, "\w+", "(\w+)",`)
-	faultInCode    = regexp.MustCompile(`Fault = "(\w+)"`)
+	faultInCode    = regexp.MustCompile(`(?:[fF]ault(?: =|:)|Done:|passwordFault\{|return [mu],|return "",) ?"(\w+)"`)
+	mailInCode     = regexp.MustCompile(`w\.mail\([^)]*, "(\w+)", map`)
+	eventInCode    = regexp.MustCompile(`event\w+ += "([\w.]+)"`)
 	problemInCode  = regexp.MustCompile(`key: "(\w+)"`)
 	refusalInCode  = regexp.MustCompile(`duties\.Refusal\{Key: "(\w+)"`)
 )
@@ -172,6 +177,8 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		note(textInCode, text, use)
 		note(titleInCode, text, use)
 		note(faultInCode, text, use)
+		note(mailInCode, text, func(kind string) { use("mail_" + kind + "_subject"); use("mail_" + kind + "_body") })
+		note(eventInCode, text, func(event string) { use("event_" + strings.ReplaceAll(event, ".", "_")) })
 		note(problemInCode, text, func(key string) { use("error_" + key); use("error_" + key + "_cure") })
 	})
 	scan("../*.go", func(text string) {

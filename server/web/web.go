@@ -59,6 +59,13 @@ type Deps struct {
 	ReadOnly func(ctx context.Context, org string) (bool, error)
 	// Keyset is the envelope of the keyset, and the root key's SPKI that signed it.
 	Keyset func() (sealed, root []byte)
+	// Note records, in the logs of organisations, what somebody did there, in the
+	// transaction that does it.
+	Note func(ctx context.Context, tx *store.Tx, d Deed) error
+	// Mail sends a mail of plain text to one address; nil where no relay is set.
+	Mail func(ctx context.Context, m Mail) error
+	// AddCustomer makes a customer, and returns its id.
+	AddCustomer func(ctx context.Context, o store.Org) (store.Org, error)
 	// LogKey is the key of a log in text form (c2sp.org/signed-note).
 	LogKey func(origin string) (string, error)
 }
@@ -67,8 +74,10 @@ type Deps struct {
 type Web struct {
 	Deps
 	sessions *scs.SessionManager
-	limits   *limits
+	limits   *limits // of signing in
+	asking   *limits // of asking for mails
 	hashes   hashing
+	mailing  chan struct{} // one place for each mail that is on its way
 	views    *views
 	dummy    string // a hash that no password has, so that unknown users take as long
 }
@@ -78,10 +87,14 @@ type grant int
 
 const (
 	anyone    grant = iota // signed in or not
-	signedIn               // every user
-	seeOrg                 // members of the organisation in the path; the provider's admins and operators in all
 	runOrg                 // the provider's admins and operators
+	signedIn               // every user, and every token
+	person                 // every user
+	seeOrg                 // members of the organisation in the path, of auditors those whose window has not ended; the provider's admins and operators in all
+	seeDated               // seeOrg, and all auditors: what is shown has a date, and the handler keeps it inside their window
 	manageOrg              // its admins; the provider's admins and operators in all
+	adminOrg               // its admins; the provider's admins in all; no token
+	adminAll               // the provider's admins; no token
 	reviewOrg              // who acts for the party of the duty in the path
 	openCase               // who acts for the party that opens the workflow in the path
 	stepCase               // who acts for the party of the step in the path; who opened it may withdraw a case
@@ -104,6 +117,24 @@ var routes = []route{
 	{"POST /signin", anyone, false, (*Web).signin},
 	{"POST /signout", signedIn, false, (*Web).signout},
 	{"POST /language", anyone, false, (*Web).language},
+	{"GET /settings", person, false, (*Web).settings},
+	{"POST /settings/password", person, false, (*Web).changePassword},
+	{"POST /settings/logins/{login}/end", person, false, (*Web).endLogin},
+	{"POST /settings/logins/end", person, false, (*Web).endLogins},
+	{"GET /reset", anyone, false, (*Web).resetPage},
+	{"POST /reset", anyone, false, (*Web).askReset},
+	{"GET /reset/{link}", anyone, false, (*Web).newPasswordPage},
+	{"POST /reset/{link}", anyone, false, (*Web).newPassword},
+	{"GET /invitation/{link}", anyone, false, (*Web).invitationPage},
+	{"POST /invitation/{link}", anyone, false, (*Web).acceptInvitation},
+	{"GET /orgs/{org}/users", adminOrg, false, (*Web).users},
+	{"POST /orgs/{org}/users", adminOrg, false, (*Web).invite},
+	{"POST /orgs/{org}/users/{user}/role", adminOrg, false, (*Web).changeRole},
+	{"POST /orgs/{org}/users/{user}/remove", adminOrg, false, (*Web).removeUser},
+	{"POST /orgs/{org}/users/{user}/disable", adminOrg, false, (*Web).disableUser},
+	{"POST /orgs/{org}/users/{user}/logins/end", adminOrg, false, (*Web).endUsersLogins},
+	{"POST /orgs/{org}/invitations/{link}/withdraw", adminOrg, false, (*Web).withdrawInvitation},
+
 	{"GET /orgs/{org}/board", seeOrg, false, (*Web).board},
 	{"GET /orgs/{org}/duties/{duty}", seeOrg, false, (*Web).duty},
 	{"POST /orgs/{org}/duties/{duty}/review", reviewOrg, false, (*Web).review},
@@ -165,7 +196,7 @@ func (rt route) limit() int64 {
 
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
-	w := &Web{Deps: d, limits: newLimits(d.Now), hashes: make(hashing, maxHashing)}
+	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), mailing: make(chan struct{}, maxMailing), hashes: make(hashing, maxHashing)}
 	var err error
 	if w.views, err = newViews(); err != nil {
 		return nil, err

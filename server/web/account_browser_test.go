@@ -1,0 +1,102 @@
+package web_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
+)
+
+// visitor is a person at a tab who looks at what they get.
+type visitor struct {
+	*tab
+	name string // of the view
+	base string
+}
+
+// look holds a page to what every page is held to, and keeps its picture.
+func (v visitor) look(page string) {
+	v.t.Helper()
+	v.fits(page)
+	v.accessible(page)
+	v.shoot(page + "-" + v.name)
+}
+
+func (v visitor) fill(id, text string) {
+	v.t.Helper()
+	v.must(chromedp.Do(v.ctx, chromedp.SendKeys(chromedp.ID(id), text)))
+}
+
+// press clicks what sends a form, and waits for the answer.
+func (v visitor) press(css string) {
+	v.t.Helper()
+	_, err := chromedp.RunResponse(v.ctx, chromedp.Click(chromedp.CSS(css)))
+	v.must(err)
+}
+
+func (v visitor) text(id string) string {
+	v.t.Helper()
+	s, err := chromedp.Run(v.ctx, chromedp.Text(chromedp.ID(id)))
+	v.must(err)
+	return s
+}
+
+func (v visitor) at() string {
+	v.t.Helper()
+	s, err := chromedp.Run(v.ctx, chromedp.Evaluate[string]("location.pathname"))
+	v.must(err)
+	return s
+}
+
+// eachView runs a story as two readers see it.
+func eachView(t *testing.T, base string, story func(v visitor)) {
+	needTool(t, "chromium", "chromium-browser", "google-chrome")
+	for name, how := range map[string]view{"1440-light": {1440, 900, "light", "en"}, "390-dark": {390, 844, "dark", "it"}} {
+		t.Run(name, func(t *testing.T) {
+			b := newTab(t)
+			b.as(how)
+			story(visitor{b, name, base})
+			b.calm(name, "Autofocus processing was blocked")
+		})
+	}
+}
+
+// An administrator invites somebody, who makes an account, changes its password and
+// forgets it.
+func TestAccountsInChromium(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	admin := s.add(s.customer, store.RoleAdmin)
+	eachView(t, s.http.URL, func(v visitor) {
+		v.signIn(v.base, admin)
+		v.open(v.base+"/orgs/"+s.customer.ID+"/users", 200)
+		email := v.name + "@bianchi.example"
+		v.fill("email", email)
+		v.press("section form button.btn-primary")
+		v.look("users")
+		link := letterGot{body: v.text("link")}.link(v.t)
+		v.must(dropCookies(v.tab))
+		v.open(v.base+link, 200)
+		v.look("invitation")
+		v.fill("name", "Ugo Neri")
+		v.fill("new", goodPassword)
+		v.fill("again", goodPassword)
+		v.press("main form button.btn-primary")
+		if at := v.at(); at != "/orgs/"+s.customer.ID+"/board" {
+			v.t.Errorf("the new account comes to %s", at)
+		}
+		v.open(v.base+"/settings", 200)
+		v.look("settings")
+		v.fill("current", goodPassword)
+		v.fill("new", goodPassword+" x")
+		v.fill("again", goodPassword+" x")
+		v.press("form[action='/settings/password'] button")
+		v.look("settings-done")
+		v.must(dropCookies(v.tab))
+		v.open(v.base+"/reset", 200)
+		v.look("reset")
+		v.signIn(v.base, person{email: email, password: goodPassword + " x"})
+		v.open(v.base+"/settings", 200)
+	})
+}
