@@ -34,12 +34,15 @@ func (d Duty) Rhythm() int { return max(1, int(d.Every/(24*time.Hour))) }
 func (d Duty) Windows(turns []Turn, from, to, now time.Time, days int, zone *time.Location) []Window {
 	var list []Window
 	y, m, day := from.In(zone).Date()
-	for n := 0; ; n += days {
+	for n, first := 0, 0; ; n += days {
 		w := Window{From: time.Date(y, m, day+n, 0, 0, 0, 0, zone), To: time.Date(y, m, day+n+days, 0, 0, 0, 0, zone)}
 		if !w.From.Before(to) {
 			return list
 		}
-		d.fill(&w, turns, now)
+		for first+1 < len(turns) && !turns[first+1].At.After(w.From) {
+			first++ // over before this window
+		}
+		d.fill(&w, turns[first:], now)
 		list = append(list, w)
 	}
 }
@@ -51,6 +54,9 @@ func (d Duty) fill(w *Window, turns []Turn, now time.Time) {
 	}
 	var stretches []Turn // of the window, at their starts
 	for i, t := range turns {
+		if i > 0 && !t.At.Before(end) {
+			break
+		}
 		until := end
 		if i+1 < len(turns) && turns[i+1].At.Before(end) {
 			until = turns[i+1].At

@@ -53,6 +53,28 @@ func (r Reader) Tallies(ctx context.Context) ([]Tally, error) {
 		})
 }
 
+// BoardVerdict is what stands of one duty on a board.
+type BoardVerdict struct {
+	Org, Duty, Verdict string
+}
+
+// BoardVerdicts reads the verdicts of the duties of some organisations.
+func (r Reader) BoardVerdicts(ctx context.Context, orgs []string) ([]BoardVerdict, error) {
+	if len(orgs) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(orgs))
+	for i, o := range orgs {
+		args[i] = o
+	}
+	return all(ctx, r, "reading boards", `SELECT org_id, duty, verdict FROM verdict WHERE part = '' AND org_id IN `+values(1, len(orgs)), args,
+		func(row func(...any) error) (BoardVerdict, error) {
+			var s BoardVerdict
+			err := row(&s.Org, &s.Duty, &s.Verdict)
+			return s, err
+		})
+}
+
 // Turn is one change of a duty's or a part's verdict.
 type Turn struct {
 	Part, Was, Verdict string

@@ -19,7 +19,7 @@ type cell struct {
 	Verdict      string
 	Since        time.Time
 	Why, Cure    string
-	Days         []dayMark // the last ones, oldest first
+	Days         []dayRun // the last ones, oldest first
 }
 
 type serviceBlock struct {

@@ -159,7 +159,7 @@ func (b *tab) fits(where string) {
 		const w = document.documentElement.clientWidth;
 		if (document.documentElement.scrollWidth <= w) return "";
 		const wide = [...document.body.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > w + 1 && !e.closest(".scroll"));
-		return document.documentElement.scrollWidth + " > " + w + ": " + wide.slice(0, 5).map(e => e.tagName + "." + e.className).join(", ");
+		return document.documentElement.scrollWidth + " > " + w + ": " + wide.slice(0, 5).map(e => e.tagName + "." + e.className + " " + e.textContent.slice(0, 30)).join(", ");
 	})()`))
 	b.must(err)
 	if over != "" {

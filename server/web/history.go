@@ -15,18 +15,29 @@ const (
 	maxPeriod = 3 * 366
 )
 
-// dayMark is a window as a bar or a calendar shows it.
+// dayMark is a day of a calendar.
 type dayMark struct {
 	X, Y    int
 	Verdict string // "none" for what was not judged
 	From    time.Time
 }
 
-// marksOf are windows in the order of a bar.
-func marksOf(list []duties.Window) []dayMark {
-	out := make([]dayMark, len(list))
+// dayRun is a stretch of days with one verdict, as a bar shows it; Last is its last day.
+type dayRun struct {
+	X, Days    int
+	Verdict    string
+	From, Last time.Time
+}
+
+// runsOf joins windows of a day each that follow one another with the same verdict.
+func runsOf(list []duties.Window) []dayRun {
+	var out []dayRun
 	for i, w := range list {
-		out[i] = dayMark{X: i, Verdict: mark(w), From: w.From}
+		if n := len(out) - 1; n >= 0 && out[n].Verdict == mark(w) {
+			out[n].Days, out[n].Last = out[n].Days+1, w.From
+			continue
+		}
+		out = append(out, dayRun{X: i, Days: 1, Verdict: mark(w), From: w.From, Last: w.From})
 	}
 	return out
 }
@@ -40,8 +51,9 @@ func mark(w duties.Window) string {
 
 // calendar lays days out in columns of weeks, Mondays on top.
 func calendar(list []duties.Window, zone *time.Location) []dayMark {
-	out := marksOf(list)
-	for i := range out {
+	out := make([]dayMark, len(list))
+	for i, w := range list {
+		out[i] = dayMark{Verdict: mark(w), From: w.From}
 		day := int(out[i].From.In(zone).Weekday()+6) % 7
 		out[i].Y = day
 		if i > 0 {
@@ -61,7 +73,7 @@ func today(now time.Time, zone *time.Location) time.Time {
 }
 
 // bars are the last days of each duty.
-func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayMark, error) {
+func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayRun, error) {
 	org := orgOf(r.Context())
 	end := today(w.Now(), org.Location()).AddDate(0, 0, 1)
 	from := end.AddDate(0, 0, -barDays)
@@ -69,9 +81,9 @@ func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayMark, e
 	if err != nil {
 		return nil, err
 	}
-	out := map[string][]dayMark{}
+	out := map[string][]dayRun{}
 	for _, d := range list {
-		out[d.ID] = marksOf(d.Windows(turns[d.ID], from, end, w.Now(), 1, org.Location()))
+		out[d.ID] = runsOf(d.Windows(turns[d.ID], from, end, w.Now(), 1, org.Location()))
 	}
 	return out, nil
 }

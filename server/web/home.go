@@ -2,8 +2,11 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/attesto/attesto/server/duties"
@@ -57,13 +60,23 @@ func (c counts) All() int {
 type customerRow struct {
 	Org store.Org
 	counts
+	Strip strip
 }
 
 type homeBody struct {
-	Query string
-	Rows  []customerRow
-	All   int // customers, whatever the query
+	Query, Show, Service string
+	Rows                 []customerRow
+	All                  int // customers, whatever is asked for
+	Breaching, Open, Met int // of them: with a breach; without one, but unproven; neither
+	Found                int // that fit what is asked for
+	First, Last          int // of those, from 1
+	Page, Pages          int
+	Heads                []stripHead
+	Width                int // of a strip
 }
+
+// perPage is how many customers stand on a page.
+const perPage = 50
 
 // home shows the provider's staff, and whoever belongs to several organisations,
 // their customers, worst first. It sends everybody else to their only page.
@@ -84,13 +97,71 @@ func (w *Web) home(rw http.ResponseWriter, r *http.Request) error {
 		http.Redirect(rw, r, "/orgs/"+own[0]+"/board", http.StatusSeeOther)
 		return nil
 	}
-	body := homeBody{Query: strings.TrimSpace(r.FormValue("q")), All: len(rows)}
-	for _, row := range rows {
-		if strings.Contains(strings.ToLower(row.Org.Name), strings.ToLower(body.Query)) {
-			body.Rows = append(body.Rows, row)
-		}
+	body := homeBody{Query: strings.TrimSpace(r.FormValue("q")), Show: r.FormValue("show"), Service: r.FormValue("service"), All: len(rows), Heads: w.places.heads, Width: w.places.width}
+	body.pick(rows)
+	page, _ := strconv.Atoi(r.FormValue("page")) // 0 for what is no number
+	body.turn(page)
+	if err := w.strips(r, body.Rows); err != nil {
+		return err
 	}
 	return w.render(rw, r, http.StatusOK, "home", "home_title", body)
+}
+
+// pick keeps the customers that are asked for, and counts them all by their worst.
+func (b *homeBody) pick(rows []customerRow) {
+	if !slices.Contains([]string{"breached", "unproven", "fulfilled"}, b.Show) {
+		b.Show = ""
+	}
+	if !slices.Contains(duties.Services(), b.Service) {
+		b.Service = ""
+	}
+	for _, row := range rows {
+		worst := "fulfilled"
+		switch {
+		case row.Breached > 0:
+			worst = "breached"
+			b.Breaching++
+		case row.Unproven > 0:
+			worst = "unproven"
+			b.Open++
+		default:
+			b.Met++
+		}
+		if (b.Show == "" || b.Show == worst) && (b.Service == "" || slices.Contains(row.Org.Services, b.Service)) &&
+			strings.Contains(strings.ToLower(row.Org.Name), strings.ToLower(b.Query)) {
+			b.Rows = append(b.Rows, row)
+		}
+	}
+}
+
+// turn keeps the rows of a page, which counts from 1.
+func (b *homeBody) turn(page int) {
+	b.Found, b.Pages = len(b.Rows), max(1, (len(b.Rows)+perPage-1)/perPage)
+	b.Page = min(max(page, 1), b.Pages)
+	from, to := (b.Page-1)*perPage, min(b.Page*perPage, b.Found)
+	b.First, b.Last, b.Rows = from+1, to, b.Rows[from:to]
+}
+
+// With is the address of the same list with one thing changed.
+func (b homeBody) With(name string, value any) string {
+	q := url.Values{}
+	for key, has := range map[string]string{"q": b.Query, "show": b.Show, "service": b.Service, name: fmt.Sprint(value)} {
+		if has != "" {
+			q.Set(key, has)
+		}
+	}
+	return "/?" + q.Encode()
+}
+
+// Previous is the page before, 0 for none.
+func (b homeBody) Previous() int { return b.Page - 1 }
+
+// Next is the page after, 0 for none.
+func (b homeBody) Next() int {
+	if b.Page == b.Pages {
+		return 0
+	}
+	return b.Page + 1
 }
 
 // customers are those that the viewer sees. A duty that was never judged is

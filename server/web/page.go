@@ -183,6 +183,32 @@ func (page) Verdicts() []string {
 	return []string{duties.Breached.String(), duties.Unproven.String(), duties.Fulfilled.String(), duties.NoOccasion.String(), duties.NotApplicable.String()}
 }
 
+// Span writes a stretch of days, both included.
+func (p page) Span(from, last time.Time) string {
+	if from.Equal(last) {
+		return p.Day(from)
+	}
+	return p.Day(from) + " – " + p.Day(last)
+}
+
+// Top is where the mark of a verdict begins in a bar of height 1: the worse, the
+// higher it is.
+func (page) Top(verdict string) string {
+	switch verdict {
+	case duties.Breached.String(), "none":
+		return "0"
+	case duties.Unproven.String():
+		return ".3"
+	}
+	return ".5"
+}
+
+// Mark draws the mark of a verdict as it stands in a strip, for a legend.
+func (page) Mark(verdict string) string {
+	h := markHeight(verdict)
+	return fmt.Sprintf("M0 %dh%dv%dh-%dz", stripRow-1-h, stripCell-1, h, stripCell-1)
+}
+
 // With gives a part of a page its own body beside the page's functions.
 func (p page) With(body any) page {
 	p.Body = body

@@ -79,6 +79,7 @@ type Web struct {
 	hashes   hashing
 	mailing  chan struct{} // one place for each mail that is on its way
 	views    *views
+	places   stripPlaces
 	dummy    string // a hash that no password has, so that unknown users take as long
 }
 
@@ -196,7 +197,8 @@ func (rt route) limit() int64 {
 
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
-	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), mailing: make(chan struct{}, maxMailing), hashes: make(hashing, maxHashing)}
+	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), mailing: make(chan struct{}, maxMailing), hashes: make(hashing, maxHashing),
+		places: placesOf(d.Catalogue.Duties())}
 	var err error
 	if w.views, err = newViews(); err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
 // The theme before the first paint, then the few things that need a script: the
-// theme switch and the copy buttons. Everything else works without.
+// theme switch, the copy buttons and the arrow keys. Everything else works without.
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -31,6 +31,17 @@
     });
   }
 
+  // In a list the arrow keys go from row to row, and from the search into it.
+  function arrows(event) {
+    const place = event.target.closest && event.target.closest("[data-keys]");
+    if (!place || (event.key !== "ArrowDown" && event.key !== "ArrowUp") || event.target.tagName === "SELECT") { return; }
+    const rows = [...document.querySelectorAll("[data-keys=list] a.name")];
+    const here = event.target.closest("tr"), at = rows.findIndex(function (a) { return here && here.contains(a); });
+    const next = event.key === "ArrowDown" ? rows[at + 1] : at > 0 ? rows[at - 1] : document.getElementById("q");
+    if (next) { event.preventDefault(); next.focus(); }
+  }
+
+  document.addEventListener("keydown", arrows);
   document.addEventListener("DOMContentLoaded", function () {
     theme();
     document.querySelectorAll("[data-copy]").forEach(copy);
