@@ -22,6 +22,7 @@ type cursor struct {
 	Journal string              `json:"journal,omitempty"` // journald's own cursor
 	Written time.Time           `json:"written,omitzero"`  // time of the journal's last entry
 	Kernel  time.Time           `json:"kernel,omitzero"`   // time of the ring buffer's last message
+	Checked time.Time           `json:"checked,omitzero"`  // when the journal's hashes were compared last
 	Files   map[string]fileMark `json:"files"`
 	Bursts  []burstMark         `json:"bursts,omitempty"`
 }

@@ -96,6 +96,9 @@ func (e *Engine) Match(ev Event) []Match {
 }
 
 func (e *Engine) confirm(i int, r *Rule, msg []byte) {
+	if r.compile() != nil {
+		return // never: ParseRules compiled it, or a test of the built-in ones did
+	}
 	for _, re := range r.except {
 		if re.Match(msg) {
 			return
@@ -120,10 +123,15 @@ func (m Match) group(msg []byte, name string) string {
 	return ""
 }
 
-// plainAddress writes an IPv4 address that came in IPv6 form as IPv4.
+// plainAddress writes an IPv4 address that came in IPv6 form as IPv4, and drops a port where it can be told from an address (five digits behind IPv6).
 func plainAddress(s string) string {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Unmap().String()
+	}
+	if cut := strings.LastIndexByte(s, ':'); cut > 0 {
+		if addr, err := netip.ParseAddr(s[:cut]); err == nil && (addr.Is4() || cut == len(s)-1 || len(s)-cut == 6) {
+			return addr.Unmap().String()
+		}
 	}
 	return s
 }

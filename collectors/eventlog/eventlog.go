@@ -21,12 +21,16 @@ type Config struct {
 	Journal string `yaml:"journal"`
 	// JournalDir reads another folder of journal files instead of the host's own.
 	JournalDir string `yaml:"journal_dir"`
+	// Verify compares, once a day, every journal file with the hashes in it
+	// (journalctl --verify): a changed entry shows in no other way. It reads all files
+	// whole, so it is off unless asked for.
+	Verify bool `yaml:"verify"`
 	// Kernel: auto reads the kernel's ring buffer where neither a journal nor a file
 	// keeps its messages, off leaves it alone.
 	Kernel string `yaml:"kernel"`
 	// Files (with * and ?) are read besides the journal. Name only what the journal
 	// does not carry, or it counts twice. Without a journal the usual files of syslog
-	// are read by themselves; Exim's and Dovecot's own always are.
+	// are read by themselves; those that programs write past it always are.
 	Files []string `yaml:"files"`
 	// Rules are files with rules of one's own, added to the built-in ones.
 	Rules []string `yaml:"rules"`
@@ -74,6 +78,7 @@ func Spec() host.Spec {
 			},
 			Needs: []string{
 				"group `systemd-journal` for the journal, group `adm` for files; without them the look says which could not be read",
+				"`setfacl -m u:attesto:r` on logs that only root reads (`/var/log/audit/audit.log`, Plesk's); each that is missing is named",
 			},
 		},
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/attesto/attesto/collectors/host"
 )
 
 // maxFiles bounds how many files one look follows.
@@ -24,8 +26,28 @@ var syslogFiles = []string{"/var/log/auth.log", "/var/log/secure", "/var/log/mai
 	"/var/log/kern.log", "/var/log/syslog", "/var/log/messages"}
 
 // ownFiles are what programs write themselves, past syslog: Exim on Debian, Red Hat
-// and cPanel, Dovecot with log_path.
-var ownFiles = []string{"/var/log/exim4/mainlog", "/var/log/exim/main.log", "/var/log/exim_mainlog", "/var/log/dovecot.log", "/var/log/dovecot-info.log"}
+// and cPanel, Dovecot with log_path, web servers on Debian, Red Hat and Plesk (whose
+// proxy's access logs would say everything twice), Plesk's panel, fail2ban, auditd.
+var ownFiles = []string{"/var/log/exim4/mainlog", "/var/log/exim/main.log", "/var/log/exim_mainlog", "/var/log/dovecot.log", "/var/log/dovecot-info.log",
+	"/var/log/apache2/*.log", "/var/log/httpd/*_log", "/var/log/nginx/*.log",
+	"/var/www/vhosts/system/*/logs/access_log", "/var/www/vhosts/system/*/logs/access_ssl_log", "/var/www/vhosts/system/*/logs/error_log", "/var/www/vhosts/system/*/logs/proxy_error_log",
+	"/var/log/plesk/panel.log", "/usr/local/psa/var/log/maillog", "/var/log/proftpd/proftpd.log", "/var/log/vsftpd.log",
+	"/var/log/fail2ban.log", "/var/log/audit/audit.log", "/usr/local/cpanel/logs/login_log", "/var/log/proxmox-backup/api/auth.log"}
+
+// expand names the files behind paths with * in them, without those that rotation made.
+func expand(h *host.Host, paths []string) (out []string) {
+	for _, p := range paths {
+		if !strings.Contains(p, "*") {
+			out = append(out, p)
+			continue
+		}
+		found, err := h.Glob(p)
+		if err == nil {
+			out = append(out, slices.DeleteFunc(found, rotatedName)...)
+		}
+	}
+	return out
+}
 
 // programs are names of programs as rules write them: "postfix*" for all that start so.
 type programs []string
@@ -88,7 +110,7 @@ func (l *look) paths() (paths []string, skip []programs) {
 	if !l.journalLive {
 		usual = slices.Concat(ownFiles, syslogFiles)
 	}
-	for _, p := range usual {
+	for _, p := range expand(l.host, usual) {
 		_, known := l.old.Files[p]
 		info, err := l.host.Stat(p)
 		if err == nil && info.IsDir() || errors.Is(err, fs.ErrNotExist) && !known {
@@ -120,6 +142,7 @@ type file struct {
 	again           Event  // that line, in case it is said to have come again
 	decade          []byte // stamp of the line that was taken apart last, up to ten minutes
 	latest          []byte // stamp of the last line that no rule needed
+	latestForm      form
 	begun           []byte // beginning of a line that is longer than maxLine
 	dropped         int64  // bytes of it so far
 	mid             bool   // within such a line
@@ -134,8 +157,10 @@ func newFile(l *look, name string) *file {
 
 // program is whose log a file is, where its lines do not say.
 func (f *file) program() string {
-	if strings.Contains(path.Base(f.path), "exim") || strings.Contains(path.Dir(f.path), "exim") {
-		return "exim"
+	for _, name := range []string{"exim", "fail2ban", "plesk", "proftpd"} {
+		if strings.Contains(path.Base(f.path), name) || strings.Contains(path.Dir(f.path), name) {
+			return name
+		}
 	}
 	return ""
 }
@@ -227,16 +252,18 @@ func (f *file) seek(in io.ReaderAt, size int64) int64 {
 
 // timeAt reads the stamp of the line that begins at offset.
 func (f *file) timeAt(in io.ReaderAt, offset int64) (time.Time, bool) {
-	b := make([]byte, 256)
+	b := make([]byte, 2*maxLead)
 	n, err := in.ReadAt(b, offset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return time.Time{}, false
 	}
 	b = header(b[:n])
-	if n = stampLen(b); n == 0 {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	h := locate(line)
+	if h.form == formNone {
 		return time.Time{}, false
 	}
-	return newStamps(f.lines.stamps.ref).read(b, n)
+	return newStamps(f.lines.stamps.ref).read(h.form, line[h.from:h.to])
 }
 
 // lineAfter finds where the next line after offset begins; far away if its end is.

@@ -103,6 +103,7 @@ func (j *journal) follow(ctx context.Context) {
 		j.unwhole("holds nothing of the last day; is systemd-journald running, and does it store (Storage= in journald.conf)?")
 	}
 	j.journalLive = !quiet
+	j.verify(ctx)
 	j.done()
 }
 

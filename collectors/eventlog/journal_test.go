@@ -102,6 +102,26 @@ func TestRealJournalOddEntries(t *testing.T) {
 	}
 }
 
+// An entry that was changed in the file shows only where hashes are compared.
+func TestChangedJournalIsAGap(t *testing.T) {
+	for _, verify := range []bool{false, true} {
+		j := newJournal(t, fmt.Sprintf("verify: %v", verify))
+		j.add(bad, bad+" ")
+		files, err := filepath.Glob(filepath.Join(j.dir, "*.journal"))
+		j.do(err)
+		data, err := os.ReadFile(files[0])
+		j.do(err)
+		j.do(os.WriteFile(files[0], bytes.Replace(data, []byte("for root from"), []byte("for toor from"), 1), 0o600))
+		_, l := j.look()
+		if said := fmt.Sprint(l.Gaps); strings.Contains(said, "does not agree with its own hashes") != verify {
+			t.Errorf("verify %v: gaps %s", verify, said)
+		}
+		if _, l = j.look(); len(l.Gaps) > 0 && verify {
+			t.Errorf("compared again within a day: %v", l.Gaps)
+		}
+	}
+}
+
 func TestVacuumedJournalIsAGap(t *testing.T) {
 	j := newJournal(t, "journal: on")
 	j.add(bad)

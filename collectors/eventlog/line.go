@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"regexp"
 	"strconv"
@@ -16,12 +17,13 @@ type Event struct {
 	Repeat  int64  // how often the same message came, 1 or more
 }
 
-var errForm = errors.New("no time at its start that is known: want syslog (RFC 3164, RFC 5424, RFC 3339) or ISO 8601")
+var errForm = errors.New("no time in it that is known: want syslog (RFC 3164, RFC 5424, RFC 3339), ISO 8601, or the form of a web server, auditd or a panel")
 
 // ParseSyslog reads one line of a log file: the traditional form of RFC 3164
 // ("Nov 23 03:00:00 host program[pid]: message", local time without a year),
-// rsyslog's RFC 3339 form, RFC 5424, Dovecot's own and Exim's own form. Stamps
-// without a zone are in that of ref, and no line is later than a day after ref.
+// rsyslog's RFC 3339 form, RFC 5424, and the own forms of programs that write past
+// syslog (see form). Stamps without a zone are in that of ref, and no line is later
+// than a day after ref.
 func ParseSyslog(line []byte, ref time.Time) (Event, error) {
 	return newLines(ref, "").parse(line)
 }
@@ -68,18 +70,28 @@ func header(line []byte) []byte {
 func (l *lines) parse(line []byte) (Event, error) {
 	rest := header(line)
 	structured := len(rest) < len(line) && len(line)-len(rest) > 4 && line[len(line)-len(rest)-1] == ' '
-	n := stampLen(rest)
-	if n == 0 {
+	h := locate(rest)
+	if h.form == formNone {
 		return Event{}, errForm
 	}
-	at, ok := l.stamps.read(rest, n)
+	at, ok := l.stamps.read(h.form, rest[h.from:h.to])
 	if !ok {
 		return Event{}, errForm
 	}
-	spaced := rest[3] != ' ' && rest[10] == ' '
-	rest = bytes.TrimLeft(rest[n:], " ")
 	e := Event{Time: at, Repeat: 1}
+	if h.form != formSyslog {
+		e.Program, e.Message = cmp.Or(programOf[h.form], l.program), behind(rest, h)
+		if h.form == formC && bytes.HasPrefix(e.Message, []byte("[pid ")) {
+			e.Program = "vsftpd"
+		}
+		return e, nil
+	}
+	spaced := rest[3] != ' ' && rest[10] == ' '
+	alone := rest[h.to-1] == ':' // nothing but the message follows
+	rest = bytes.TrimLeft(rest[h.to:], " ")
 	switch {
+	case alone:
+		e.Program, e.Message = l.program, rest
 	case structured:
 		l.rfc5424(&e, rest)
 	case spaced && !tagged(rest):
@@ -90,14 +102,18 @@ func (l *lines) parse(line []byte) (Event, error) {
 	if e.Program == "kernel" {
 		e.Message = withoutUptime(e.Message)
 	}
+	e.inner()
 	e.unrepeat()
 	return e, nil
 }
 
+// withPID is a tag without the colon that should follow it, as ProFTPD writes it.
+var withPID = regexp.MustCompile(`^([A-Za-z][\w./-]{1,40})\[\d+\] `)
+
 // tagged reports whether "tag: " or "host tag: " comes first.
 func tagged(rest []byte) bool {
 	word, more, _ := bytes.Cut(rest, []byte(" "))
-	if bytes.HasSuffix(word, []byte(":")) {
+	if bytes.HasSuffix(word, []byte(":")) || withPID.Match(more) {
 		return true
 	}
 	tag, _, ok := bytes.Cut(more, []byte(": "))
@@ -115,6 +131,10 @@ func (l *lines) tagged(e *Event, rest []byte) {
 	}
 	if !bytes.HasSuffix(word, []byte(":")) {
 		rest = more // the word is the host's name
+	}
+	if tag := withPID.FindSubmatchIndex(rest); tag != nil {
+		e.Program, e.Message = l.name(rest[tag[2]:tag[3]]), rest[tag[1]:]
+		return
 	}
 	tag, msg, ok := bytes.Cut(rest, []byte(": "))
 	if !ok {

@@ -5,7 +5,10 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/attesto/attesto/collectors/host"
@@ -27,6 +30,7 @@ func identity(info fs.FileInfo) (dev, inode uint64) {
 
 func detect(_ context.Context, h *host.Host) host.Detection {
 	var d host.Detection
+	var found []string
 	if dir := journalDir(h); dir != "" {
 		d.Useful, d.Found = true, "journald in "+dir
 		if !canRead(h, dir) {
@@ -38,20 +42,21 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	if !d.Useful {
 		paths = append(append([]string{}, syslogFiles...), ownFiles...)
 	}
-	for _, path := range paths {
+	for _, path := range expand(h, paths) {
 		f, err := h.Open(path)
 		switch {
 		case err == nil:
 			_ = f.Close()
 			d.Useful = true
-			if d.Found != "" {
-				d.Found += ", "
-			}
-			d.Found += path
+			found = append(found, path)
 		case errors.Is(err, fs.ErrPermission):
 			d.Missing = append(d.Missing, host.Missing{What: "permission to read " + path, Cure: "usermod -aG adm attesto, then restart the agent"})
 		}
 	}
+	if len(found) > 8 {
+		found = append(found[:8], fmt.Sprintf("%d more", len(found)-8))
+	}
+	d.Found = strings.Join(slices.DeleteFunc(append([]string{d.Found}, found...), func(s string) bool { return s == "" }), ", ")
 	if !d.Useful && len(d.Missing) == 0 {
 		d.Missing = []host.Missing{{What: "a journal or syslog files", Cure: "install systemd-journald or rsyslog, or name files in collectors.eventlog.files"}}
 	}

@@ -34,9 +34,12 @@ var (
 	// These take all that follows: their ends cannot be told.
 	wholeRest = regexp.MustCompile(`(?i)(\b(?:subject|(?:proxy-)?authorization|set-cookie)["']?\s*[:=]|\b(?:bearer|basic)\s|-----BEGIN|\bAUTH (?:PLAIN|LOGIN|XOAUTH2?)\b|\bPASS\b).*`)
 	command   = regexp.MustCompile(`(?s)((?:COMMAND|command|cmd)=(?:\S*[\\/])?[\w.-]*).*`)
-	userInfo  = regexp.MustCompile(`(\w+://)[^\s/@]+@`)
-	longWord  = regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`)
-	keyword   = regexp.MustCompile(`\b(?:AKIA|ASIA|ghp_|gho_|glpat-|xox[abprs]-|sk-|eyJ)[\w.-]+`)
+	// What visitors sent: query strings, and what a firewall for web programs quotes of them.
+	query    = regexp.MustCompile(`(/[^\s"?]*\?)[^\s"]+`)
+	quoted   = regexp.MustCompile("(\\[(?:data|uri|unique_id) |\\(Value: |\\bcmd: )[^\\]]*")
+	userInfo = regexp.MustCompile(`(\w+://)[^\s/@]+@`)
+	longWord = regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`)
+	keyword  = regexp.MustCompile(`\b(?:AKIA|ASIA|ghp_|gho_|glpat-|xox[abprs]-|sk-|eyJ)[\w.-]+`)
 )
 
 // sample makes a sample of a message that a rule matched.
@@ -44,6 +47,8 @@ func (r redactor) sample(m Match, e Event) string {
 	msg := string(e.Message[:min(len(e.Message), 8*maxSample)])
 	msg = command.ReplaceAllString(msg, "$1 "+removed)
 	msg = wholeRest.ReplaceAllString(msg, "$1 "+removed)
+	msg = query.ReplaceAllString(msg, "${1}"+removed)
+	msg = quoted.ReplaceAllString(msg, "${1}"+removed)
 	msg = userInfo.ReplaceAllString(msg, "${1}"+removed+"@")
 	msg = secret.ReplaceAllString(msg, "${1}"+removed)
 	msg = option.ReplaceAllString(msg, "${1}"+removed)

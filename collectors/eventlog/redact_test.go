@@ -69,6 +69,40 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
+// TestRedactionOfWebLogs: nothing of what visitors sent, or who they said they are.
+func TestRedactionOfWebLogs(t *testing.T) {
+	for line, rule := range map[string]string{
+		`192.0.2.7 - mario [23/Nov/2026:03:00:00 +0100] "GET /?a=hunter2&q=%27%20or%201 HTTP/1.1" 200 1 "https://example.org/x?t=s3cr3t" "sqlmap"`:                                                                                                          "web_attack",
+		`192.0.2.7 - - [23/Nov/2026:03:00:00 +0100] "POST /wp-login.php?user=mario&pwd=hunter2 HTTP/1.1" 200 1 "-" "-"`:                                                                                                                                     "web_login_tried",
+		`[Mon Nov 23 03:00:00 2026] [:error] [pid 7] [client 192.0.2.7] ModSecurity: Access denied with code 403 (phase 2). [data "Matched Data: x found within ARGS:pw: hunter2"] [uri "/mario"] [id "1"]`:                                                 "waf_denied",
+		"2026/11/23 03:00:00 [error] 7#7: *1 ModSecurity: Access denied with code 403 (phase 2). Matched \"x\" against variable `ARGS:pw' (Value: `hunter2' ) [id \"1\"], client: 192.0.2.7, server: x, request: \"GET /?pw=s3cr3t HTTP/1.1\", host: \"x\"": "waf_denied",
+		`[Mon Nov 23 03:00:00 2026] [auth_basic:error] [pid 7] [client 192.0.2.7:4] AH01617: user mario: authentication failure for "/x": Password Mismatch`:                                                                                                "web_auth_failed",
+		`Nov 23 03:00:00 h courieresmtpd: error,relay=::ffff:192.0.2.7,msg="535 Authentication failed.",cmd: AUTH PLAIN aHVudGVyMg==`:                                                                                                                       "mail_login_failed",
+		`Nov 23 03:00:00 h courieresmtpd: error,relay=::ffff:192.0.2.7,msg="535 Authentication failed.",cmd: aHVudGVyMg==`:                                                                                                                                  "mail_login_failed",
+		`Nov 23 03:00:00 h dovecot: auth-worker(7): conn unix:auth-worker (pid=9,uid=1): auth-worker<1>: sql(mario,192.0.2.7): unknown user (given password: hunter2)`:                                                                                      "mail_password_wrong",
+		`[2026-11-23 03:00:00.123] 7:6922 ERR [panel] [Action Log] Failed login attempt with login 'mario' from IP 192.0.2.7`:                                                                                                                               "panel_login_failed",
+		`2026-11-23 03:00:00 plain_login authenticator failed for (pc) [192.0.2.7]: 535 Incorrect authentication data (set_id=mario)`:                                                                                                                       "sasl_failed",
+	} {
+		l, err := format(t, "syslog")([]byte(line+"\n"), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples := l.Detail.(eventlog.Detail).Samples
+		if len(samples[rule]) != 1 {
+			t.Errorf("no sample of %s in %v for %s", rule, samples, line)
+		}
+		b, err := json.Marshal([]any{l.Facts, samples, l.Gaps})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{"hunter2", "s3cr3t", "mario", "aHVudGVyMg"} {
+			if strings.Contains(string(b), p) {
+				t.Errorf("%q shows in %s", p, b)
+			}
+		}
+	}
+}
+
 // A pseudonym is the same for the same name on a host, and another on another host.
 func TestPseudonyms(t *testing.T) {
 	sample := func(key string) string {

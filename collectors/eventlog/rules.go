@@ -66,6 +66,7 @@ type Rule struct {
 	Then  string `yaml:"then"`
 	Times int64  `yaml:"times"`
 
+	compiled bool
 	patterns []*regexp.Regexp
 	except   []*regexp.Regexp
 }
@@ -86,7 +87,7 @@ func BuiltinRules() ([]Rule, error) {
 		if err != nil {
 			return nil, err
 		}
-		rules, err := ParseRules(b)
+		rules, err := parseRules(b, (*Rule).check)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -98,6 +99,15 @@ func BuiltinRules() ([]Rule, error) {
 // ParseRules reads a YAML file of rules and checks each by itself. Whether a
 // sequence's parts are there is checked when all files are together.
 func ParseRules(b []byte) ([]Rule, error) {
+	return parseRules(b, func(r *Rule) error {
+		if err := r.check(); err != nil {
+			return err
+		}
+		return r.compile()
+	})
+}
+
+func parseRules(b []byte, check func(*Rule) error) ([]Rule, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	var f ruleFile
@@ -108,24 +118,47 @@ func ParseRules(b []byte) ([]Rule, error) {
 		return nil, fmt.Errorf("%d rules in it, want 1 to %d under the key rules", len(f.Rules), maxRules)
 	}
 	for i := range f.Rules {
-		if err := f.Rules[i].compile(); err != nil {
-			return nil, fmt.Errorf("rule %q: %w", f.Rules[i].ID, err)
+		if err := check(&f.Rules[i]); err != nil {
+			return nil, fmt.Errorf("line %d: rule %q: %w", lineOf(b, i), f.Rules[i].ID, err)
 		}
 	}
 	return f.Rules, nil
+}
+
+// lineOf finds the line where the rule of that index begins, 0 if there is no telling.
+func lineOf(b []byte, index int) int {
+	var root yaml.Node
+	if yaml.Unmarshal(b, &root) != nil || len(root.Content) == 0 {
+		return 0
+	}
+	for i, n := range root.Content[0].Content {
+		if i%2 == 1 && n.Kind == yaml.SequenceNode && index < len(n.Content) {
+			return n.Content[index].Line
+		}
+	}
+	return 0
 }
 
 var (
 	ruleID     = regexp.MustCompile(`^[a-z][a-z0-9_]{1,63}$`)
 	ruleFamily = regexp.MustCompile(`^[A-Z][A-Z0-9]{1,7}$`)
 	severities = []string{evidence.SeverityInfo, evidence.SeverityLow, evidence.SeverityMedium, evidence.SeverityHigh, evidence.SeverityCritical}
+	address    = `(?P<ip>[0-9A-Fa-f:.]{2,45})(?:%[\w.-]+)?`
+	address2   = `(?P<ip>[0-9A-Fa-f.]{2,45}|[0-9A-Fa-f:]{2,45})(?:%[\w.-]+)?`
 	shorthands = strings.NewReplacer(
-		"{IP}", `(?P<ip>[0-9A-Fa-f:.]{2,45})(?:%[\w.-]+)?`,
+		"{IP}", address,
 		"{HOST}", `(?P<ip>[\w.:%-]+)`,
-		"{USER}", `(?P<user>.*)`)
+		"{USER}", `(?P<user>.*)`,
+		// Lines of web servers up to the request, up to the message, and behind it.
+		"{ACCESS}", `(?:[^\s"]+ )?`+address+` \S+ (?P<user>.*?) \[[^\]]{15,35}\] `,
+		"{TARGET}", `[^" ]*`,
+		"{STATUS}", `(?: HTTP/[\d.]+)?" `,
+		"{APACHE}", `(?:\[[\w.:-]+\] )?(?:\[pid [^\]]*\] )?(?:\(\d+\)[^:\[]*: )?\[(?:client|remote) (?:\[`+address+`\]|`+address2+`)(?::\d+)?\] (?:\[client [^\]]*\] )?(?:AH\d+: )?`,
+		"{NGINX}", `\[\w+\] \d+#\d+: (?:\*\d+ )?`,
+		"{CLIENT}", `, client: `+address+`, server: [^,]*(?:, \w+: "[^"]*")*\s*`)
 )
 
-func (r *Rule) compile() error {
+func (r *Rule) check() error {
 	if !ruleID.MatchString(r.ID) {
 		return errors.New("id: want 2 to 64 of a-z, 0-9 and _")
 	}
@@ -149,7 +182,7 @@ func (r *Rule) compile() error {
 	if r.After != "" || r.Then != "" || r.Times != 0 {
 		return r.checkSequence()
 	}
-	return r.compilePatterns()
+	return r.checkPatterns()
 }
 
 func (r *Rule) checkSequence() error {
@@ -159,7 +192,7 @@ func (r *Rule) checkSequence() error {
 	return nil
 }
 
-func (r *Rule) compilePatterns() error {
+func (r *Rule) checkPatterns() error {
 	if len(r.Literals) == 0 || len(r.Patterns) == 0 {
 		return errors.New("want at least one literal and one pattern")
 	}
@@ -168,11 +201,20 @@ func (r *Rule) compilePatterns() error {
 			return fmt.Errorf("literal %q: want 4 to 200 characters; a shorter one finds too much", l)
 		}
 	}
-	var err error
+	return nil
+}
+
+// compile makes the patterns ready. Of the built-in rules, which a test compiles, that
+// is left until a literal was found: most looks need few of them.
+func (r *Rule) compile() (err error) {
+	if r.compiled {
+		return nil
+	}
 	if r.patterns, err = compileAll(r.Patterns); err != nil {
 		return err
 	}
 	r.except, err = compileAll(r.Except)
+	r.compiled = err == nil
 	return err
 }
 

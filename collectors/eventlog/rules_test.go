@@ -23,37 +23,43 @@ func builtin(t *testing.T) []eventlog.Rule {
 	return rules
 }
 
-func TestSamples(t *testing.T) {
-	b, err := os.ReadFile("testdata/samples.txt")
-	if err != nil {
-		t.Fatal(err)
+// The built-in rules are held to what ParseRules holds an operator's to.
+func TestBuiltinRulesCompile(t *testing.T) {
+	files, err := filepath.Glob("rules/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d files (%v)", len(files), err)
 	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := eventlog.ParseRules(b); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// TestSamples reads own lines: of samples.txt the message alone, of lines.txt the
+// whole line as it stands in a log.
+func TestSamples(t *testing.T) {
 	rules := builtin(t)
 	engine, seen := eventlog.NewEngine(rules), map[string]bool{}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for n := 1; lines.Scan(); n++ {
-		if lines.Text() == "" || strings.HasPrefix(lines.Text(), "#") {
-			continue
+	for _, file := range []string{"samples.txt", "lines.txt"} {
+		b, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		parts := strings.SplitN(lines.Text(), " | ", 3)
-		if len(parts) != 3 {
-			t.Fatalf("line %d: %q", n, lines.Text())
-		}
-		program, msg, _ := strings.Cut(parts[2], ": ")
-		want := strings.Fields(strings.TrimSuffix(parts[0], "-"))
-		var got []string
-		address := "-"
-		for _, m := range engine.Match(eventlog.Event{Time: now, Program: program, Message: []byte(msg), Repeat: 1}) {
-			got = append(got, m.Rule.ID)
-			seen[m.Rule.ID] = true
-			if m.Address != "" {
-				address = m.Address
+		lines := bufio.NewScanner(bytes.NewReader(b))
+		for n := 1; lines.Scan(); n++ {
+			if lines.Text() == "" || strings.HasPrefix(lines.Text(), "#") {
+				continue
 			}
-		}
-		slices.Sort(got)
-		slices.Sort(want)
-		if !slices.Equal(got, want) || address != parts[1] {
-			t.Errorf("line %d: %v from %s, want %v from %s: %s", n, got, address, want, parts[1], parts[2])
+			parts := strings.SplitN(lines.Text(), " | ", 3)
+			if len(parts) != 3 {
+				t.Fatalf("%s, line %d: %q", file, n, lines.Text())
+			}
+			trySample(t, engine, seen, fmt.Sprintf("%s, line %d", file, n), parts, file == "lines.txt")
 		}
 	}
 	for _, r := range rules {
@@ -66,13 +72,41 @@ func TestSamples(t *testing.T) {
 	}
 }
 
+func trySample(t *testing.T, engine *eventlog.Engine, seen map[string]bool, where string, parts []string, whole bool) {
+	t.Helper()
+	program, msg, _ := strings.Cut(parts[2], ": ")
+	e := eventlog.Event{Time: now, Program: program, Message: []byte(msg), Repeat: 1}
+	if whole {
+		var err error
+		if e, err = eventlog.ParseSyslog([]byte(parts[2]), now.AddDate(0, 1, 0)); err != nil || e.Time.Year() != 2026 || e.Time.Month() != time.November || e.Time.Day() != 23 {
+			t.Errorf("%s: %v at %v: %s", where, err, e.Time, parts[2])
+			return
+		}
+	}
+	want := strings.Fields(strings.TrimSuffix(parts[0], "-"))
+	var got []string
+	address := "-"
+	for _, m := range engine.Match(e) {
+		got = append(got, m.Rule.ID)
+		seen[m.Rule.ID] = true
+		if m.Address != "" {
+			address = m.Address
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || address != parts[1] {
+		t.Errorf("%s: %v from %s (program %q), want %v from %s: %s", where, got, address, e.Program, want, parts[1], parts[2])
+	}
+}
+
 func TestBadRulesAreNamed(t *testing.T) {
 	const good = "rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, literals: [abcd], patterns: ['.*abcd.*']}\n"
 	if _, err := eventlog.ParseRules([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
 	for change, want := range map[string]string{
-		"severity: low/severity: lo":             "severity",
+		"severity: low/severity: lo":             "line 2: rule \"my_rule\": severity",
 		"id: my_rule/id: My":                     "id",
 		"literals: [abcd]/literals: [ab]":        "shorter one",
 		"literals: [abcd]/literals: []":          "at least one literal",

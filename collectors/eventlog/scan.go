@@ -106,15 +106,15 @@ func (f *file) line(line []byte) {
 	}
 	f.number++
 	plain := header(line)
-	n := stampLen(plain)
-	switch {
-	case n == 0:
+	h := locate(plain)
+	switch stamp := plain[h.from:h.to]; {
+	case h.form == formNone:
 		f.foreign++
-	case f.engine.MayMatch(line) || !bytes.HasPrefix(plain, f.decade):
-		f.decade = append(f.decade[:0], plain[:min(n, tenMinutes)]...)
+	case f.engine.MayMatch(line) || !bytes.HasPrefix(stamp, f.decade):
+		f.decade = append(f.decade[:0], stamp[:min(len(stamp), tenMinutes)]...)
 		f.event(line)
 	default:
-		f.latest = append(f.latest[:0], plain[:n]...)
+		f.latest, f.latestForm = append(f.latest[:0], stamp...), h.form
 	}
 }
 
@@ -151,7 +151,7 @@ func (f *file) lastTime() {
 	if len(f.latest) == 0 {
 		return
 	}
-	if at, ok := f.lines.stamps.read(f.latest, len(f.latest)); ok {
+	if at, ok := f.lines.stamps.read(f.latestForm, f.latest); ok {
 		f.saw(at)
 	}
 	f.latest = f.latest[:0]

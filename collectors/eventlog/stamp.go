@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"bytes"
+	"strings"
 	"time"
 )
 
@@ -54,6 +55,12 @@ func isoLen(b []byte) int {
 	if n < len(b) && b[n] == ' ' && b[10] == ' ' && n+6 < len(b) && (b[n+1] == '+' || b[n+1] == '-') && isDigit(b[n+2]) && b[n+6] == ' ' {
 		return n + 6 // Exim's log_timezone: " +0100"
 	}
+	if n+7 < len(b) && b[10] == ' ' && b[n] == ' ' && (b[n+1] == '+' || b[n+1] == '-') && b[n+4] == ':' && b[n+7] == ' ' {
+		return n + 7 // .NET's "zzz": " +08:00"
+	}
+	if b[10] == ' ' && bytes.HasPrefix(b[n:], []byte(" UTC ")) {
+		return n + 4 // PostgreSQL's %m with log_timezone = UTC
+	}
 	for n < len(b) && n < 40 && (isDigit(b[n]) || b[n] == '+' || b[n] == '-' || b[n] == ':' || b[n] == 'Z') {
 		n++
 	}
@@ -65,14 +72,17 @@ func isoLen(b []byte) int {
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// read reads the stamp of length n.
-func (s *stamps) read(b []byte, n int) (time.Time, bool) {
+// read reads the stamp of a line of the form.
+func (s *stamps) read(f form, b []byte) (time.Time, bool) {
 	var t time.Time
 	var ok bool
-	if b[3] == ' ' {
-		t, ok = s.traditional(b[:n])
-	} else {
-		t, ok = s.iso(b[:n])
+	switch {
+	case f != formSyslog:
+		t, ok = s.written(f, b)
+	case b[3] == ' ':
+		t, ok = s.traditional(b)
+	default:
+		t, ok = s.iso(bytes.TrimSuffix(b, []byte(":")))
 	}
 	if ok {
 		s.last = t
@@ -134,10 +144,13 @@ func (s *stamps) local(wall time.Time) time.Time {
 
 func (s *stamps) iso(b []byte) (time.Time, bool) {
 	text := string(bytes.Replace(b, []byte(","), []byte("."), 1))
+	if text[11] == ' ' { // MariaDB: "2021-11-09  5:13:12"
+		text = text[:11] + "0" + text[12:]
+	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, true
 	}
-	for _, layout := range []string{"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 -0700", "2006-01-02 15:04:05.999999999Z07:00"} {
+	for _, layout := range []string{"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 -0700", "2006-01-02 15:04:05.999999999 -07:00", "2006-01-02 15:04:05.999999999 UTC", "2006-01-02 15:04:05.999999999Z07:00"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, true
 		}
@@ -148,6 +161,58 @@ func (s *stamps) iso(b []byte) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// layouts are how each form writes its time, those with a zone first.
+var layouts = map[form][]string{
+	formAccess: {"_2/Jan/2006:15:04:05 -0700", "_2/Jan/2006:15:04:05"},
+	formApache: {"Mon Jan _2 15:04:05 2006"}, // also with a fraction, which Parse takes by itself
+	formNginx:  {"2006/01/02 15:04:05"},
+	formC:      {"Mon Jan _2 15:04:05 2006"},
+	formSquare: {"2006-01-02 15:04:05 -0700", "2006-01-02T15:04:05Z07:00", "02-Jan-2006 15:04:05 -0700", "02/Jan/2006 15:04:05 -0700", "2006-01-02 15:04:05",
+		"02-Jan-2006 15:04:05", "02/Jan/2006 15:04:05", "02/Jan/2006:15:04:05 -0700", "2006:01:02-15:04:05"},
+	formNamed: {"02-Jan-2006 15:04:05"},
+	formMySQL: {"060102 15:04:05"},
+}
+
+// zoned says that a layout tells the zone.
+func zoned(layout string) bool {
+	return strings.Contains(layout, "07") && strings.ContainsAny(layout, "Z-") && strings.HasSuffix(layout, "00")
+}
+
+func (s *stamps) written(f form, b []byte) (time.Time, bool) {
+	if f == formAudit {
+		return epoch(b)
+	}
+	text := string(b)
+	if f == formMySQL {
+		text = strings.Replace(text, "  ", " 0", 1)
+	}
+	for _, layout := range layouts[f] {
+		t, err := time.Parse(layout, text)
+		switch {
+		case err != nil:
+		case zoned(layout):
+			return t, true
+		default:
+			return s.local(t), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// epoch reads seconds since 1970, with a fraction.
+func epoch(b []byte) (time.Time, bool) {
+	whole, part, _ := bytes.Cut(b, []byte("."))
+	seconds, ok := number(whole)
+	if !ok || len(whole) > 11 || len(part) > 9 {
+		return time.Time{}, false
+	}
+	fraction, ok := 0, true
+	if len(part) > 0 {
+		fraction, ok = number(append(bytes.Clone(part), "000000000"[len(part):]...))
+	}
+	return time.Unix(int64(seconds), int64(fraction)), ok
 }
 
 func number(b []byte) (int, bool) {
