@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
 )
@@ -438,10 +439,27 @@ func (a *appending) write(ctx context.Context) error {
 		rec.index, rec.line = twin.index, twin.line
 	}
 	if err := errors.Join(a.tx.AddRecords(ctx, records), a.tx.AddItems(ctx, items), a.tx.AddBlobs(ctx, a.blobs),
-		a.tx.AddWants(ctx, a.wants)); err != nil {
+		a.tx.AddWants(ctx, a.wants), a.late(ctx, items)); err != nil {
 		return err
 	}
 	return a.advance(ctx)
+}
+
+// late has the past judged again by looks that came long after they were made.
+func (a *appending) late(ctx context.Context, items []store.Item) error {
+	since := map[evidence.Kind]time.Time{}
+	for _, it := range items {
+		made := duties.Seen{Received: it.Received, To: it.To, Skew: it.Skew}.Moment()
+		if first, ok := since[it.Kind]; it.Received.Sub(made) >= duties.Late && (!ok || made.Before(first)) {
+			since[it.Kind] = made
+		}
+	}
+	for kind, made := range since {
+		if err := a.tx.AddLate(ctx, store.Late{Org: items[0].Org, Kind: kind, Since: made, Due: items[0].Received.Add(lateRest)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // advance moves each agent on to the last of its accepted records.
@@ -472,7 +490,8 @@ func itemsOf(rec store.Record, stated evidence.Record) []store.Item {
 	items := make([]store.Item, len(stated.Items))
 	for i, it := range stated.Items {
 		items[i] = store.Item{Org: rec.Org, Agent: rec.Agent, Kind: it.Kind, Log: rec.Log, Index: rec.Index, Schema: it.Schema,
-			From: it.From.Time, To: it.To.Time, Received: rec.Received, Outcome: it.Outcome, Reason: it.Reason, Facts: it.Facts, Detail: it.Detail}
+			From: it.From.Time, To: it.To.Time, Received: rec.Received, Outcome: it.Outcome, Reason: it.Reason, Facts: it.Facts, Detail: it.Detail,
+			Skew: time.Duration(stated.Clock.ServerDeltaMs) * time.Millisecond}
 	}
 	return items
 }

@@ -138,6 +138,7 @@ func (j *Judge) Sweep(ctx context.Context) error {
 			errs = append(errs, b.duty(ctx, board.Org, d))
 		}
 	}
+	errs = append(errs, b.late(ctx))
 	b.finish()
 	return errors.Join(errs...)
 }
@@ -496,7 +497,7 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 		if a.State == store.AgentRevoked || a.Standing() == store.AgentWaiting || !a.Serves(d.Service, "") {
 			continue
 		}
-		q.Agents = append(q.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Forked: a.State == store.AgentForked, Skew: a.Skew})
+		q.Agents = append(q.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Forked: a.State == store.AgentForked, Skew: a.Skew, Talked: a.Seen})
 		for _, need := range b.catalogue.Needs(d) {
 			looks, err := b.looksOf(ctx, a, need)
 			if err != nil {
@@ -541,6 +542,16 @@ func (b *batch) casesOf(ctx context.Context, o store.Org) ([]duties.Case, error)
 	if list, ok := b.cases[o.ID]; ok {
 		return list, nil
 	}
+	list, err := b.casesSince(ctx, o, b.at)
+	if err == nil {
+		b.cases[o.ID] = list
+	}
+	return list, err
+}
+
+// casesSince reads those that were open at a moment, had ended not long before, or
+// came later.
+func (b *batch) casesSince(ctx context.Context, o store.Org, at time.Time) ([]duties.Case, error) {
 	orgs, err := b.store.Orgs(ctx)
 	if err != nil {
 		return nil, err
@@ -552,14 +563,11 @@ func (b *batch) casesOf(ctx context.Context, o store.Org) ([]duties.Case, error)
 	if o.Kind == store.Provider {
 		of = ""
 	}
-	list, err := casesFor(ctx, b.store.Reader, of, names, b.at)
+	list, err := casesFor(ctx, b.store.Reader, of, names, at)
 	for i, c := range list {
 		if c.Org == o.ID && o.Kind == store.Provider {
 			list[i].Org = "" // its own affairs count on every board
 		}
-	}
-	if err == nil {
-		b.cases[o.ID] = list
 	}
 	return list, err
 }
@@ -596,8 +604,7 @@ func (b *batch) looksOf(ctx context.Context, a store.Agent, need duties.Need) ([
 	}
 	list := make([]duties.Seen, len(items))
 	for i, it := range items {
-		list[i] = duties.Seen{Agent: it.Agent, Kind: it.Kind, Schema: it.Schema, Log: it.Log, Index: it.Index, Received: it.Received,
-			From: it.From, To: it.To, Outcome: it.Outcome, Reason: it.Reason}
+		list[i] = seenOf(it)
 	}
 	for _, i := range factsNeeded(list, need, b.at) {
 		blob, err := b.store.Blob(ctx, items[i].Place(items[i].Facts))

@@ -155,6 +155,7 @@ func (r *receiver) count() int {
 // judged is a world whose provider hears of alerts by mail and webhook.
 type judged struct {
 	*world
+	dsn    string
 	mails  *mailbox
 	hooks  *receiver
 	secret []byte
@@ -180,7 +181,7 @@ func newJudged(t *testing.T, dsn string) *judged {
 	cfg.PublicURL = "https://proof.example"
 	cfg.SMTP = server.SMTP{Host: "127.0.0.1", Port: mails.port, From: "Attesto <attesto@proof.example>", TLS: "none"}
 	cfg.Webhooks.AllowPrivate = true
-	j := &judged{world: newWorldWith(t, dsn, cfg), mails: mails, hooks: hooks, before: map[string]int{}}
+	j := &judged{world: newWorldWith(t, dsn, cfg), dsn: dsn, mails: mails, hooks: hooks, before: map[string]int{}}
 	j.channel(j.provider.ID, alert.Email, "ops@provider.example", "")
 	j.secret = j.channel(j.provider.ID, alert.Webhook, hooks.url, "")
 	return j

@@ -90,6 +90,7 @@ type Agent struct {
 	Enrolled time.Time
 	Forked   bool          // its chain has two continuations: what it sends proves nothing
 	Skew     time.Duration // server time minus the host's clock
+	Talked   time.Time     // it was in touch with the server last, whatever it brought; zero if unknown
 }
 
 // Seen is one look of an agent, as stored.
@@ -100,7 +101,8 @@ type Seen struct {
 	Log      string
 	Index    int64
 	Received time.Time
-	From, To time.Time // the window that it speaks about, by the host's clock
+	From, To time.Time     // the window that it speaks about, by the host's clock
+	Skew     time.Duration // server time minus the host's clock when it was recorded
 	Outcome  evidence.Outcome
 	Reason   string
 	Blob     []byte // the facts blob; nil when it never came, was erased, or was not needed
@@ -130,6 +132,7 @@ type Question struct {
 	Watched    bool        // somebody of the party can be reached, so that no case means no occasion
 
 	releases Releases // of the catalogue
+	past     *past    // of a question that Replay asks
 }
 
 // Cite names a log entry that a finding rests on.

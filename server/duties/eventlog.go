@@ -22,7 +22,7 @@ func judgeEventLog(h host) []AssetFinding {
 	if _, _, err := decode[evidence.EventLog](h); err != nil {
 		return h.unreadable(err)
 	}
-	start := h.watchedSince(h.local(h.newest().To).Add(-h.duration("window")), h.local(h.looks[0].From))
+	start := h.watchedSince(h.local(h.newest().To).Add(-h.duration("window")), h.looks[0].local(h.looks[0].From))
 	w := readWindow{host: h, upTo: start}
 	var found []AssetFinding
 	for _, s := range h.looks {
@@ -52,7 +52,7 @@ type readWindow struct {
 }
 
 func (w *readWindow) add(s Seen) []AssetFinding {
-	from, to := w.local(s.From), w.local(s.To)
+	from, to := s.local(s.From), s.local(s.To)
 	if to.Before(w.upTo) {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (w *readWindow) add(s Seen) []AssetFinding {
 	}
 	for _, hit := range facts.Hits {
 		if cleared(hit.Rule) {
-			found = append(found, say1(Breached, "eventlog_cleared", "rule", hit.Rule, "at", w.clock(w.local(hit.Last.Time)))...)
+			found = append(found, say1(Breached, "eventlog_cleared", "rule", hit.Rule, "at", w.clock(s.local(hit.Last.Time)))...)
 		}
 		if hit.Over {
 			w.findings++
@@ -119,22 +119,48 @@ var severities = map[string]float64{
 func untriaged(q Question, after time.Time, severity float64) []string {
 	var names []string
 	for _, a := range q.Agents {
-		h := newHost(a, q, values{}, evidence.KindEventLog)
-		for _, s := range h.looks {
-			if s.Blob == nil || !s.Received.After(after) {
-				continue
-			}
-			facts, _, err := evidence.DecodeFacts[evidence.EventLog](s.Blob)
-			if err != nil {
-				continue
-			}
-			for _, hit := range facts.Hits {
-				name := a.Name + " " + hit.Rule
-				if hit.Over && severities[hit.Severity] >= severity && !slices.Contains(names, name) {
-					names = append(names, name)
-				}
+		for _, hit := range q.hits(a) {
+			name := a.Name + " " + hit.rule
+			if hit.received.After(after) && hit.severity >= severity && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
 	return names
+}
+
+// logHit is a finding of a log rule.
+type logHit struct {
+	received, visible time.Time
+	rule              string
+	severity          float64
+}
+
+// hits lists what the log rules of a host found, oldest first.
+func (q Question) hits(a Agent) []logHit {
+	if q.past != nil {
+		return q.past.hitsUntil(a.ID, q.At)
+	}
+	var list []logHit
+	for _, s := range newHost(a, q, values{}, evidence.KindEventLog).looks {
+		list = append(list, hitsOf(s)...)
+	}
+	return list
+}
+
+// hitsOf lists the findings of one look.
+func hitsOf(s Seen) (list []logHit) {
+	if s.Blob == nil {
+		return nil
+	}
+	facts, _, err := evidence.DecodeFacts[evidence.EventLog](s.Blob)
+	if err != nil {
+		return nil
+	}
+	for _, hit := range facts.Hits {
+		if hit.Over {
+			list = append(list, logHit{received: s.Received, rule: hit.Rule, severity: severities[hit.Severity]})
+		}
+	}
+	return list
 }

@@ -85,7 +85,7 @@ func (h host) samples() (n int, hole *AssetFinding) {
 	var cites []Cite
 	for i, f := range facts {
 		for _, s := range f.Samples {
-			times, cites = append(times, h.local(s.At.Time)), append(cites, Cite{looks[i].Log, looks[i].Index})
+			times, cites = append(times, looks[i].local(s.At.Time)), append(cites, Cite{looks[i].Log, looks[i].Index})
 		}
 	}
 	return h.hole(times, cites, "health_hole")

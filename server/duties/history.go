@@ -9,6 +9,9 @@ type Turn struct {
 	Why     Message
 }
 
+// Cause is why the duty was not proven from then on; empty where it was.
+func (t Turn) Cause() Cause { return Finding{Verdict: t.Verdict, Why: t.Why}.Cause() }
+
 // Window is a stretch of time with the verdict that it earned as a whole.
 type Window struct {
 	From, To time.Time // To excluded; that of the window under way is its end, too
@@ -17,7 +20,30 @@ type Window struct {
 	Why      Message // of the longest stretch with this verdict
 	Open     bool    // the window is under way: its verdict may change
 	Time     [len(verdictNames)]time.Duration
+
+	// Late says that evidence for the window came too late to be known in it; Facts is
+	// what the window is by it, for the reason FactsWhy.
+	Late     bool
+	Facts    Verdict
+	FactsWhy Message
+	// Rules says that the window was judged again by other rules; First is what it was
+	// at first.
+	Rules bool
+	First Verdict
 }
+
+// Cause is why the window was not proven; empty where it was. A host that looked
+// all the same, and delivered late, could not reach the server.
+func (w Window) Cause() Cause {
+	c := Turn{Verdict: w.Verdict, Why: w.Why}.Cause()
+	if c == CauseAgentOff && w.Good() {
+		return CauseNetwork
+	}
+	return c
+}
+
+// Good reports whether evidence that came late shows that the duty was met.
+func (w Window) Good() bool { return w.Late && (w.Facts == Fulfilled || w.Facts == NoOccasion) }
 
 // continuous duties are watched all the time: each stretch counts for its window.
 func (d Duty) continuous() bool { return d.Every > 0 && d.Every < 24*time.Hour }
@@ -100,6 +126,7 @@ type Continuity struct {
 	Gaps     []Gap
 	Covered  int // windows that were fulfilled or had no occasion
 	Expected int // windows that had to be covered: those that applied
+	Late     int // of the unproven windows those that were met by evidence that came late
 }
 
 // Gap is a stretch of windows that were not covered, for one reason.
@@ -107,6 +134,8 @@ type Gap struct {
 	From, To time.Time
 	Windows  int
 	Verdict  Verdict
+	Cause    Cause
+	Late     bool // evidence that came late shows that the duty was met
 	Why      Message
 }
 
@@ -130,12 +159,22 @@ func Sum(list []Window) Continuity {
 		case Fulfilled, NoOccasion:
 			c.Covered++
 		case Breached, Unproven:
-			if n := len(c.Gaps); n > 0 && c.Gaps[n-1].To.Equal(w.From) && c.Gaps[n-1].Verdict == w.Verdict && c.Gaps[n-1].Why.Key == w.Why.Key {
+			late := w.Good() && w.Verdict == Unproven
+			if late {
+				c.Late++
+			}
+			g := Gap{w.From, w.To, 1, w.Verdict, w.Cause(), late, w.Why}
+			if n := len(c.Gaps); n > 0 && c.Gaps[n-1].continues(g) {
 				c.Gaps[n-1].To, c.Gaps[n-1].Windows = w.To, c.Gaps[n-1].Windows+1
 				continue
 			}
-			c.Gaps = append(c.Gaps, Gap{w.From, w.To, 1, w.Verdict, w.Why})
+			c.Gaps = append(c.Gaps, g)
 		}
 	}
 	return c
+}
+
+// continues reports whether the next window's gap is more of the same.
+func (g Gap) continues(next Gap) bool {
+	return g.To.Equal(next.From) && g.Verdict == next.Verdict && g.Cause == next.Cause && g.Late == next.Late && g.Why.Key == next.Why.Key
 }

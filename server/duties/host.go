@@ -73,22 +73,37 @@ func newHost(a Agent, q Question, v values, kind evidence.Kind) host {
 			h.looks = append(h.looks, s)
 		}
 	}
-	slices.SortStableFunc(h.looks, func(x, y Seen) int { return h.moment(x).Compare(h.moment(y)) })
+	slices.SortStableFunc(h.looks, func(x, y Seen) int { return x.Moment().Compare(y.Moment()) })
 	return h
 }
 
-// moment is when a look counts as made: when it was received, or, if it was
+// Late is how much later than it was made a look must have been received to count as
+// delivered late: agents deliver at once, and try again for some minutes.
+const Late = time.Hour
+
+// Moment is when a look counts as made: when it was received, or, if it was
 // delivered late, when the host says that it looked, with the host's clock
 // corrected. So an old look that arrives now is still old.
-func (h host) moment(s Seen) time.Time {
-	if said := s.To.Add(h.agent.Skew); said.Before(s.Received) {
+func (s Seen) Moment() time.Time {
+	if said := s.To.Add(s.Skew); said.Before(s.Received) {
 		return said
 	}
 	return s.Received
 }
 
-// local is a moment stated by the host, by the server's clock.
-func (h host) local(t time.Time) time.Time { return t.Add(h.agent.Skew) }
+// local is a moment that the host states in the look, by the server's clock.
+func (s Seen) local(t time.Time) time.Time { return t.Add(s.Skew) }
+
+// moment is when a look counts as made.
+func (h host) moment(s Seen) time.Time { return s.Moment() }
+
+// local is a moment that the host states in its newest look, by the server's clock.
+func (h host) local(t time.Time) time.Time {
+	if len(h.looks) == 0 {
+		return t.Add(h.agent.Skew)
+	}
+	return h.newest().local(t)
+}
 
 func (h host) newest() Seen { return h.looks[len(h.looks)-1] }
 
@@ -141,12 +156,12 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 	last, fresh := h.newest(), h.duration("fresh")
 	switch {
 	case h.at.Sub(h.moment(last)) > fresh:
-		key := "stale"
-		if last.Received.Sub(h.moment(last)) > fresh {
-			key = "stale_late"
-		}
-		found := one(key, "at", h.clock(h.moment(last)), "received", h.clock(last.Received), "limit", hours(fresh))
+		found := one(h.silence(last, fresh), "at", h.clock(h.moment(last)), "received", h.clock(last.Received), "limit", hours(fresh),
+			"skew", h.agent.Skew.Round(time.Second))
 		found[0].Stopped = true
+		if found[0].Why.Key == "stale_kind" {
+			found[0].Due = h.upcoming(h.agent.Talked.Add(inTouch))
+		}
 		return found, false
 	case last.Outcome == evidence.Failed:
 		found := one("look_failed", "at", h.clock(h.moment(last)), "reason_codes", last.Reason, "gaps", firstGap(last))
@@ -163,6 +178,25 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 		return one(c.none), true
 	}
 	return found, false
+}
+
+// The bounds within which a host's silence is told apart.
+const (
+	inTouch   = 2 * time.Hour   // a host that was in touch this recently is on
+	clockFine = 5 * time.Minute // a clock that was set by less explains no silence
+)
+
+// silence is the message for a look that is too old.
+func (h host) silence(last Seen, fresh time.Duration) string {
+	switch {
+	case (h.agent.Skew - last.Skew).Abs() > clockFine:
+		return "stale_clock"
+	case last.Received.Sub(h.moment(last)) > fresh:
+		return "stale_late"
+	case !h.agent.Talked.IsZero() && h.at.Sub(h.agent.Talked) <= inTouch:
+		return "stale_kind"
+	}
+	return "stale"
 }
 
 // stopped reports whether there were good looks once, but none that is fresh.

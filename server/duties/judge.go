@@ -59,7 +59,7 @@ func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 func judgeCheck(chk check, p Part, q Question, v values) PartFinding {
 	var idle, list []AssetFinding
 	for _, a := range q.Agents {
-		found, none := chk.host(newHost(a, q, v, chk.kind))
+		found, none := q.host(chk, p, a, v)
 		if none {
 			idle = append(idle, found...)
 			continue
@@ -71,6 +71,14 @@ func judgeCheck(chk check, p Part, q Question, v values) PartFinding {
 		list = append(list, idle...)
 	}
 	return PartFinding{Part: p, Assets: list}.weakestFirst("all_fulfilled")
+}
+
+// host judges one host; of a question about the past, that was done before.
+func (q Question) host(chk check, p Part, a Agent, v values) (found []AssetFinding, none bool) {
+	if q.past != nil {
+		return q.past.host(hostPart{p.Name, a.ID}, q.At)
+	}
+	return chk.host(newHost(a, q, v, chk.kind))
 }
 
 // weakestFirst sorts a part's assets and gives the part the weakest one's finding;

@@ -81,6 +81,7 @@ type agentCase struct {
 	Name     string `yaml:"name"`
 	Enrolled string `yaml:"enrolled"`
 	Skew     string `yaml:"skew"`
+	Talked   string `yaml:"talked"`
 	Forked   bool   `yaml:"forked"`
 }
 
@@ -88,6 +89,7 @@ type lookCase struct {
 	Agent   string            `yaml:"agent"`
 	Ago     string            `yaml:"ago"`
 	Late    string            `yaml:"late"` // received this much after it was made
+	Skew    string            `yaml:"skew"` // of the clock when it was made; the agent's own without it
 	Outcome *evidence.Outcome `yaml:"outcome"`
 	Reason  string            `yaml:"reason"`
 	Gaps    []evidence.Gap    `yaml:"gaps"`
@@ -240,8 +242,11 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 		if a.Enrolled != "" {
 			enrolled = a.Enrolled
 		}
-		q.Agents = append(q.Agents, duties.Agent{ID: "a_" + a.Name, Name: a.Name, Forked: a.Forked,
-			Enrolled: q.At.Add(duration(t, enrolled)), Skew: duration(t, a.Skew)})
+		agent := duties.Agent{ID: "a_" + a.Name, Name: a.Name, Forked: a.Forked, Enrolled: q.At.Add(duration(t, enrolled)), Skew: duration(t, a.Skew)}
+		if a.Talked != "" {
+			agent.Talked = q.At.Add(duration(t, a.Talked))
+		}
+		q.Agents = append(q.Agents, agent)
 	}
 	if tc.Looks == nil {
 		tc.Looks = []lookCase{{Ago: "1h"}}
@@ -303,7 +308,10 @@ func look(t *testing.T, f caseFile, tc judgeCase, l lookCase, q duties.Question,
 		agent = q.Agents[i]
 	}
 	s := duties.Seen{Agent: agent.ID, Kind: f.Kind, Schema: 1, Received: to.Add(duration(t, l.Late)),
-		From: to.Add(-span - agent.Skew), To: to.Add(-agent.Skew), Outcome: evidence.Complete, Reason: l.Reason}
+		From: to.Add(-span - agent.Skew), To: to.Add(-agent.Skew), Skew: agent.Skew, Outcome: evidence.Complete, Reason: l.Reason}
+	if l.Skew != "" {
+		s.Skew = duration(t, l.Skew)
+	}
 	if l.Schema != 0 {
 		s.Schema = l.Schema
 	}

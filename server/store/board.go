@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 )
 
 // Cell is what a board shows of a duty (Part is empty) or of one of its parts. Why,
@@ -15,17 +16,18 @@ type Cell struct {
 	Verdict            string
 	Since, At          time.Time
 	Why, Assets, Cites string
+	Cause              duties.Cause
 }
 
 func scanCell(row func(...any) error) (Cell, error) {
 	var c Cell
 	var since, at int64
-	err := row(&c.Org, &c.Duty, &c.Part, &c.Verdict, &since, &at, &c.Why, &c.Assets, &c.Cites)
+	err := row(&c.Org, &c.Duty, &c.Part, &c.Verdict, &since, &at, &c.Why, &c.Assets, &c.Cites, &c.Cause)
 	c.Since, c.At = Time(since), Time(at)
 	return c, err
 }
 
-const cellColumns = `org_id, duty, part, verdict, since, at, why, assets, cites`
+const cellColumns = `org_id, duty, part, verdict, since, at, why, assets, cites, cause`
 
 // Board reads the duties of one organisation, without their parts.
 func (r Reader) Board(ctx context.Context, org string) ([]Cell, error) {
@@ -85,7 +87,7 @@ type Turn struct {
 // Turns lists the newest changes of a duty and its parts.
 func (r Reader) Turns(ctx context.Context, org, duty string, limit int) ([]Turn, error) {
 	return all(ctx, r, "reading changes", `SELECT part, was, verdict, at, why FROM verdict_change
-		WHERE org_id = $1 AND duty = $2 ORDER BY at DESC, part LIMIT $3`, []any{org, duty, limit},
+		WHERE org_id = $1 AND duty = $2 AND was <> verdict ORDER BY at DESC, part LIMIT $3`, []any{org, duty, limit},
 		func(row func(...any) error) (Turn, error) {
 			var t Turn
 			var at int64

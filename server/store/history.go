@@ -8,27 +8,46 @@ import (
 )
 
 // History reads how an organisation's duties, or the one that duty names, have turned
-// since a moment, oldest first, by duty; the turn in force at that moment comes first.
-// It reads the notes of verdicts only, whatever evidence there is.
-func (r Reader) History(ctx context.Context, org, duty string, since time.Time) (map[string][]duties.Turn, error) {
-	turns := map[string][]duties.Turn{}
-	_, err := all(ctx, r, "reading the history of duties", `SELECT c.duty, c.at, c.verdict, c.why FROM verdict v
+// since a moment, oldest first, by duty, and what of that was judged again; the turn in
+// force at that moment comes first. It reads the notes of verdicts only, whatever
+// evidence there is.
+func (r Reader) History(ctx context.Context, org, duty string, since time.Time) (map[string]duties.Past, error) {
+	past := map[string]duties.Past{}
+	err := each(ctx, r, "reading the history of duties", `SELECT c.duty, c.at, c.verdict, c.why FROM verdict v
 		JOIN verdict_change c ON c.org_id = v.org_id AND c.duty = v.duty AND c.part = '' AND c.at >= COALESCE((
 			SELECT MAX(b.at) FROM verdict_change b WHERE b.org_id = v.org_id AND b.duty = v.duty AND b.part = '' AND b.at <= $3), 0)
 		WHERE v.org_id = $1 AND v.part = '' AND (v.duty = $2 OR $2 = '') ORDER BY c.duty, c.at`,
-		[]any{org, duty, Micros(since)}, func(row func(...any) error) (struct{}, error) {
+		[]any{org, duty, Micros(since)}, func(row func(...any) error) error {
 			var id, verdict, why string
 			var at int64
 			if err := row(&id, &at, &verdict, &why); err != nil {
-				return struct{}{}, err
+				return err
 			}
 			t := duties.Turn{At: Time(at)}
 			var err error
 			if t.Verdict, err = duties.ParseVerdict(verdict); err == nil {
 				err = unpack(map[string]any{why: &t.Why})
 			}
-			turns[id] = append(turns[id], t)
-			return struct{}{}, err
+			p := past[id]
+			p.Turns = append(p.Turns, t)
+			past[id] = p
+			return err
 		})
-	return turns, err
+	if err != nil {
+		return nil, err
+	}
+	again, err := r.JudgedAgain(ctx, org, duty, since)
+	for _, a := range again {
+		p, ok := past[a.Duty]
+		switch {
+		case !ok: // it stands on the board no more
+			continue
+		case a.Basis == BasisLate:
+			p.Late = append(p.Late, a.Stretch)
+		default:
+			p.Rules = append(p.Rules, a.Stretch)
+		}
+		past[a.Duty] = p
+	}
+	return past, err
 }

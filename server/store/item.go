@@ -23,24 +23,30 @@ type Item struct {
 	Reason   string
 	Facts    evidence.Digest
 	Detail   evidence.Digest // zero for none
+	Skew     time.Duration   // server time minus the agent's, as the record states it
 }
 
 // Place is where a blob that the item names lies.
 func (it Item) Place(d evidence.Digest) Place { return Place{it.Org, it.Log, it.Index, d} }
 
-const itemColumns = `org_id, agent_id, kind, log_id, idx, schema, from_at, to_at, received, outcome, reason, facts, detail`
+const itemColumns = `org_id, agent_id, kind, log_id, idx, schema, from_at, to_at, received, outcome, reason, facts, detail, skew_ms`
+
+// itemFields reads items; of rows that were written before each had its own skew, the
+// agent's counts.
+const itemFields = `org_id, agent_id, kind, log_id, idx, schema, from_at, to_at, received, outcome, reason, facts, detail,
+	COALESCE(skew_ms, (SELECT a.skew_ms FROM agent a WHERE a.id = agent_id), 0)`
 
 func scanItem(row func(...any) error) (Item, error) {
 	var it Item
 	var outcome string
 	var facts, detail []byte
-	var from, to, received int64
-	err := row(&it.Org, &it.Agent, &it.Kind, &it.Log, &it.Index, &it.Schema, &from, &to, &received, &outcome, &it.Reason, &facts, &detail)
+	var from, to, received, skew int64
+	err := row(&it.Org, &it.Agent, &it.Kind, &it.Log, &it.Index, &it.Schema, &from, &to, &received, &outcome, &it.Reason, &facts, &detail, &skew)
 	if err != nil {
 		return it, err
 	}
 	it.From, it.To, it.Received = Time(from), Time(to), Time(received)
-	it.Facts, it.Detail = digest(facts), digest(detail)
+	it.Facts, it.Detail, it.Skew = digest(facts), digest(detail), time.Duration(skew)*time.Millisecond
 	return it, it.Outcome.UnmarshalText([]byte(outcome))
 }
 
@@ -49,7 +55,7 @@ func (t *Tx) AddItems(ctx context.Context, list []Item) error {
 	rows := make([][]any, len(list))
 	for i, it := range list {
 		rows[i] = []any{it.Org, it.Agent, string(it.Kind), it.Log, it.Index, int64(it.Schema), Micros(it.From), Micros(it.To), Micros(it.Received),
-			it.Outcome.String(), it.Reason, it.Facts[:], optional(it.Detail)}
+			it.Outcome.String(), it.Reason, it.Facts[:], optional(it.Detail), it.Skew.Milliseconds()}
 	}
 	return t.insertMany(ctx, `INSERT INTO item (`+itemColumns+`) VALUES `, rows)
 }
@@ -57,13 +63,13 @@ func (t *Tx) AddItems(ctx context.Context, list []Item) error {
 // ItemsAt lists the items of the records from an index (inclusive) to another
 // (exclusive).
 func (r Reader) ItemsAt(ctx context.Context, org, log string, from, to int64) ([]Item, error) {
-	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM item
+	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM item
 		WHERE org_id = $1 AND log_id = $2 AND idx >= $3 AND idx < $4 ORDER BY idx, kind`, []any{org, log, from, to}, scanItem)
 }
 
 // ItemsOf lists an agent's items of a kind that were received since, oldest first.
 func (r Reader) ItemsOf(ctx context.Context, org, agent string, kind evidence.Kind, since time.Time, limit int) ([]Item, error) {
-	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM (
+	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM (
 		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 ORDER BY received DESC, idx DESC LIMIT $5
 		) newest ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), int64(limit)}, scanItem)
 }
@@ -75,9 +81,19 @@ func (r Reader) ItemsBefore(ctx context.Context, org, agent string, kind evidenc
 	if before.IsZero() {
 		end = math.MaxInt64
 	}
-	return all(ctx, r, "reading items", `SELECT `+itemColumns+` FROM item
+	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM item
 		WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received < $4 ORDER BY received DESC, idx DESC LIMIT $5`,
 		[]any{org, agent, string(kind), end, int64(limit)}, scanItem)
+}
+
+// ItemsMade lists an agent's items of a kind that were received since a moment and
+// were made, by their own word corrected by the agent's skew, or received before
+// another; oldest first. What was received after last is left out.
+func (r Reader) ItemsMade(ctx context.Context, org, agent string, kind evidence.Kind, since, until, last time.Time, limit int) ([]Item, error) {
+	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM (
+		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 AND received < $6
+			AND (received < $5 OR to_at + 1000 * COALESCE(skew_ms, 0) < $5) ORDER BY received DESC, idx DESC LIMIT $7
+		) made ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), Micros(until), Micros(last), int64(limit)}, scanItem)
 }
 
 // Names tells whether an agent's records that were received since name a blob.

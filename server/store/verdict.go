@@ -40,13 +40,13 @@ type VerdictChange struct {
 	Cites           []duties.Cite
 }
 
-const verdictColumns = `org_id, duty, part, verdict, since, at, why, assets, cites, due`
+const verdictColumns = `org_id, duty, part, verdict, since, at, why, assets, cites, due, cause`
 
 func scanVerdict(row func(...any) error) (Verdict, error) {
 	var v Verdict
-	var verdict, why, assets, cites string
+	var verdict, why, assets, cites, cause string
 	var since, at, due int64
-	err := row(&v.Org, &v.Duty, &v.Part, &verdict, &since, &at, &why, &assets, &cites, &due)
+	err := row(&v.Org, &v.Duty, &v.Part, &verdict, &since, &at, &why, &assets, &cites, &due, &cause)
 	if err != nil {
 		return v, err
 	}
@@ -94,14 +94,17 @@ func (v Verdict) packed() ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []any{v.Duty, v.Part, v.Verdict.String(), Micros(v.At), Micros(v.At), why, assets, cites, Micros(v.Due)}, nil
+	return []any{v.Duty, v.Part, v.Verdict.String(), Micros(v.At), Micros(v.At), why, assets, cites, Micros(v.Due), string(v.Cause())}, nil
 }
+
+// Cause is why the verdict is no proof, in one word.
+func (v Verdict) Cause() duties.Cause { return duties.Finding{Verdict: v.Verdict, Why: v.Why}.Cause() }
 
 // onConflict keeps since as long as the verdict stays, and a judgement of a later
 // moment over one of an earlier.
 const onConflict = ` ON CONFLICT (org_id, duty, part) DO UPDATE SET verdict = excluded.verdict,
 	since = CASE WHEN verdict.verdict = excluded.verdict THEN verdict.since ELSE excluded.since END,
-	at = excluded.at, why = excluded.why, assets = excluded.assets, cites = excluded.cites, due = excluded.due
+	at = excluded.at, why = excluded.why, assets = excluded.assets, cites = excluded.cites, due = excluded.due, cause = excluded.cause
 	WHERE verdict.at <= excluded.at`
 
 // LockVerdict keeps other servers from judging the same duty until the
@@ -120,20 +123,20 @@ func (t *Tx) LockVerdict(ctx context.Context, org, duty string) (time.Time, erro
 }
 
 // PutVerdict writes a verdict on its organisation's own board, and notes the
-// change if there is one.
+// change of verdict or cause if there is one.
 func (t *Tx) PutVerdict(ctx context.Context, v Verdict) error {
 	row, err := v.packed()
 	if err != nil {
 		return err
 	}
 	args := append([]any{v.Org}, row...)
-	if _, err := t.exec(ctx, "noting a verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites)
-		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($5 AS BIGINT), COALESCE(MAX(v.verdict), ''), CAST($4 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT)
-		FROM verdict v WHERE v.org_id = $1 AND v.duty = $2 AND v.part = $3 HAVING COALESCE(MAX(v.verdict), '') <> $4
-		ON CONFLICT DO NOTHING`, v.Org, v.Duty, v.Part, row[2], row[3], row[5], row[7]); err != nil {
+	if _, err := t.exec(ctx, "noting a verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites, cause)
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($5 AS BIGINT), COALESCE(MAX(v.verdict), ''), CAST($4 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT)
+		FROM verdict v WHERE v.org_id = $1 AND v.duty = $2 AND v.part = $3 HAVING COALESCE(MAX(v.verdict), '') <> $4 OR COALESCE(MAX(v.cause), '') <> $8
+		ON CONFLICT DO NOTHING`, v.Org, v.Duty, v.Part, row[2], row[3], row[5], row[7], row[9]); err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, "writing a verdict", `INSERT INTO verdict (`+verdictColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`+onConflict, args...)
+	_, err = t.exec(ctx, "writing a verdict", `INSERT INTO verdict (`+verdictColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`+onConflict, args...)
 	return err
 }
 
@@ -180,16 +183,17 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 		return err
 	}
 	having := "%," + service + ",%"
-	if _, err := t.exec(ctx, "noting a shared verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites)
-		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($4 AS BIGINT), COALESCE(v.verdict, ''), CAST($3 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT)
+	if _, err := t.exec(ctx, "noting a shared verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites, cause)
+		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($4 AS BIGINT), COALESCE(v.verdict, ''), CAST($3 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($8 AS TEXT)
 		FROM org o LEFT JOIN verdict v ON v.org_id = o.id AND v.duty = $1 AND v.part = $2
-		WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $7 AND COALESCE(v.verdict, '') <> $3
-		ON CONFLICT DO NOTHING`, row[0], row[1], row[2], row[3], row[5], row[7], having); err != nil {
+		WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $7
+			AND (COALESCE(v.verdict, '') <> $3 OR COALESCE(v.cause, '') <> $8)
+		ON CONFLICT DO NOTHING`, row[0], row[1], row[2], row[3], row[5], row[7], having, row[9]); err != nil {
 		return err
 	}
 	_, err = t.exec(ctx, "sharing a verdict", `INSERT INTO verdict (`+verdictColumns+`)
-		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS BIGINT)
-		FROM org o WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $10`+onConflict, append(row, having)...)
+		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), CAST($9 AS BIGINT), CAST($10 AS TEXT)
+		FROM org o WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $11`+onConflict, append(row, having)...)
 	return err
 }
 

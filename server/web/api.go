@@ -26,6 +26,8 @@ type (
 		Since   evidence.Time `json:"since"`
 		Why     string        `json:"why"`
 		Cure    string        `json:"cure"`
+		Cause   string        `json:"cause"`
+		Late    *factsAnswer  `json:"late,omitempty"`
 		Parts   []partAnswer  `json:"parts,omitempty"`
 		Cites   []citeAnswer  `json:"evidence,omitempty"`
 	}
@@ -119,7 +121,7 @@ func (w *Web) apiOrgs(rw http.ResponseWriter, r *http.Request) error {
 
 func answerOf(c cell) dutyAnswer {
 	return dutyAnswer{ID: c.ID, Service: c.Service, Party: c.Party, Title: c.Name, Cadence: c.Cadence, Verdict: c.Verdict,
-		Since: moment(c.Since), Why: c.Why, Cure: c.Cure}
+		Since: moment(c.Since), Why: c.Why, Cure: c.Cure, Cause: string(c.Cause), Late: c.Late}
 }
 
 func (w *Web) apiDuties(rw http.ResponseWriter, r *http.Request) error {

@@ -19,7 +19,9 @@ type cell struct {
 	Verdict      string
 	Since        time.Time
 	Why, Cure    string
-	Days         []dayRun // the last ones, oldest first
+	Cause        duties.Cause
+	Days         []dayRun     // the last ones, oldest first
+	Late         *factsAnswer // of a past moment: what evidence that came late says of it, nil where it says the same
 }
 
 type serviceBlock struct {
@@ -178,7 +180,7 @@ func (w *Web) cells(r *http.Request, org store.Org) ([]cell, error) {
 		}
 		c := cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String()}
 		if s, ok := byDuty[d.ID]; ok {
-			c.Verdict, c.Since = s.Verdict, s.Since
+			c.Verdict, c.Since, c.Cause = s.Verdict, s.Since, s.Cause
 			c.Why, c.Cure = w.words(lang, s.Why)
 		}
 		out = append(out, c)

@@ -97,7 +97,7 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 		}
 	}
 	if c, ok := byPart[""]; ok {
-		body.Verdict, body.Since, body.At = c.Verdict, c.Since, c.At
+		body.Verdict, body.Since, body.At, body.Cause = c.Verdict, c.Since, c.At, c.Cause
 		body.Why, body.Cure = w.words(lang, c.Why)
 	}
 	for _, p := range d.Parts {

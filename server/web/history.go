@@ -18,7 +18,7 @@ const (
 // dayMark is a day of a calendar.
 type dayMark struct {
 	X, Y    int
-	Verdict string // "none" for what was not judged
+	Verdict string // "none" for what was not judged, "late" for what evidence that came late shows as met
 	From    time.Time
 }
 
@@ -43,8 +43,11 @@ func runsOf(list []duties.Window) []dayRun {
 }
 
 func mark(w duties.Window) string {
-	if !w.Judged {
+	switch {
+	case !w.Judged:
 		return "none"
+	case w.Verdict == duties.Unproven && w.Good():
+		return "late"
 	}
 	return w.Verdict.String()
 }
@@ -77,13 +80,17 @@ func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayRun, er
 	org := orgOf(r.Context())
 	end := today(w.Now(), org.Location()).AddDate(0, 0, 1)
 	from := end.AddDate(0, 0, -barDays)
-	turns, err := w.Store.History(r.Context(), org.ID, "", from)
+	past, err := w.Store.History(r.Context(), org.ID, "", from)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := w.Store.LateCounts(r.Context(), org.ID)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string][]dayRun{}
 	for _, d := range list {
-		out[d.ID] = runsOf(d.Windows(turns[d.ID], from, end, w.Now(), 1, org.Location()))
+		out[d.ID] = runsOf(d.Roll(past[d.ID], from, end, w.Now(), 1, org.Location(), counts))
 	}
 	return out, nil
 }
@@ -102,6 +109,8 @@ type gapBody struct {
 	From, Last time.Time // both days included
 	Windows    int
 	Verdict    string
+	Cause      string
+	Late       bool // evidence that came late shows that the duty was met
 	Why        string
 }
 
@@ -135,9 +144,19 @@ func (w *Web) windows(r *http.Request, d duties.Duty, days int) (list []duties.W
 	if from, to, err = w.period(r); err != nil {
 		return nil, from, to, err
 	}
+	list, err = w.rolled(r, d, from, to, days)
+	return list, from, to, err
+}
+
+// rolled reads a duty's windows of some days, from a day to another.
+func (w *Web) rolled(r *http.Request, d duties.Duty, from, to time.Time, days int) ([]duties.Window, error) {
 	org := orgOf(r.Context())
-	turns, err := w.Store.History(r.Context(), org.ID, d.ID, from)
-	return d.Windows(turns[d.ID], from, to, w.Now(), days, org.Location()), from, to, err
+	past, err := w.Store.History(r.Context(), org.ID, d.ID, from)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := w.Store.LateCounts(r.Context(), org.ID)
+	return d.Roll(past[d.ID], from, to, w.Now(), days, org.Location(), counts), err
 }
 
 func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, error) {
@@ -148,11 +167,11 @@ func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, err
 	for start.Weekday() != time.Monday {
 		start = start.AddDate(0, 0, 1)
 	}
-	turns, err := w.Store.History(r.Context(), org.ID, d.ID, start)
+	year, err := w.rolled(r, d, start, end, 1)
 	if err != nil {
 		return yearBody{}, err
 	}
-	body := yearBody{Days: calendar(d.Windows(turns[d.ID], start, end, w.Now(), 1, zone), zone), WindowDays: d.Rhythm()}
+	body := yearBody{Days: calendar(year, zone), WindowDays: d.Rhythm()}
 	list, from, to, err := w.windows(r, d, body.WindowDays)
 	if err != nil {
 		return body, err
@@ -164,7 +183,7 @@ func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, err
 	}
 	for _, g := range body.Sum.Gaps {
 		why, _ := w.Catalogue.Render(lang, g.Why)
-		body.Gaps = append(body.Gaps, gapBody{g.From, g.To.AddDate(0, 0, -1), g.Windows, g.Verdict.String(), why})
+		body.Gaps = append(body.Gaps, gapBody{g.From, g.To.AddDate(0, 0, -1), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
 	}
 	return body, nil
 }
@@ -176,6 +195,15 @@ type dayAnswer struct {
 	Open    bool             `json:"open"`
 	Seconds map[string]int64 `json:"seconds"`
 	Why     string           `json:"why"`
+	Cause   string           `json:"cause"` // "" for what is proven
+	Late    *factsAnswer     `json:"late"`  // null where no evidence came late
+	First   string           `json:"first"` // the verdict before other rules judged it again; "" where it is the same
+}
+
+// factsAnswer is what evidence that came late says.
+type factsAnswer struct {
+	Verdict string `json:"verdict"`
+	Why     string `json:"why"`
 }
 
 func (w *Web) dutyAt(r *http.Request) (duties.Duty, error) {
@@ -200,7 +228,14 @@ func (w *Web) apiDays(rw http.ResponseWriter, r *http.Request) error {
 		why, _ := w.Catalogue.Render(w.views.lang(r), x.Why)
 		a := dayAnswer{From: rfc(x.From), To: rfc(x.To), Open: x.Open, Seconds: map[string]int64{}}
 		if x.Judged {
-			a.Verdict, a.Why = x.Verdict.String(), why
+			a.Verdict, a.Why, a.Cause = x.Verdict.String(), why, string(x.Cause())
+		}
+		if x.Late {
+			why, _ := w.Catalogue.Render(w.views.lang(r), x.FactsWhy)
+			a.Late = &factsAnswer{x.Facts.String(), why}
+		}
+		if x.Rules {
+			a.First = x.First.String()
 		}
 		for _, v := range duties.Verdicts() {
 			if x.Time[v] > 0 {
@@ -229,16 +264,17 @@ func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
 		Windows int    `json:"windows"`
 		Verdict string `json:"verdict"`
 		Cause   string `json:"cause"`
+		Late    bool   `json:"late"`
 		Why     string `json:"why"`
 	}
 	gaps := []gap{}
 	for _, g := range sum.Gaps {
 		why, _ := w.Catalogue.Render(w.views.lang(r), g.Why)
-		gaps = append(gaps, gap{rfc(g.From), rfc(g.To), g.Windows, g.Verdict.String(), g.Why.Key, why})
+		gaps = append(gaps, gap{rfc(g.From), rfc(g.To), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
 	}
 	writeJSON(rw, http.StatusOK, map[string]any{"from": rfc(from), "to": rfc(to), "windowDays": d.Rhythm(), "expected": sum.Expected, "covered": sum.Covered,
 		"fulfilled": sum.Count[duties.Fulfilled], "noOccasion": sum.Count[duties.NoOccasion], "breached": sum.Count[duties.Breached],
-		"unproven": sum.Count[duties.Unproven], "notApplicable": sum.Count[duties.NotApplicable], "before": sum.Before, "gaps": gaps})
+		"unproven": sum.Count[duties.Unproven], "late": sum.Late, "notApplicable": sum.Count[duties.NotApplicable], "before": sum.Before, "gaps": gaps})
 	return nil
 }
 
@@ -263,17 +299,23 @@ func (w *Web) instant(r *http.Request) (time.Time, error) {
 
 // then gives the cells of a board as they stood at a moment.
 func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) {
-	turns, err := w.Store.History(r.Context(), orgOf(r.Context()).ID, "", at)
+	past, err := w.Store.History(r.Context(), orgOf(r.Context()).ID, "", at)
 	if err != nil {
 		return nil, err
 	}
 	lang := w.views.lang(r)
 	for i := range cells {
 		c := &cells[i]
-		c.Verdict, c.Since, c.Why, c.Cure = duties.Unproven.String(), time.Time{}, "", ""
-		if list := turns[c.ID]; len(list) > 0 && !list[0].At.After(at) {
-			c.Verdict, c.Since = list[0].Verdict.String(), list[0].At
-			c.Why, _ = w.Catalogue.Render(lang, list[0].Why)
+		c.Verdict, c.Since, c.Why, c.Cure, c.Cause = duties.Unproven.String(), time.Time{}, "", "", ""
+		known, facts, ok := past[c.ID].At(at)
+		if !ok {
+			continue
+		}
+		c.Verdict, c.Since, c.Cause = known.Verdict.String(), known.At, known.Cause()
+		c.Why, _ = w.Catalogue.Render(lang, known.Why)
+		if facts.Verdict != known.Verdict {
+			why, _ := w.Catalogue.Render(lang, facts.Why)
+			c.Late = &factsAnswer{facts.Verdict.String(), why}
 		}
 	}
 	return cells, nil

@@ -96,10 +96,20 @@ func TestLanguagesAreComplete(t *testing.T) {
 	}
 }
 
+// causes are the causes of gaps.
+func causes() []string {
+	var list []string
+	for _, c := range duties.Causes() {
+		list = append(list, string(c))
+	}
+	return list
+}
+
 // codes are the values that keys with a prefix are made of.
 func codes() map[string][]string {
 	list := map[string][]string{
 		"service": duties.Services(), "party": {duties.Provider, duties.Customer},
+		"cause":      causes(),
 		"proof":      {duties.ProofCheck, duties.ProofReview, duties.ProofWorkflow, duties.ProofAttestation},
 		"kind":       {"dnsbl", "backup", "eventlog", "software", "health", "endpoints", "storage", "accounts", "antivirus", "workflow", "restored"},
 		"proof_name": {ledger.ProofEntry, ledger.ProofSignature, ledger.ProofChain, ledger.ProofContent, ledger.ProofIndex, ledger.ProofInclusion},

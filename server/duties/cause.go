@@ -1,0 +1,47 @@
+package duties
+
+// Cause says in one word why a stretch of time was not proven, for reports that count
+// gaps; pages have words for each.
+type Cause string
+
+// The causes of gaps.
+const (
+	CauseNotInstalled Cause = "not_installed" // no host looks yet, or it has nothing to look with
+	CauseAgentOff     Cause = "agent_off"     // the host sent nothing at all
+	CauseNetwork      Cause = "network"       // the host looked and could not deliver
+	CauseCollector    Cause = "collector"     // the host was in touch, and the look failed or did not see everything
+	CauseClock        Cause = "clock"         // the host's clock was set
+	CauseCloned       Cause = "cloned"        // two hosts used one key
+	CausePeople       Cause = "people"        // nobody confirmed, stated or acted
+	CauseBuilding     Cause = "building"      // all is well and only time is missing
+	CauseServer       Cause = "server"        // this version cannot judge it
+	CauseFacts        Cause = "facts"         // what was seen is not in order, or does not tell
+)
+
+// Causes lists all causes.
+func Causes() []Cause {
+	return []Cause{CauseNotInstalled, CauseAgentOff, CauseNetwork, CauseCollector, CauseClock, CauseCloned, CausePeople, CauseBuilding, CauseServer, CauseFacts}
+}
+
+// causes gives messages their cause; any other message speaks of facts.
+var causes = map[string]Cause{
+	"no_agent": CauseNotInstalled, "never_seen": CauseNotInstalled, "nothing_there": CauseNotInstalled,
+	"stale": CauseAgentOff, "stale_late": CauseNetwork, "stale_kind": CauseCollector, "stale_clock": CauseClock, "agent_forked": CauseCloned,
+	"look_failed": CauseCollector, "facts_missing": CauseNetwork, "facts_unknown": CauseServer, "facts_unreadable": CauseCollector, "gaps": CauseCollector,
+	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,
+	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople,
+	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
+	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople,
+	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer,
+}
+
+// Cause is why a finding is no proof; empty where it is one, or where nothing applies.
+func (f Finding) Cause() Cause {
+	if f.Verdict != Unproven && f.Verdict != Breached {
+		return ""
+	}
+	if c, ok := causes[f.Why.Key]; ok {
+		return c
+	}
+	return CauseFacts
+}

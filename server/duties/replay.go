@@ -1,0 +1,274 @@
+package duties
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// Story is what a duty is judged on through a stretch of time: a question whose
+// looks, statements and cases are all that is known by now, whenever they came.
+type Story struct {
+	Question // At is not used
+	From, To time.Time
+	// Known has each moment judged on what had been received by then. Without it a
+	// look counts from when it was made, however late it came.
+	Known bool
+	// Forked and Left say from when on an agent's chain had two continuations, and when
+	// it was revoked; agents without an entry never did.
+	Forked, Left map[string]time.Time
+}
+
+// Replay judges a duty again through a stretch of time and returns its turns, the
+// first one at the stretch's start.
+func (c *Catalogue) Replay(d Duty, s Story) []Turn {
+	if s.Zone == nil {
+		s.Zone = time.UTC
+	}
+	s.releases = c.Releases()
+	r := &past{Story: s, looks: map[lookKey][]Seen{}, talks: map[string][]talk{}, hosts: map[hostPart][]hostTurn{}, place: map[hostPart]int{}, logs: map[string][]logHit{}}
+	r.sort()
+	moments := append(r.people(), s.From)
+	for _, p := range d.Parts {
+		if p.Proof == ProofCheck && p.Judged {
+			for _, a := range s.Agents {
+				line := r.timeline(c.checks[p.Check], p, a)
+				r.hosts[hostPart{p.Name, a.ID}] = line
+				for _, t := range line {
+					moments = append(moments, t.at)
+				}
+			}
+		}
+	}
+	slices.SortFunc(moments, time.Time.Compare)
+	var turns []Turn
+	for i, at := 0, s.From; at.Before(s.To); {
+		whole, _ := c.Judge(d, r.question(at))
+		t := Turn{At: at, Verdict: whole.Verdict, Why: whole.Why}
+		if n := len(turns); n == 0 || turns[n-1].Verdict != t.Verdict || turns[n-1].Cause() != t.Cause() {
+			turns = append(turns, t)
+		}
+		for i < len(moments) && !moments[i].After(at) {
+			i++
+		}
+		next := s.To
+		if i < len(moments) && moments[i].Before(next) {
+			next = moments[i]
+		}
+		if whole.Due.After(at) && whole.Due.Before(next) {
+			next = whole.Due
+		}
+		at = next
+	}
+	return turns
+}
+
+type lookKey struct {
+	agent string
+	kind  evidence.Kind
+}
+
+type hostPart struct{ part, agent string }
+
+// hostTurn is what a check found of a host from a moment on.
+type hostTurn struct {
+	at    time.Time
+	found []AssetFinding
+	none  bool
+}
+
+// talk is a moment at which a host was in touch, and how its clock was then.
+type talk struct {
+	at   time.Time
+	skew time.Duration
+}
+
+// past answers for a stretch of time what a question asks of one moment.
+type past struct {
+	Story
+	looks map[lookKey][]Seen // in the order in which they count
+	talks map[string][]talk
+	hosts map[hostPart][]hostTurn
+	place map[hostPart]int // where the last question stood in hosts
+	logs  map[string][]logHit
+}
+
+// visible is from when on a look counts.
+func (r *past) visible(s Seen) time.Time {
+	if r.Known {
+		return s.Received
+	}
+	return s.Moment()
+}
+
+func (r *past) sort() {
+	for _, s := range r.Facts {
+		key := lookKey{s.Agent, s.Kind}
+		r.looks[key] = append(r.looks[key], s)
+		r.talks[s.Agent] = append(r.talks[s.Agent], talk{s.Received, s.Skew})
+		if s.Kind == evidence.KindEventLog {
+			for _, hit := range hitsOf(s) {
+				hit.visible = r.visible(s)
+				r.logs[s.Agent] = append(r.logs[s.Agent], hit)
+			}
+		}
+	}
+	for _, list := range r.looks {
+		slices.SortStableFunc(list, func(a, b Seen) int {
+			return cmp.Or(r.visible(a).Compare(r.visible(b)), a.Moment().Compare(b.Moment()))
+		})
+	}
+	for _, list := range r.talks {
+		slices.SortFunc(list, func(a, b talk) int { return a.at.Compare(b.at) })
+	}
+	for _, list := range r.logs {
+		slices.SortStableFunc(list, func(a, b logHit) int { return a.visible.Compare(b.visible) })
+	}
+}
+
+// people lists the moments at which people did something, or what they said lapsed.
+func (r *past) people() []time.Time {
+	var list []time.Time
+	for _, v := range r.Reviews {
+		list = append(list, v.At)
+	}
+	for _, v := range r.Statements {
+		list = append(list, v.At, v.Until)
+	}
+	for _, k := range r.Cases {
+		list = append(list, k.Opened, k.Closed)
+		for _, s := range k.Steps {
+			list = append(list, s.At)
+		}
+	}
+	for _, a := range r.Agents {
+		list = append(list, a.Enrolled)
+	}
+	for _, at := range r.Left {
+		list = append(list, at)
+	}
+	return slices.DeleteFunc(list, func(at time.Time) bool { return !at.After(r.From) || !at.Before(r.To) })
+}
+
+// timeline judges a host with one part's check through the whole stretch.
+func (r *past) timeline(chk check, p Part, a Agent) []hostTurn {
+	v := values{p.Params, r.Params[p.Name]}
+	looks, talks, forked := r.looks[lookKey{a.ID, chk.kind}], r.talks[a.ID], r.Forked[a.ID]
+	span := max(chk.facts, 3*24*time.Hour)
+	end, at := r.To, r.From
+	if left, ok := r.Left[a.ID]; ok && left.Before(end) {
+		end = left
+	}
+	if a.Enrolled.After(at) {
+		at = a.Enrolled
+	}
+	var turns []hostTurn
+	first, next, talked := 0, 0, 0
+	for at.Before(end) {
+		for next < len(looks) && !r.visible(looks[next]).After(at) {
+			next++
+		}
+		for first < next-1 && r.visible(looks[first]).Before(at.Add(-span)) {
+			first++
+		}
+		for talked < len(talks) && !talks[talked].at.After(at) {
+			talked++
+		}
+		if talked > 0 {
+			a.Talked, a.Skew = talks[talked-1].at, talks[talked-1].skew
+		}
+		a.Forked = !forked.IsZero() && !at.Before(forked)
+		found, none := chk.host(host{agent: a, at: at, zone: r.Zone, values: v, releases: r.releases, looks: inOrder(looks[first:next])})
+		turns = append(turns, hostTurn{at, found, none})
+		upto := end
+		soon := func(t time.Time) {
+			if t.After(at) && t.Before(upto) {
+				upto = t
+			}
+		}
+		for _, f := range found {
+			soon(f.Due)
+		}
+		if next < len(looks) {
+			soon(r.visible(looks[next]))
+		}
+		soon(forked)
+		at = upto
+	}
+	return turns
+}
+
+// inOrder gives looks in the order in which they were made.
+func inOrder(list []Seen) []Seen {
+	byMoment := func(a, b Seen) int { return a.Moment().Compare(b.Moment()) }
+	if slices.IsSortedFunc(list, byMoment) {
+		return list
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, byMoment)
+	return list
+}
+
+// host is what was found of a host at a moment; moments are asked for in order.
+func (r *past) host(key hostPart, at time.Time) ([]AssetFinding, bool) {
+	line, i := r.hosts[key], r.place[key]
+	for i+1 < len(line) && !line[i+1].at.After(at) {
+		i++
+	}
+	r.place[key] = i
+	return line[i].found, line[i].none
+}
+
+func (r *past) hitsUntil(agent string, at time.Time) []logHit {
+	list := r.logs[agent]
+	n, _ := slices.BinarySearchFunc(list, at, func(h logHit, at time.Time) int {
+		if h.visible.After(at) {
+			return 1
+		}
+		return -1
+	})
+	return list[:n]
+}
+
+// question is what was to be judged at a moment.
+func (r *past) question(at time.Time) Question {
+	q := r.Question
+	q.At, q.Facts, q.past = at, nil, r
+	q.Agents, q.Reviews, q.Statements, q.Cases = nil, nil, nil, nil
+	for _, a := range r.Agents {
+		if left, ok := r.Left[a.ID]; !a.Enrolled.After(at) && (!ok || at.Before(left)) {
+			q.Agents = append(q.Agents, a)
+		}
+	}
+	for _, v := range r.Reviews {
+		if !v.At.After(at) {
+			q.Reviews = append(q.Reviews, v)
+		}
+	}
+	for _, v := range r.Statements {
+		if !v.At.After(at) {
+			q.Statements = append(q.Statements, v)
+		}
+	}
+	for _, k := range r.Cases {
+		if !k.Opened.After(at) {
+			q.Cases = append(q.Cases, k.until(at))
+		}
+	}
+	return q
+}
+
+// until is a case as it stood at a moment.
+func (c Case) until(at time.Time) Case {
+	if c.Closed.After(at) {
+		c.Closed, c.Withdrawn = time.Time{}, false
+	}
+	n := 0
+	for n < len(c.Steps) && !c.Steps[n].At.After(at) {
+		n++
+	}
+	c.Steps = c.Steps[:n]
+	return c
+}
