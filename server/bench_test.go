@@ -67,8 +67,9 @@ func looks(n int) func(*evidence.Record) {
 func benchIngest(b *testing.B, w *world, pushers, items int, yardstick float64) float64 {
 	bodies := make([][][]byte, pushers)
 	tokens := make([]string, pushers)
+	fleet := w.token(w.customer.ID, int64(pushers))
 	for p := range pushers {
-		h := w.enrolled(w.customer)
+		h := w.enrolledBy(fleet)
 		tokens[p] = h.push
 		for sealed := 0; sealed < b.N/pushers+1; {
 			push := evidence.Push{}

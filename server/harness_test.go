@@ -252,7 +252,12 @@ func (h *host) receive(env evidence.Envelope, entry, proof string, consistency [
 
 func (w *world) enrolled(org store.Org) *host {
 	w.t.Helper()
-	h, token := w.newHost(), w.token(org.ID, 1)
+	return w.enrolledBy(w.token(org.ID, 1))
+}
+
+func (w *world) enrolledBy(token evidence.Token) *host {
+	w.t.Helper()
+	h := w.newHost()
 	offer, refusal := h.begin(token)
 	if refusal == nil {
 		refusal = h.finish(token, h.statement(token, offer))
