@@ -43,7 +43,7 @@ test: deps ## install what tests need, then run all of them with the race detect
 .PHONY: fixtures
 fixtures: ## try every parser on a folder of captured files: make fixtures FIXTURES=DIR
 	@test -d "$(FIXTURES)" || { echo "FIXTURES=$(FIXTURES) names no folder"; exit 2; }
-	ATTESTO_FIXTURES="$(abspath $(FIXTURES))" go test -run 'Fixture|Record|Label|Attack|Sample|Parse|Formats' ./evidence ./collectors/...
+	@packaging/scripts/fixtures.sh "$(FIXTURES)"
 
 .PHONY: lint
 lint: ## golangci-lint, and govulncheck where its data can be reached

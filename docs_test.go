@@ -9,6 +9,43 @@ import (
 	"testing"
 )
 
+// TestFixtureTestsAreNamed holds the tests that read a folder of captured files to the
+// name by which make fixtures finds them: TestFixture…, or a helper that only such call.
+func TestFixtureTestsAreNamed(t *testing.T) {
+	out, err := exec.Command("git", "grep", "-l", "os.Getenv(\"ATTESTO_FIXTURES\")", "--", "*_test.go").Output()
+	if err != nil {
+		t.Fatalf("git grep: %v", err)
+	}
+	head := regexp.MustCompile(`^func (?:\([^)]*\) )?(\w+)\(`)
+	for _, file := range strings.Fields(string(out)) {
+		if file == "docs_test.go" {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies := map[string]string{}
+		name := ""
+		for line := range strings.Lines(string(b)) {
+			if m := head.FindStringSubmatch(line); m != nil {
+				name = m[1]
+				continue
+			}
+			bodies[name] += line
+		}
+		for name, body := range bodies {
+			reads := strings.Contains(body, "os.Getenv(\"ATTESTO_FIXTURES\")")
+			for helper, inside := range bodies {
+				reads = reads || !strings.HasPrefix(helper, "Test") && strings.Contains(inside, "os.Getenv(\"ATTESTO_FIXTURES\")") && strings.Contains(body, helper+"(")
+			}
+			if reads && strings.HasPrefix(name, "Test") && !strings.HasPrefix(name, "TestFixture") {
+				t.Errorf("%s: %s reads captured files: name it TestFixture…, or make fixtures does not run it", file, name)
+			}
+		}
+	}
+}
+
 // TestThreatsAreTested holds the table of threats to the tests that it names, and to
 // having one for each threat that is said to be prevented or detected.
 func TestThreatsAreTested(t *testing.T) {

@@ -30,6 +30,7 @@ func foreign(t *testing.T, pattern string) []string {
 	if err != nil || len(found) == 0 {
 		t.Fatalf("no %s in %s (%v)", pattern, dir, err)
 	}
+	t.Logf("fixtures 07-crypto/%s: %d files tried", pattern, len(found))
 	return found
 }
 

@@ -152,6 +152,7 @@ func TestFixtures(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files (%v)", err)
 	}
+	t.Logf("fixtures 06-hardware/passwords: %d files tried", len(files))
 	for _, file := range files {
 		if strings.Contains(file, "gshadow") {
 			continue

@@ -124,6 +124,7 @@ func TestFixtures(t *testing.T) {
 	if tried == 0 {
 		t.Error("no database was tried")
 	}
+	t.Logf("fixtures 05-software/clamav: %d databases tried", tried)
 	fresh := explain(t, "defender-status", read("defender/MpComputerStatus.fresh-2021-08.txt")).Products[0]
 	if *fresh.Definitions[0].Days != 0 || fresh.RealTime != evidence.Yes || fresh.Running != evidence.Yes || fresh.Scan == nil {
 		t.Errorf("fresh: %+v", fresh)

@@ -28,10 +28,10 @@ type recording struct {
 // stale is the age at which the recordings call a newest point stale.
 const stale = 48 * time.Hour
 
-// TestRecordings holds the parsers against recorded sessions of restic 0.14 and
+// TestFixtureRecordings holds the parsers against recorded sessions of restic 0.14 and
 // 0.18, borg 1.2 and 1.4: each step's word counts, the worst of them is the
 // verdict. Folders of more recordings: ATTESTO_FIXTURES.
-func TestRecordings(t *testing.T) {
+func TestFixtureRecordings(t *testing.T) {
 	dirs := []string{"testdata/recordings"}
 	if more := os.Getenv("ATTESTO_FIXTURES"); more != "" {
 		dirs = append(dirs, filepath.Join(more, "03-backup/runs/*"))

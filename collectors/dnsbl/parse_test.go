@@ -179,7 +179,7 @@ func TestQueryNames(t *testing.T) {
 }
 
 // Answers recorded from a real rbldnsd, where that folder is at hand.
-func TestRecordedAnswers(t *testing.T) {
+func TestFixtureAnswers(t *testing.T) {
 	dir := os.Getenv("ATTESTO_FIXTURES")
 	if dir == "" {
 		t.Log("ATTESTO_FIXTURES is not set: only the built-in samples were tried")
@@ -223,7 +223,7 @@ func TestRecordedAnswers(t *testing.T) {
 			t.Errorf("%s: %s (%s), want %s for %s", r.Qname, got.Result, got.Why, want, r.Expected)
 		}
 	}
-	t.Logf("%d recorded answers tried", tried)
+	t.Logf("fixtures 04-dnsbl: %d recorded answers tried", tried)
 
 	dig, err := os.ReadFile(filepath.Join(dir, "04-dnsbl/recorded/dig.txt"))
 	if err != nil {
