@@ -103,6 +103,12 @@ func (t *Tx) DropFactors(ctx context.Context, user, kind string) error {
 	return err
 }
 
+// DropSeconds removes all that a user must prove besides the password.
+func (t *Tx) DropSeconds(ctx context.Context, user string) error {
+	_, err := t.exec(ctx, "removing factors", `DELETE FROM factor WHERE user_id = $1 AND kind <> 'oidc'`, user)
+	return err
+}
+
 // Guarded tells which of an organisation's members have a second factor.
 func (r Reader) Guarded(ctx context.Context, org string) (map[string]bool, error) {
 	have := map[string]bool{}

@@ -1,9 +1,12 @@
 package web_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
 
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
@@ -24,6 +27,7 @@ func (v visitor) look(page string) {
 	v.shoot(page + "-" + v.name)
 }
 
+// fill types a text into a field.
 func (v visitor) fill(id, text string) {
 	v.t.Helper()
 	v.must(chromedp.Do(v.ctx, chromedp.SendKeys(chromedp.ID(id), text)))
@@ -93,10 +97,24 @@ func TestAccountsInChromium(t *testing.T) {
 		v.fill("again", goodPassword+" x")
 		v.press("form[action='/settings/password'] button")
 		v.look("settings-done")
+		v.open(v.base+"/settings", 200)
+		v.must(chromedp.Do(v.ctx, chromedp.Click(chromedp.CSS("details:has(form[action='/settings/totp/new']) summary"))))
+		v.fill("sure-totp-new", goodPassword+" x")
+		v.press("form[action='/settings/totp/new'] button")
+		v.look("totp")
+		secret := strings.ReplaceAll(v.text("secret"), " ", "")
+		v.fill("code", s.code(secret))
+		v.press("form[action='/settings/totp'] button")
+		v.look("totp-done")
 		v.must(dropCookies(v.tab))
 		v.open(v.base+"/reset", 200)
 		v.look("reset")
 		v.signIn(v.base, person{email: email, password: goodPassword + " x"})
+		v.look("second")
+		code, err := totp.GenerateCode(secret, s.now.Add(30*time.Second)) // the step of now was taken
+		v.must(err)
+		v.fill("code", code)
+		v.press("main form button.btn-primary")
 		v.open(v.base+"/settings", 200)
 	})
 }

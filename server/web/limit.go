@@ -14,6 +14,7 @@ import (
 // signed in: guessing from elsewhere locks nobody out there.
 type limits struct {
 	now    func() time.Time
+	most   int // tries of an account, from wherever
 	mu     sync.Mutex
 	turned time.Time      // when the current window began
 	counts map[string]int // tries in this window and the last one
@@ -30,7 +31,7 @@ const (
 )
 
 func newLimits(now func() time.Time) *limits {
-	return &limits{now: now, turned: now(), counts: map[string]int{}, older: map[string]int{}, known: map[string]bool{}}
+	return &limits{now: now, most: perAccount, turned: now(), counts: map[string]int{}, older: map[string]int{}, known: map[string]bool{}}
 }
 
 // turn forgets what is older than a window. When too much comes it turns early:
@@ -52,7 +53,7 @@ func (l *limits) allow(addr, email string) bool {
 	l.turn()
 	both := addr + " " + email
 	ok := true
-	for key, most := range map[string]int{"a " + addr: perAddress, "e " + email: perAccount, "b " + both: perBoth} {
+	for key, most := range map[string]int{"a " + addr: perAddress, "e " + email: l.most, "b " + both: perBoth} {
 		if key[0] == 'e' && l.known[both] {
 			continue
 		}

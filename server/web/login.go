@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -34,17 +35,18 @@ type Deed struct {
 
 // The log's words for what people do with their accounts.
 const (
-	eventSignedIn    = "user.signed_in"
-	eventPassword    = "user.password_changed"
-	eventReset       = "user.password_reset"
-	eventInvited     = "user.invited"
-	eventWithdrawn   = "user.invitation_withdrawn"
-	eventJoined      = "user.joined"
-	eventRole        = "user.role_changed"
-	eventRemoved     = "user.removed"
-	eventDisabled    = "user.disabled"
-	eventEnabled     = "user.enabled"
-	eventLoginsEnded = "user.logins_ended"
+	eventSignedIn       = "user.signed_in"
+	eventPassword       = "user.password_changed"
+	eventReset          = "user.password_reset"
+	eventInvited        = "user.invited"
+	eventWithdrawn      = "user.invitation_withdrawn"
+	eventJoined         = "user.joined"
+	eventRole           = "user.role_changed"
+	eventRemoved        = "user.removed"
+	eventDisabled       = "user.disabled"
+	eventEnabled        = "user.enabled"
+	eventFactorsRemoved = "user.factors_removed"
+	eventLoginsEnded    = "user.logins_ended"
 )
 
 // enter signs a user in: the session takes a new token, so that one that was planted
@@ -57,7 +59,7 @@ func (w *Web) enter(r *http.Request, u store.User, via string) error {
 	text := rand.Text()
 	now := w.Now()
 	l := store.Login{ID: evidence.NewID("s_"), Token: evidence.Sum([]byte(text)), User: u.ID, Created: now, Seen: now, Via: via,
-		Address: address(r), Browser: clip(r.UserAgent(), 200)}
+		Address: address(r), Browser: browserOf(r.UserAgent())}
 	orgs, err := w.orgsOf(ctx, u.ID)
 	if err != nil {
 		return err
@@ -120,6 +122,23 @@ func (w *Web) orgsOf(ctx context.Context, user string) ([]string, error) {
 		}
 	}
 	return orgs, err
+}
+
+// browserOf is what a browser's name for itself says in few words; what says nothing
+// known stands as it is.
+func browserOf(agent string) string {
+	for _, known := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
+		if !strings.Contains(agent, known[0]) {
+			continue
+		}
+		for _, on := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Macintosh", "macOS"}, {"Linux", "Linux"}} {
+			if strings.Contains(agent, on[0]) {
+				return known[1] + ", " + on[1]
+			}
+		}
+		return known[1]
+	}
+	return clip(agent, 200)
 }
 
 // clip cuts a text from outside to so many bytes.

@@ -109,6 +109,14 @@ func (page) RoleForm(id, role string, roles []string, ends string) roleForm {
 	return roleForm{id, role, ends, roles}
 }
 
+// Sure is what the field begins with in which a user says the password again.
+func (page) Sure(id string, own bool) sureForm { return sureForm{id, own} }
+
+type sureForm struct {
+	ID  string
+	Own bool // the user has a password
+}
+
 type roleForm struct {
 	ID, Role, Ends string
 	Roles          []string

@@ -42,6 +42,12 @@ func visits(w *town) []visit {
 		{"POST /settings/password", "/settings/password", "soooooooo"},
 		{"POST /settings/logins/{login}/end", "/settings/logins/s_nobody/end", "snnnnnnnn"},
 		{"POST /settings/logins/end", "/settings/logins/end", "soooooooo"},
+		{"GET /signin/second", "/signin/second", "ooooooooo"},
+		{"POST /signin/second", "/signin/second", "ooooooooo"},
+		{"POST /settings/totp/new", "/settings/totp/new", "soooooooo"},
+		{"POST /settings/totp", "/settings/totp", "soooooooo"},
+		{"POST /settings/totp/off", "/settings/totp/off", "soooooooo"},
+		{"POST /settings/recovery", "/settings/recovery", "soooooooo"},
 		{"GET /reset", "/reset", "ooooooooo"},
 		{"POST /reset", "/reset", "ooooooooo"},
 		{"GET /reset/{link}", "/reset/nothing", "nnnnnnnnn"},
@@ -56,6 +62,8 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/users/{user}/role", p + "/users/" + w.walked + "/role", "snnnnofff"}, // the form is looked at first
 		{"POST /orgs/{org}/users/{user}/logins/end", c + "/users/" + w.walked + "/logins/end", "soffnofnn"},
 		{"POST /orgs/{org}/users/{user}/logins/end", p + "/users/" + w.walked + "/logins/end", "snnnnnfff"}, // a customer's user
+		{"POST /orgs/{org}/users/{user}/factors/remove", c + "/users/" + w.walked + "/factors/remove", "soffnofnn"},
+		{"POST /orgs/{org}/users/{user}/factors/remove", p + "/users/" + w.walked + "/factors/remove", "snnnnnfff"},
 		{"POST /orgs/{org}/users/{user}/disable", c + "/users/" + w.walked + "/disable", "soffnofnn"},
 		{"POST /orgs/{org}/users/{user}/remove", c + "/users/u_nobody/remove", "snffnnfnn"},
 		{"POST /orgs/{org}/users/{user}/remove", p + "/users/" + w.walked + "/remove", "snnnnnfff"},

@@ -75,11 +75,7 @@ func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 		return w.render(rw, r, http.StatusUnauthorized, "signin", "signin_title", body)
 	}
 	w.limits.passed(addr, email)
-	if err := w.enter(r, u, viaPassword); err != nil {
-		return err
-	}
-	http.Redirect(rw, r, body.Next, http.StatusSeeOther)
-	return nil
+	return w.proceed(rw, r, u, viaPassword, body.Next)
 }
 
 // local keeps a redirect on this server.

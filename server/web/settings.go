@@ -12,7 +12,12 @@ import (
 type settingsBody struct {
 	Fault, Done string // what became of the form that was sent
 	Logins      []loginBody
-	Own         bool // signs in with a password of its own
+	Own         bool       // signs in with a password of its own
+	Clock       bool       // clock codes are asked for
+	Guarded     bool       // there is a second factor
+	Recovery    int        // codes that are left
+	New         *clockBody // a secret that is to be confirmed
+	Codes       []string   // new recovery codes, shown this once
 }
 
 type loginBody struct {
@@ -27,6 +32,17 @@ func (w *Web) settings(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) settingsPage(rw http.ResponseWriter, r *http.Request, body settingsBody) error {
 	v := viewerOf(r.Context())
 	body.Own = v.user.Hash != ""
+	var passkeys bool
+	var err error
+	if body.Clock, passkeys, err = w.secondsOf(r.Context(), v.user.ID); err != nil {
+		return err
+	}
+	body.Guarded = body.Clock || passkeys
+	left, err := w.Store.Factors(r.Context(), v.user.ID, store.FactorRecovery)
+	if err != nil {
+		return err
+	}
+	body.Recovery = len(left)
 	logins, err := w.Store.Logins(r.Context(), v.user.ID, w.Now().Add(-absolute))
 	if err != nil {
 		return err

@@ -82,6 +82,8 @@ func newSiteWith(t testing.TB, dsn string, cfg server.Config) *site {
 	return s
 }
 
+func (*site) quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func (s *site) addOrg(o store.Org) store.Org {
 	s.t.Helper()
 	o, err := s.srv.AddOrg(context.Background(), o)

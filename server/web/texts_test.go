@@ -123,7 +123,7 @@ func codes() map[string][]string {
 		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved", "case_opened", "case_step", "case_withdrawn", "statement_attested", "statement_waived", "alert_acknowledged", "org_services", "agent_serves"},
 	}
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
-	list["role_may"], list["via"] = list["role"], []string{"password", "link"}
+	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())
 	}
@@ -145,7 +145,7 @@ var (
 	madeInTemplate = regexp.MustCompile(`\.T \(print "(\w+)_" `)
 	textInCode     = regexp.MustCompile(`\bT\("(\w+)"[,)]`)
 	titleInCode    = regexp.MustCompile(`w\.render\(rw, r, [^,]+, "\w+", "(\w+)",`)
-	faultInCode    = regexp.MustCompile(`(?:[fF]ault(?: =|:)|Done:|passwordFault\{|return [mu],|return "",) ?"(\w+)"`)
+	faultInCode    = regexp.MustCompile(`(?:[fF]ault(?: =|:)|Done:|clockPage\(rw, r, key,|askSecond\(rw, r, [\w.]+,|passwordFault\{|return [mu],|return "",) ?"(\w+)"`)
 	mailInCode     = regexp.MustCompile(`w\.mail\([^)]*, "(\w+)", map`)
 	eventInCode    = regexp.MustCompile(`event\w+ += "([\w.]+)"`)
 	problemInCode  = regexp.MustCompile(`key: "(\w+)"`)

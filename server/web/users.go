@@ -284,3 +284,10 @@ func (w *Web) disableUser(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) endUsersLogins(rw http.ResponseWriter, r *http.Request) error {
 	return w.onMember(rw, r, eventLoginsEnded, true, nil, func(ctx context.Context, tx *store.Tx, u store.User) error { return tx.EndLogins(ctx, u.ID, "") })
 }
+
+// removeFactors takes the second factors from an account whose owner has lost them.
+func (w *Web) removeFactors(rw http.ResponseWriter, r *http.Request) error {
+	return w.onMember(rw, r, eventFactorsRemoved, true, nil, func(ctx context.Context, tx *store.Tx, u store.User) error {
+		return tx.DropSeconds(ctx, u.ID)
+	})
+}

@@ -76,6 +76,7 @@ type Web struct {
 	sessions *scs.SessionManager
 	limits   *limits // of signing in
 	asking   *limits // of asking for mails
+	codes    *limits // of second factors
 	hashes   hashing
 	mailing  chan struct{} // one place for each mail that is on its way
 	views    *views
@@ -116,12 +117,18 @@ var routes = []route{
 	{"GET /{$}", signedIn, false, (*Web).home},
 	{"GET /signin", anyone, false, (*Web).signinPage},
 	{"POST /signin", anyone, false, (*Web).signin},
+	{"GET /signin/second", anyone, false, (*Web).secondPage},
+	{"POST /signin/second", anyone, false, (*Web).second},
 	{"POST /signout", signedIn, false, (*Web).signout},
 	{"POST /language", anyone, false, (*Web).language},
 	{"GET /settings", person, false, (*Web).settings},
 	{"POST /settings/password", person, false, (*Web).changePassword},
 	{"POST /settings/logins/{login}/end", person, false, (*Web).endLogin},
 	{"POST /settings/logins/end", person, false, (*Web).endLogins},
+	{"POST /settings/totp/new", person, false, (*Web).newClock},
+	{"POST /settings/totp", person, false, (*Web).confirmClock},
+	{"POST /settings/totp/off", person, false, (*Web).dropClock},
+	{"POST /settings/recovery", person, false, (*Web).renewRecovery},
 	{"GET /reset", anyone, false, (*Web).resetPage},
 	{"POST /reset", anyone, false, (*Web).askReset},
 	{"GET /reset/{link}", anyone, false, (*Web).newPasswordPage},
@@ -133,6 +140,7 @@ var routes = []route{
 	{"POST /orgs/{org}/users/{user}/role", adminOrg, false, (*Web).changeRole},
 	{"POST /orgs/{org}/users/{user}/remove", adminOrg, false, (*Web).removeUser},
 	{"POST /orgs/{org}/users/{user}/disable", adminOrg, false, (*Web).disableUser},
+	{"POST /orgs/{org}/users/{user}/factors/remove", adminOrg, false, (*Web).removeFactors},
 	{"POST /orgs/{org}/users/{user}/logins/end", adminOrg, false, (*Web).endUsersLogins},
 	{"POST /orgs/{org}/invitations/{link}/withdraw", adminOrg, false, (*Web).withdrawInvitation},
 
@@ -197,8 +205,9 @@ func (rt route) limit() int64 {
 
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
-	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), mailing: make(chan struct{}, maxMailing), hashes: make(hashing, maxHashing),
-		places: placesOf(d.Catalogue.Duties())}
+	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), codes: newLimits(d.Now), mailing: make(chan struct{}, maxMailing),
+		hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue.Duties())}
+	w.codes.most = perSecond
 	var err error
 	if w.views, err = newViews(); err != nil {
 		return nil, err
