@@ -38,6 +38,25 @@ func (s *Server) startJudging() error {
 	return nil
 }
 
+// testTimeout bounds a channel's test, for which somebody waits.
+const testTimeout = 20 * time.Second
+
+// TestChannel sends a message through a channel at once, so that whoever added it sees
+// that it works. It is no alert, and nothing is tried again.
+func (s *Server) TestChannel(ctx context.Context, c alert.Channel) error {
+	n, ok := s.alerts.Notifiers[c.Kind]
+	if !ok {
+		return errors.New("this server sends no mails: set smtp in its configuration")
+	}
+	org, err := s.store.Org(ctx, c.Org)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, testTimeout)
+	defer cancel()
+	return n.Notify(ctx, c, alert.TestMessage(evidence.NewID("d_"), org.ID, org.Name, org.Lang, s.now()))
+}
+
 // Catalogue is the list of duties in force.
 func (s *Server) Catalogue() *duties.Catalogue { return s.catalogue }
 

@@ -16,6 +16,7 @@ func (s *Server) startPages() error {
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
+		SetOrg: s.SetOrg, TestChannel: s.TestChannel,
 		Keyset: func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
 		Note:   s.note, AddCustomer: s.AddOrg,
 	}

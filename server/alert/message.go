@@ -30,6 +30,25 @@ type Message struct {
 	Attempts int
 }
 
+// EventTest is the event of a message that only tries a channel.
+const EventTest = "test"
+
+var testWords = map[string][2]string{
+	duties.English: {"Test: alerts of %s arrive here", "Somebody tried this channel on the board of %s. Alerts will arrive the same way. Nothing is to be done."},
+	duties.Italian: {"Prova: gli allarmi di %s arrivano qui", "Qualcuno ha provato questo canale dal quadro di %s. Gli allarmi arriveranno nello stesso modo. Non c'è nulla da fare."},
+}
+
+// TestMessage tries a channel of an organisation.
+func TestMessage(id, org, name, lang string, at time.Time) Message {
+	words, ok := testWords[lang]
+	if !ok {
+		words = testWords[duties.English]
+	}
+	m := Message{ID: id, Event: EventTest, At: at, Lang: lang, Org: org, OrgName: name, Subject: fmt.Sprintf(words[0], name), Why: fmt.Sprintf(words[1], name), Attempts: 1}
+	m.Body = m.Why + "\n"
+	return m
+}
+
 // Writer writes messages in the language of who is told.
 type Writer struct {
 	Catalogue *duties.Catalogue

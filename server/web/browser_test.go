@@ -219,7 +219,7 @@ func TestPagesInChromium(t *testing.T) {
 				{"record-of-provider", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex), 200},
 				{"duty-statement", org + "/duties/SC-C7", 200}, {"duty-stated", org + "/duties/WH-C2", 200}, {"duty-case", org + "/duties/SC-C3", 200},
 				{"cases", org + "/cases", 200}, {"case", org + "/cases/" + w.notice, 200},
-				{"agents", org + "/agents", 200}, {"agent", org + "/agents/" + w.erp.id, 200}, {"services", org + "/services", 200}, {"alerts", org + "/alerts", 200}, {"missing", org + "/nothing", 404},
+				{"agents", org + "/agents", 200}, {"agent", org + "/agents/" + w.erp.id, 200}, {"services", org + "/services", 200}, {"alerts", org + "/alerts", 200}, {"settings", org + "/settings", 200}, {"missing", org + "/nothing", 404},
 			} {
 				b.open(base+p.path, p.status)
 				look(p.name)

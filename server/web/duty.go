@@ -25,6 +25,7 @@ type dutyBody struct {
 	Latest    string // the last day that a statement may hold until
 	Statement []statementBody
 	Year      yearBody
+	Figures   []figure // that it is judged by
 	Log       logFoot
 }
 
@@ -116,6 +117,7 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	if body.Year, err = w.yearOf(r, d, lang); err != nil {
 		return body, err
 	}
+	body.Figures = figuresOf(d, lang)
 	body.Log, err = w.logFoot(r, org.ID)
 	return body, err
 }

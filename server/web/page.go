@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -184,6 +185,36 @@ func (p page) Num(v float64, digits int) string {
 // Count writes a whole number with the language's separators.
 func (p page) Count(n any) string {
 	return message.NewPrinter(language.Make(p.Lang)).Sprint(number.Decimal(n))
+}
+
+// Figure writes a parameter's value with its unit.
+func (p page) Figure(v float64, unit string) (string, error) {
+	digits := 0
+	if v != math.Trunc(v) {
+		digits = 2
+	}
+	switch unit {
+	case duties.UnitFlag:
+		if v != 0 {
+			return p.T("yes")
+		}
+		return p.T("no")
+	case duties.UnitPercent:
+		return p.Num(v, digits) + " %", nil
+	case duties.UnitCount:
+		return p.Num(v, digits), nil
+	}
+	n, word := int(math.Ceil(v)), ""
+	var err error
+	switch unit {
+	case duties.UnitMinutes:
+		word, err = p.T("figure_minutes", "Count", n)
+	case duties.UnitHours:
+		word, err = p.T("figure_hours", "Count", n)
+	default:
+		word, err = p.T("figure_days", "Count", n)
+	}
+	return p.Num(v, digits) + " " + word, err
 }
 
 // Verdicts are the words of all verdicts, worst first, as a legend lists them.

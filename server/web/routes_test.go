@@ -91,6 +91,16 @@ func visits(w *town) []visit {
 		{"GET /orgs/{org}/agents", p + "/agents", "snnnnoooo"},
 		{"POST /orgs/{org}/agents/token", c + "/agents/token", "soffnoonn"},
 		{"POST /orgs/{org}/agents/token", p + "/agents/token", "snnnnooff"},
+		{"GET /orgs/{org}/settings", c + "/settings", "sooonoonn"},
+		{"GET /orgs/{org}/settings", p + "/settings", "snnnnoooo"},
+		{"POST /orgs/{org}/settings", c + "/settings", "soffnoonn"},
+		{"POST /orgs/{org}/settings", p + "/settings", "snnnnooff"},
+		{"POST /orgs/{org}/channels", c + "/channels", "soffnoonn"},
+		{"POST /orgs/{org}/channels", p + "/channels", "snnnnooff"},
+		{"POST /orgs/{org}/channels/{channel}/test", c + "/channels/" + w.channel + "/test", "soffnoonn"},
+		{"POST /orgs/{org}/channels/{channel}/test", p + "/channels/" + w.channel + "/test", "snnnnnnff"}, // the customer's
+		{"POST /orgs/{org}/channels/{channel}/remove", p + "/channels/" + w.channel + "/remove", "snnnnnnff"},
+		{"POST /orgs/{org}/channels/{channel}/remove", c + "/channels/c_none/remove", "snffnnnnn"},
 		{"GET /orgs/{org}/alerts", c + "/alerts", "sooonoonn"},
 		{"GET /orgs/{org}/alerts", p + "/alerts", "snnnnoooo"},
 

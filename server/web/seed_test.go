@@ -7,6 +7,7 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
@@ -19,6 +20,7 @@ type town struct {
 
 	notice, vendor        string // cases: with the customer, and the provider's own
 	ownAlert, theirsAlert string // open alerts of the customer's and the provider's duties
+	channel               string // of the customer's
 	fileIndex             int64  // of a statement of the customer's with a file
 	walked                string // a user of the customer's who does nothing
 }
@@ -98,6 +100,12 @@ func (w *town) people() {
 			w.t.Fatalf("no open alert of %s (%v)", org, err)
 		}
 		*to = open[0].ID
+	}
+	w.channel = evidence.NewID("c_")
+	if err := w.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return tx.AddChannel(ctx, alert.Channel{ID: w.channel, Org: w.customer.ID, Kind: alert.Email, Target: "ced@bianchi.example", Created: w.now})
+	}); err != nil {
+		w.t.Fatal(err)
 	}
 	w.judge()
 }

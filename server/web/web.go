@@ -13,6 +13,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
@@ -57,6 +58,11 @@ type Deps struct {
 	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
 	// ReadOnly reports whether an organisation's log may not be continued.
 	ReadOnly func(ctx context.Context, org string) (bool, error)
+	// SetOrg changes an organisation's language and zone.
+	SetOrg func(ctx context.Context, o store.Org, user string) error
+	// TestChannel sends a message through a channel at once. Its error is what the
+	// receiver said, for who manages the channel.
+	TestChannel func(ctx context.Context, c alert.Channel) error
 	// Keyset is the envelope of the keyset, and the root key's SPKI that signed it.
 	Keyset func() (sealed, root []byte)
 	// Note records, in the logs of organisations, what somebody did there, in the
@@ -157,6 +163,11 @@ var routes = []route{
 	{"POST /orgs/{org}/agents/{agent}/serves", manageOrg, false, (*Web).setServes},
 	{"GET /orgs/{org}/services", seeOrg, false, (*Web).services},
 	{"POST /orgs/{org}/services", runOrg, false, (*Web).setServices},
+	{"GET /orgs/{org}/settings", seeOrg, false, (*Web).setup},
+	{"POST /orgs/{org}/settings", manageOrg, false, (*Web).setOrg},
+	{"POST /orgs/{org}/channels", manageOrg, false, (*Web).addChannel},
+	{"POST /orgs/{org}/channels/{channel}/test", manageOrg, false, (*Web).testChannel},
+	{"POST /orgs/{org}/channels/{channel}/remove", manageOrg, false, (*Web).removeChannel},
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
 	{"POST /orgs/{org}/alerts/{alert}/ack", ackAlert, false, (*Web).ackAlert},
 	{"POST /orgs/{org}/duties/{duty}/statement", reviewOrg, false, (*Web).state},

@@ -1,0 +1,223 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+// The log's words for what is set for an organisation.
+const (
+	eventChannelAdded   = "channel.added"
+	eventChannelRemoved = "channel.removed"
+)
+
+// setupBody are an organisation's settings.
+type setupBody struct {
+	MayManage bool
+	Mails     bool // the server can send mails
+	Channels  []alert.Channel
+	Zones     []string // that are proposed
+	Figures   []figureService
+	Secret    string // of a webhook that was just added, shown once
+	Done      string // key of what was just done
+	Fault     string // key of why it was not
+	Said      string // what the receiver of a test answered
+}
+
+// figureService are the figures by which the duties of a service are judged.
+type figureService struct {
+	Service string
+	Duties  []figureDuty
+}
+
+type figureDuty struct {
+	ID, Name string
+	Figures  []figure
+}
+
+// figure is a parameter of a duty's part, in force for an organisation.
+type figure struct {
+	Part, Name, Unit string
+	Value, Min, Max  float64
+	Source           string
+}
+
+// zones are those that the form proposes; any of IANA's may be typed.
+var zones = []string{"Europe/Rome", "Europe/London", "Europe/Berlin", "Europe/Zurich", "Europe/Paris", "Europe/Madrid", "UTC"}
+
+func (w *Web) setup(rw http.ResponseWriter, r *http.Request) error {
+	return w.setupPage(rw, r, http.StatusOK, setupBody{})
+}
+
+func (w *Web) setupPage(rw http.ResponseWriter, r *http.Request, status int, body setupBody) error {
+	ctx, org := r.Context(), orgOf(r.Context())
+	var err error
+	if body.Channels, err = w.Store.Channels(ctx, org.ID); err != nil {
+		return err
+	}
+	body.MayManage, body.Mails, body.Zones = viewerOf(ctx).manages(org.ID), w.Mail != nil, zones
+	for i := range body.Channels {
+		body.Channels[i].Secret = nil
+		body.Channels[i].Target = shownTarget(body.Channels[i], body.MayManage)
+	}
+	body.Figures = w.figures(org, w.views.lang(r))
+	return w.render(rw, r, status, "setup", "setup_title", body)
+}
+
+// shownTarget is as much of a channel's address as the reader may see: the path of a
+// webhook may hold a token, and an address is a person's.
+func shownTarget(c alert.Channel, all bool) string {
+	if c.Kind == alert.Webhook {
+		scheme, rest, _ := strings.Cut(c.Target, "://")
+		host, _, _ := strings.Cut(rest, "/")
+		return scheme + "://" + host + "/…"
+	}
+	if name, domain, ok := strings.Cut(c.Target, "@"); ok && !all {
+		return name[:min(1, len(name))] + "…@" + domain
+	}
+	return c.Target
+}
+
+// figures lists by which figures the duties of an organisation's board are judged.
+func (w *Web) figures(org store.Org, lang string) []figureService {
+	var out []figureService
+	for _, d := range w.Catalogue.Duties() {
+		list := figuresOf(d, lang)
+		if !shows(org, d) || len(list) == 0 {
+			continue
+		}
+		if n := len(out) - 1; n < 0 || out[n].Service != d.Service {
+			out = append(out, figureService{Service: d.Service})
+		}
+		s := &out[len(out)-1]
+		s.Duties = append(s.Duties, figureDuty{d.ID, d.Title.In(lang), list})
+	}
+	return out
+}
+
+func figuresOf(d duties.Duty, lang string) []figure {
+	var out []figure
+	for _, p := range d.Parts {
+		var part []figure
+		for _, f := range p.Params {
+			part = append(part, figure{p.Title.In(lang), f.Title.In(lang), f.Unit, f.Default, f.Min, f.Max, f.Source})
+		}
+		slices.SortFunc(part, func(a, b figure) int { return strings.Compare(a.Name, b.Name) })
+		out = append(out, part...)
+	}
+	return out
+}
+
+// setOrg changes an organisation's language and zone.
+func (w *Web) setOrg(rw http.ResponseWriter, r *http.Request) error {
+	org := orgOf(r.Context())
+	org.Lang, org.Zone = r.PostFormValue("lang"), strings.TrimSpace(r.PostFormValue("zone"))
+	if _, err := time.LoadLocation(org.Zone); err != nil || org.Zone == "" || org.Zone == "Local" || !supported(org.Lang) {
+		return w.setupPage(rw, r, http.StatusBadRequest, setupBody{Fault: "setup_bad_zone"})
+	}
+	if err := w.SetOrg(r.Context(), org, viewerOf(r.Context()).id()); err != nil {
+		return err
+	}
+	http.Redirect(rw, r, "/orgs/"+org.ID+"/settings", http.StatusSeeOther)
+	return nil
+}
+
+// maxChannels bounds the channels of an organisation.
+const maxChannels = 50
+
+func (w *Web) addChannel(rw http.ResponseWriter, r *http.Request) error {
+	ctx, org := r.Context(), orgOf(r.Context())
+	c := alert.Channel{ID: evidence.NewID("c_"), Org: org.ID, Kind: r.PostFormValue("kind"), Target: strings.TrimSpace(r.PostFormValue("target")), Created: w.Now()}
+	if r.PostFormValue("hears") == alert.HearsBoth {
+		c.Party = alert.HearsBoth
+	}
+	var secret string
+	var err error
+	switch c.Kind {
+	case alert.Email:
+		err = alert.CheckEmail(c.Target)
+	case alert.Webhook:
+		err = alert.CheckURL(c.Target)
+		c.Secret, secret = alert.NewSecret()
+	default:
+		return &problem{status: http.StatusBadRequest, key: "bad_form"}
+	}
+	have, listed := w.Store.Channels(ctx, org.ID)
+	if listed != nil {
+		return listed
+	}
+	if err != nil || len(c.Target) > 500 || len(have) >= maxChannels {
+		return w.setupPage(rw, r, http.StatusBadRequest, setupBody{Fault: "channel_bad"})
+	}
+	err = w.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.AddChannel(ctx, c); err != nil {
+			return err
+		}
+		return w.Note(ctx, tx, Deed{Orgs: []string{org.ID}, Event: eventChannelAdded, By: viewerOf(ctx).id(),
+			Detail: map[string]string{"channel": c.ID, "kind": c.Kind, "target": shownTarget(c, true)}})
+	})
+	if err != nil {
+		return err
+	}
+	return w.setupPage(rw, r, http.StatusOK, setupBody{Secret: secret, Done: "channel_added"})
+}
+
+// channelOf is the channel of the organisation in the path.
+func (w *Web) channelOf(r *http.Request) (alert.Channel, error) {
+	list, err := w.Store.Channels(r.Context(), orgOf(r.Context()).ID)
+	if err != nil {
+		return alert.Channel{}, err
+	}
+	i := slices.IndexFunc(list, func(c alert.Channel) bool { return c.ID == r.PathValue("channel") })
+	if i < 0 {
+		return alert.Channel{}, notFound()
+	}
+	return list[i], nil
+}
+
+func (w *Web) removeChannel(rw http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	c, err := w.channelOf(r)
+	if err != nil {
+		return err
+	}
+	err = w.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.RemoveChannel(ctx, c.ID); err != nil {
+			return err
+		}
+		return w.Note(ctx, tx, Deed{Orgs: []string{c.Org}, Event: eventChannelRemoved, By: viewerOf(ctx).id(), Detail: map[string]string{"channel": c.ID, "kind": c.Kind}})
+	})
+	if err != nil {
+		return err
+	}
+	return w.setupPage(rw, r, http.StatusOK, setupBody{Done: "channel_removed"})
+}
+
+// testChannel sends one message through a channel, now, and shows what came of it.
+func (w *Web) testChannel(rw http.ResponseWriter, r *http.Request) error {
+	c, err := w.channelOf(r)
+	if err != nil {
+		return err
+	}
+	if !w.asking.allow(address(r), c.ID) {
+		rw.Header().Set("Retry-After", "300")
+		return w.setupPage(rw, r, http.StatusTooManyRequests, setupBody{Fault: "channel_slow"})
+	}
+	err = w.TestChannel(r.Context(), c)
+	if err == nil {
+		return w.setupPage(rw, r, http.StatusOK, setupBody{Done: "channel_tested"})
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return w.setupPage(rw, r, http.StatusConflict, setupBody{Fault: "channel_failed", Said: err.Error()})
+}

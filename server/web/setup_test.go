@@ -1,0 +1,83 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
+)
+
+// An admin adds a mail address and a webhook, tries both and sees what came of it,
+// removes one, and changes language and zone; a viewer sees neither addresses nor forms.
+func TestSettingsOfAnOrganisation(t *testing.T) {
+	box := newMailbox(t)
+	cfg := box.config()
+	cfg.Webhooks.AllowPrivate = true
+	s := newSiteWith(t, storetest.SQLite(t), cfg)
+	receiver := httptest.NewTLSServer(http.NotFoundHandler())
+	defer receiver.Close()
+	c, page := s.signedIn(s.add(s.customer, store.RoleAdmin)), "/orgs/"+s.customer.ID
+	post := func(path string, form url.Values, status int, want string) string {
+		t.Helper()
+		res, body := s.send(c, "POST", page+path, form, nil)
+		if res.StatusCode != status || !strings.Contains(body, want) {
+			t.Fatalf("%s: status %d, want %d and %q in:\n%s", path, res.StatusCode, status, want, body)
+		}
+		return body
+	}
+	channel := func(kind string) string {
+		t.Helper()
+		list, err := s.store.Channels(t.Context(), s.customer.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ch := range list {
+			if ch.Kind == kind {
+				return "/channels/" + ch.ID
+			}
+		}
+		t.Fatalf("no channel of kind %s", kind)
+		return ""
+	}
+	post("/channels", url.Values{"kind": {"email"}, "target": {"no address"}}, 400, "That cannot be told anything")
+	post("/channels", url.Values{"kind": {"webhook"}, "target": {"ftp://x"}}, 400, "That cannot be told anything")
+	post("/channels", url.Values{"kind": {"pigeon"}, "target": {"x@y.example"}}, 400, "form is not complete")
+	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "hears": {"both"}}, 200, "ced@bianchi.example")
+	post(channel(alert.Email)+"/test", nil, 200, "Delivered")
+	if got := <-box.got; got.to != "ced@bianchi.example" || !strings.Contains(got.subject, "Officine Bianchi") {
+		t.Errorf("mail %+v", got)
+	}
+	body := post("/channels", url.Values{"kind": {"webhook"}, "target": {receiver.URL + "/secret-path"}}, 200, "whsec_")
+	if strings.Contains(body, "secret-path") {
+		t.Error("the page shows the path of a webhook")
+	}
+	if _, body := s.get(c, page+"/settings"); strings.Contains(body, "whsec_") {
+		t.Error("the secret is shown again")
+	}
+	post(channel(alert.Webhook)+"/test", nil, 409, "certificate") // the receiver's is of no authority
+	post(channel(alert.Webhook)+"/remove", nil, 200, "Removed")
+
+	post("/settings", url.Values{"lang": {"it"}, "zone": {"Nowhere/Else"}}, 400, "no time zone")
+	post("/settings", url.Values{"lang": {"it"}, "zone": {"Local"}}, 400, "no time zone")
+	post("/settings", url.Values{"lang": {"it"}, "zone": {"Europe/London"}}, 303, "")
+	if o, err := s.store.Org(t.Context(), s.customer.ID); err != nil || o.Lang != "it" || o.Zone != "Europe/London" || len(o.Services) != 4 {
+		t.Errorf("organisation %+v (%v)", o, err)
+	}
+	v := s.signedIn(s.add(s.customer, store.RoleViewer))
+	if _, body := s.get(v, page+"/settings"); strings.Contains(body, "ced@bianchi") || !strings.Contains(body, "c…@bianchi.example") || strings.Contains(body, "/channels\"") {
+		t.Error("a viewer sees addresses or forms")
+	}
+	for range 6 {
+		s.send(c, "POST", page+channel(alert.Email)+"/test", nil, nil)
+	}
+	post(channel(alert.Email)+"/test", nil, 429, "Too many tests")
+	found, err := s.srv.Check(t.Context(), nil)
+	if err != nil || len(found.Faults) > 0 {
+		t.Errorf("the store is not sound: %+v (%v)", found.Faults, err)
+	}
+}
