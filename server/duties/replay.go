@@ -223,35 +223,32 @@ func (r *past) host(key hostPart, at time.Time) ([]AssetFinding, bool) {
 
 func (r *past) hitsUntil(agent string, at time.Time) []logHit {
 	list := r.logs[agent]
-	n, _ := slices.BinarySearchFunc(list, at, func(h logHit, at time.Time) int {
-		if h.visible.After(at) {
+	return list[:until(list, at, func(h logHit) time.Time { return h.visible })]
+}
+
+// until counts those of a list, oldest first, that are not after a moment.
+func until[T any](list []T, at time.Time, when func(T) time.Time) int {
+	n, _ := slices.BinarySearchFunc(list, at, func(v T, at time.Time) int {
+		if when(v).After(at) {
 			return 1
 		}
 		return -1
 	})
-	return list[:n]
+	return n
 }
 
 // question is what was to be judged at a moment.
 func (r *past) question(at time.Time) Question {
 	q := r.Question
 	q.At, q.Facts, q.past = at, nil, r
-	q.Agents, q.Reviews, q.Statements, q.Cases = nil, nil, nil, nil
+	q.Agents, q.Cases = nil, nil
 	for _, a := range r.Agents {
 		if left, ok := r.Left[a.ID]; !a.Enrolled.After(at) && (!ok || at.Before(left)) {
 			q.Agents = append(q.Agents, a)
 		}
 	}
-	for _, v := range r.Reviews {
-		if !v.At.After(at) {
-			q.Reviews = append(q.Reviews, v)
-		}
-	}
-	for _, v := range r.Statements {
-		if !v.At.After(at) {
-			q.Statements = append(q.Statements, v)
-		}
-	}
+	q.Reviews = r.Reviews[:until(r.Reviews, at, func(v Review) time.Time { return v.At })]
+	q.Statements = r.Statements[:until(r.Statements, at, func(v Statement) time.Time { return v.At })]
 	for _, k := range r.Cases {
 		if !k.Opened.After(at) {
 			q.Cases = append(q.Cases, k.until(at))
