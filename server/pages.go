@@ -18,7 +18,7 @@ func (s *Server) startPages() error {
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, TestChannel: s.TestChannel,
 		Keyset: func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
-		Note:   s.note, AddCustomer: s.AddOrg,
+		Note:   s.note, AddOrg: s.AddOrg,
 	}
 	if s.cfg.SMTP.Host != "" {
 		deps.Mail = s.mail

@@ -152,3 +152,17 @@ func (s *Server) AddAPIToken(ctx context.Context, org, name string, write bool, 
 	}
 	return text, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.AddAPIToken(ctx, t) })
 }
+
+// SetupLink is where a server that has no account yet is set up, once and within a
+// day; "" when there is an account. base is the server's address when no public one
+// is configured.
+func (s *Server) SetupLink(ctx context.Context, base string) (string, error) {
+	path, ok, err := web.SetupLink(ctx, s.store, s.now())
+	if err != nil || !ok {
+		return "", err
+	}
+	if s.cfg.PublicURL != "" {
+		base = s.cfg.PublicURL
+	}
+	return base + path, nil
+}

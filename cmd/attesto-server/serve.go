@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -24,7 +25,10 @@ func (a *app) serveCommand() *cobra.Command {
 finished.
 
 Agents speak to /v1/, people to /, scripts to /api/v1/; /healthz answers as long as
-the program runs, /readyz only while the database answers too.`,
+the program runs, /readyz only while the database answers too.
+
+While nobody can sign in, it prints a link with which the provider and the first
+account are made; each start makes a new one, and the first account ends it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
@@ -45,6 +49,9 @@ the program runs, /readyz only while the database answers too.`,
 				return fmt.Errorf("listening on %s: %w; set listen: or --listen", o.cfg.Listen, err)
 			}
 			o.log.InfoContext(ctx, "serving", "listen", l.Addr().String(), "version", version)
+			if err := a.sayHowToSetUp(ctx, o, l.Addr()); err != nil {
+				return errors.Join(err, l.Close())
+			}
 			notify(ctx, o, daemon.SdNotifyReady)
 			err = o.Serve(ctx, l)
 			notify(ctx, o, daemon.SdNotifyStopping)
@@ -54,6 +61,24 @@ the program runs, /readyz only while the database answers too.`,
 	cmd.Flags().BoolVar(&checkConfig, "check-config", false, "read the configuration and the files that it names, say what is wrong, and end")
 	cmd.Flags().StringVar(&listen, "listen", "", "`HOST:PORT` to listen on, instead of the configured one")
 	return cmd
+}
+
+// sayHowToSetUp prints the link for the first account while there is none.
+func (a *app) sayHowToSetUp(ctx context.Context, o *opened, at net.Addr) error {
+	scheme, host := "http", at.String()
+	if o.cfg.TLS.Cert != "" {
+		scheme = "https"
+	}
+	if name, port, err := net.SplitHostPort(host); err == nil && net.ParseIP(name).IsUnspecified() {
+		if own, err := os.Hostname(); err == nil {
+			host = net.JoinHostPort(own, port)
+		}
+	}
+	link, err := o.SetupLink(ctx, scheme+"://"+host)
+	if err == nil && link != "" {
+		say(a.out, "Nobody can sign in yet. Set this server up, once and within a day, at\n\n  %s\n\nor here, with: attesto-server org add, attesto-server user add\n", link)
+	}
+	return err
 }
 
 // checkConfig reads what serve would, and opens nothing.

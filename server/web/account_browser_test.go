@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
 
+	"github.com/attesto/attesto/server"
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -116,5 +118,38 @@ func TestAccountsInChromium(t *testing.T) {
 		v.fill("code", code)
 		v.press("main form button.btn-primary")
 		v.open(v.base+"/settings", 200)
+	})
+}
+
+// A server that nobody can sign in to is set up by its own pages: provider and account,
+// first customer, first token.
+func TestSetUpInChromium(t *testing.T) {
+	eachView(t, "", func(v visitor) {
+		cfg := server.DefaultConfig()
+		cfg.Name = "proof.example"
+		s := emptySite(v.t, storetest.SQLite(v.t), cfg)
+		link, err := s.srv.SetupLink(context.Background(), s.http.URL)
+		v.must(err)
+		v.open(link, 200)
+		v.look("setup")
+		for id, text := range map[string]string{"org": "Nordest Hosting", "name": "Olga Ferri", "email": "olga@nordest.example", "new": goodPassword, "again": goodPassword} {
+			v.fill(id, text)
+		}
+		v.press("main form button.btn-primary")
+		v.look("customer-first")
+		v.fill("org", "Officine Bianchi")
+		v.press("main form button.btn-primary")
+		v.look("customer-added")
+		if command := v.text("enroll"); !strings.Contains(command, "attesto-agent enroll --server "+s.http.URL+" --token att1.") {
+			v.t.Errorf("the command to enroll: %q", command)
+		}
+		v.open(s.http.URL+"/", 200)
+		v.look("home-first")
+		v.open(link, 404)
+		for len(v.faults) > 0 {
+			if f := <-v.faults; !strings.Contains(f, "404 (Not Found)") && !strings.Contains(f, "Autofocus") {
+				v.t.Error(f)
+			}
+		}
 	})
 }

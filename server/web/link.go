@@ -24,6 +24,7 @@ type Mail struct {
 const (
 	resetLife  = time.Hour
 	inviteLife = 7 * 24 * time.Hour
+	setupLife  = 24 * time.Hour
 )
 
 const (
@@ -33,11 +34,13 @@ const (
 
 // newLink makes a link; its text is shown or mailed once, and only its digest kept.
 func (w *Web) newLink(l store.Link, life time.Duration) (store.Link, string) {
-	text := strings.ToLower(rand.Text())
+	text := newLinkText()
 	l.ID, l.Hash, l.Created = evidence.NewID("k_"), evidence.Sum([]byte(text)), w.Now()
 	l.Expires = l.Created.Add(life)
 	return l, text
 }
+
+func newLinkText() string { return strings.ToLower(rand.Text()) }
 
 // linkAt is the live link that the path names.
 func (w *Web) linkAt(r *http.Request, kind string) (store.Link, error) {

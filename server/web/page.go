@@ -37,6 +37,7 @@ type pageViewer struct {
 	Known, Staff bool
 	Several      bool   // belongs to several organisations
 	In           bool   // sees all of the page's organisation
+	AdminAll     bool   // decides who is a customer
 	Admin        bool   // decides who belongs to the organisation whose pages are offered
 	Home         string // the path of the organisation whose pages are offered elsewhere
 	Name, Email  string
@@ -272,6 +273,7 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 		p.Viewer.Home = "/orgs/" + own[0]
 	}
 	p.Viewer.In = p.Org.ID != "" && v.sees(p.Org.ID)
+	p.Viewer.AdminAll = v.via == nil && v.all == store.RoleAdmin
 	if p.Viewer.Admin = v.admins(strings.TrimPrefix(p.Viewer.Home, "/orgs/")); p.Viewer.In {
 		p.Viewer.Admin = v.admins(p.Org.ID)
 	}

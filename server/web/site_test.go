@@ -50,6 +50,16 @@ func newSite(t testing.TB, dsn string) *site {
 
 func newSiteWith(t testing.TB, dsn string, cfg server.Config) *site {
 	t.Helper()
+	s := emptySite(t, dsn, cfg)
+	s.provider = s.addOrg(store.Org{Kind: store.Provider, Name: "Nordest Hosting"})
+	s.customer = s.addOrg(store.Org{Kind: store.Customer, Name: "Officine Bianchi", Services: []string{"sc", "wh", "pe", "bk"}})
+	s.other = s.addOrg(store.Org{Kind: store.Customer, Name: "Studio Verdi", Services: []string{"pe"}})
+	return s
+}
+
+// emptySite is a server on which nobody is.
+func emptySite(t testing.TB, dsn string, cfg server.Config) *site {
+	t.Helper()
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	st, err := store.Open(ctx, dsn, quiet)
 	if err != nil {
@@ -76,9 +86,6 @@ func newSiteWith(t testing.TB, dsn string, cfg server.Config) *site {
 			t.Error(err)
 		}
 	})
-	s.provider = s.addOrg(store.Org{Kind: store.Provider, Name: "Nordest Hosting"})
-	s.customer = s.addOrg(store.Org{Kind: store.Customer, Name: "Officine Bianchi", Services: []string{"sc", "wh", "pe", "bk"}})
-	s.other = s.addOrg(store.Org{Kind: store.Customer, Name: "Studio Verdi", Services: []string{"pe"}})
 	return s
 }
 

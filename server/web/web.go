@@ -70,8 +70,8 @@ type Deps struct {
 	Note func(ctx context.Context, tx *store.Tx, d Deed) error
 	// Mail sends a mail of plain text to one address; nil where no relay is set.
 	Mail func(ctx context.Context, m Mail) error
-	// AddCustomer makes a customer, and returns its id.
-	AddCustomer func(ctx context.Context, o store.Org) (store.Org, error)
+	// AddOrg makes an organisation, and returns it with its id.
+	AddOrg func(ctx context.Context, o store.Org) (store.Org, error)
 	// LogKey is the key of a log in text form (c2sp.org/signed-note).
 	LogKey func(origin string) (string, error)
 }
@@ -141,6 +141,10 @@ var routes = []route{
 	{"POST /reset/{link}", anyone, false, (*Web).newPassword},
 	{"GET /invitation/{link}", anyone, false, (*Web).invitationPage},
 	{"POST /invitation/{link}", anyone, false, (*Web).acceptInvitation},
+	{"GET /setup/{link}", anyone, false, (*Web).firstPage},
+	{"POST /setup/{link}", anyone, false, (*Web).first},
+	{"GET /customers/new", adminAll, false, (*Web).customerPage},
+	{"POST /customers", adminAll, false, (*Web).addCustomer},
 	{"GET /orgs/{org}/users", adminOrg, false, (*Web).users},
 	{"POST /orgs/{org}/users", adminOrg, false, (*Web).invite},
 	{"POST /orgs/{org}/users/{user}/role", adminOrg, false, (*Web).changeRole},
