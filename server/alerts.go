@@ -30,11 +30,11 @@ func (s *Server) startJudging() error {
 	if s.cfg.SMTP.Host != "" {
 		notifiers[alert.Email] = s.mailer()
 	}
-	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink},
+	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink, Review: s.reviewURL},
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
 	s.OnAccepted(s.judge.Arrived)
-	s.loops = append(s.loops, s.judge.Run, s.alerts.Run)
+	s.loops = append(s.loops, s.judge.Run, s.alerts.Run, s.mornings)
 	return nil
 }
 
@@ -115,6 +115,9 @@ func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
 			o.s.log.WarnContext(ctx, "a delivery was made that somebody else had settled", "delivery", a.Delivery.ID)
 		}
 		_, err = o.s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: a.Delivery.To.ID, Event: a.Event(), At: evidence.At(a.At), Duty: a.Delivery.Alert.Duty}, a.Detail())
+		if err == nil && a.Err == nil && a.Delivery.Alert.Duty != "" { // a standing instruction rests on it
+			err = tx.DueSoon(ctx, a.Delivery.Alert.Org, a.Delivery.Alert.Duty)
+		}
 		if err == nil && a.Err == nil && a.Delivery.Alert.Why.Key == alert.CaseOpened {
 			err = o.s.noticeDelivered(ctx, tx, a.Delivery.Alert.Asset)
 		}

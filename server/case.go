@@ -188,8 +188,14 @@ func (s *Server) AckAlert(ctx context.Context, org, id, user string) error {
 		if err := tx.AckAlert(ctx, org, id, user, at); err != nil {
 			return err
 		}
-		_, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: org, Event: eventAcked, At: evidence.At(at), By: user}, map[string]string{"alert": id})
-		return err
+		if _, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: org, Event: eventAcked, At: evidence.At(at), By: user}, map[string]string{"alert": id}); err != nil {
+			return err
+		}
+		duty, err := tx.AlertDuty(ctx, id)
+		if err != nil {
+			return err
+		}
+		return tx.DueSoon(ctx, org, duty)
 	})
 	if err != nil {
 		return err

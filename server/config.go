@@ -28,6 +28,7 @@ type Config struct {
 	TLS       TLS       `yaml:"tls"`
 	SMTP      SMTP      `yaml:"smtp"`
 	Webhooks  Webhooks  `yaml:"webhooks"`
+	Digests   bool      `yaml:"digests"` // mail each morning what is to be looked at
 	Log       Log       `yaml:"log"`
 	Limits    Limits    `yaml:"limits"`
 	Retention Retention `yaml:"retention"`
@@ -88,6 +89,9 @@ func DefaultConfig() Config {
 		Data:   "/var/lib/attesto-server",
 		Log:    Log{Level: "info"},
 		SMTP:   SMTP{Port: 587, TLS: "starttls"},
+
+		Digests: true,
+
 		Limits: Limits{PushesPerSecond: 20, PushBurst: 100},
 
 		Retention: Retention{FactsDays: 730, DetailDays: 90},

@@ -527,14 +527,28 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 	for _, s := range stated {
 		q.Statements = append(q.Statements, s.Statement)
 	}
-	if !d.Has(duties.ProofWorkflow) {
+	standing := stands(q.Statements)
+	if standing {
+		if q.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, b.at.Add(-duties.Recall), 200); err != nil {
+			return err
+		}
+	}
+	if !d.Has(duties.ProofWorkflow) && !standing {
 		return nil
 	}
 	if q.Watched, err = b.store.Reachable(ctx, o.ID); err != nil {
 		return err
 	}
-	q.Cases, err = b.casesOf(ctx, o)
+	if d.Has(duties.ProofWorkflow) {
+		q.Cases, err = b.casesOf(ctx, o)
+	}
 	return err
+}
+
+// stands reports whether a party has ever signed a standing instruction: what its alerts
+// came to is a part of the question then.
+func stands(list []duties.Statement) bool {
+	return slices.ContainsFunc(list, func(s duties.Statement) bool { return s.Kind == duties.StatementStanding })
 }
 
 // casesOf reads what happened with an organisation; with all of them for the provider.

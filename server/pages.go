@@ -13,6 +13,7 @@ import (
 func (s *Server) startPages() error {
 	deps := web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
+		Digest: s.Digest, ConfirmDigest: s.ConfirmDigest, ReviewLink: s.ReviewLink, FollowReviewLink: s.FollowReviewLink,
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,

@@ -208,13 +208,21 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	for _, v := range stated {
 		s.Statements = append(s.Statements, v.Statement)
 	}
-	if !d.Has(duties.ProofWorkflow) {
+	standing := stands(s.Statements)
+	if standing {
+		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, s.From, most); err != nil {
+			return err
+		}
+	}
+	if !d.Has(duties.ProofWorkflow) && !standing {
 		return nil
 	}
 	if s.Watched, err = b.store.Reachable(ctx, o.ID); err != nil {
 		return err
 	}
-	s.Cases, err = b.casesSince(ctx, o, s.From)
+	if d.Has(duties.ProofWorkflow) {
+		s.Cases, err = b.casesSince(ctx, o, s.From)
+	}
 	return err
 }
 

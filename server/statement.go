@@ -15,7 +15,7 @@ import (
 type StatementRequest struct {
 	Board string // the organisation on whose board it was made
 	Duty  string
-	Kind  string // duties.StatementAttestation or duties.StatementWaiver
+	Kind  string // duties.StatementAttestation, StatementWaiver or StatementStanding
 	Good  bool   // of an attestation: the duty is met
 	Until time.Time
 	Text  string
@@ -52,6 +52,7 @@ func NewStatedFile(name string, data []byte) (*StatedFile, error) {
 const (
 	eventAttested = "statement.attested"
 	eventWaived   = "statement.waived"
+	eventStanding = "statement.standing"
 )
 
 // stated is the blob of a statement or a step: what can be erased.
@@ -61,6 +62,7 @@ type stated struct {
 	Until string      `json:"until,omitempty"`
 	Text  string      `json:"text"`
 	File  *StatedFile `json:"file,omitempty"`
+	Rule  []string    `json:"rule,omitempty"` // of a standing instruction: the checks whose alerts stand in for looking
 
 	Case     string `json:"case,omitempty"`
 	Workflow string `json:"workflow,omitempty"`
@@ -88,8 +90,11 @@ func (s *Server) State(ctx context.Context, q StatementRequest) error {
 	}
 	event := eventAttested
 	detail := stated{Duty: d.ID, Good: &q.Good, Until: q.Until.UTC().Format(time.RFC3339), Text: q.Text, File: q.File}
-	if q.Kind == duties.StatementWaiver {
+	switch q.Kind {
+	case duties.StatementWaiver:
 		event, detail.Good = eventWaived, nil
+	case duties.StatementStanding:
+		event, detail.Good, detail.Rule = eventStanding, nil, d.Checks()
 	}
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: owner, Event: event, At: evidence.At(now), By: q.User, Duty: d.ID}, detail)
@@ -108,11 +113,16 @@ func (s *Server) State(ctx context.Context, q StatementRequest) error {
 // check refuses what a statement may not be.
 func (q StatementRequest) check(d duties.Duty, now time.Time) error {
 	longest := d.Holds()
-	if q.Kind == duties.StatementWaiver {
+	switch q.Kind {
+	case duties.StatementWaiver:
 		longest = duties.MaxWaiver
+	case duties.StatementStanding:
+		longest = duties.MaxStanding
 	}
 	switch {
-	case q.Kind != duties.StatementWaiver && !d.Has(duties.ProofAttestation):
+	case q.Kind == duties.StatementStanding && !d.Has(duties.ProofReview):
+		return duties.Refusal{Key: "no_review", Err: errors.New("this duty asks for no review")}
+	case q.Kind == duties.StatementAttestation && !d.Has(duties.ProofAttestation):
 		return duties.Refusal{Key: "no_statement", Err: errors.New("this duty is not proven by a statement")}
 	case q.Text == "" || len([]rune(q.Text)) > MaxText:
 		return duties.Refusal{Key: "text_missing", Err: fmt.Errorf("say what was looked at and found, in up to %d characters", MaxText)}

@@ -183,7 +183,7 @@ func refused(err error) bool {
 // longer has to prove the duty. While nobody can tell, it stays open.
 func Plan(open []Alert, parts []duties.PartFinding) (fire, resolve []Alert) {
 	for _, p := range parts {
-		if p.Part.Proof != duties.ProofCheck && p.Part.Proof != duties.ProofWorkflow {
+		if p.Part.Proof == duties.ProofAttestation {
 			continue
 		}
 		known := map[string]bool{}

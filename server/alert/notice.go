@@ -59,6 +59,10 @@ func (w Writer) notice(m Message, d Delivery) (Message, error) {
 	case NewAgent:
 	case CaseOpened:
 		return w.caseNotice(m, d), nil
+	case ReviewDue:
+		return w.reviewDue(m, d)
+	case StatementEnds:
+		return w.statementEnds(m, d)
 	default:
 		return Message{}, Refusal{fmt.Errorf("no text for the notice %q", d.Alert.Why.Key)}
 	}

@@ -115,6 +115,12 @@ type Review struct {
 	Index int64
 }
 
+// Raised is an alert that was raised, and what became of it.
+type Raised struct {
+	Name                     string    // of what it is about
+	Opened, Delivered, Acked time.Time // zero: not yet
+}
+
 // Params are the values of a part's parameters that an organisation has set.
 type Params map[string]float64
 
@@ -126,6 +132,8 @@ type Question struct {
 	Agents  []Agent           // who should prove it
 	Facts   []Seen            // oldest first; what Needs asks for
 	Reviews []Review          // oldest first
+
+	Alerts []Raised // of this duty: open, or ended within Recall
 
 	Statements []Statement // of the party about this duty, oldest first
 	Cases      []Case      // of the organisation, open or ended within Recall
@@ -181,13 +189,17 @@ type AssetFinding struct {
 	Stopped bool
 	// Building says that all is well and only time is missing.
 	Building bool
+	// Found says that somebody must look at it, though nothing is breached by it.
+	Found bool
 	// Past says that nothing can be done about it any more.
 	Past bool
 }
 
-// Alarming reports whether somebody must be told: a breach, or evidence that
-// stopped.
-func (f AssetFinding) Alarming() bool { return f.Verdict == Breached && !f.Past || f.Stopped }
+// Alarming reports whether somebody must be told: a breach, evidence that stopped, or
+// something to look at.
+func (f AssetFinding) Alarming() bool {
+	return f.Verdict == Breached && !f.Past || f.Stopped || f.Found
+}
 
 // PartFinding is the judgement of one part; Assets stand for checks (hosts and their
 // things) and workflows (cases), weakest first.

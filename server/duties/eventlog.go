@@ -114,17 +114,33 @@ var severities = map[string]float64{
 	evidence.SeverityHigh: 3, evidence.SeverityCritical: 4,
 }
 
-// untriaged names the findings of at least a severity that were received after a
-// moment, with their hosts.
-func untriaged(q Question, after time.Time, severity float64) []string {
-	var names []string
+// logFinding is a rule of a host's logs that matched more than it may.
+type logFinding struct {
+	agent Agent
+	rule  string
+}
+
+func (f logFinding) String() string { return f.agent.Name + " " + f.rule }
+
+// untriaged lists the findings of at least a severity that were received after a
+// moment, each once.
+func untriaged(q Question, after time.Time, severity float64) []logFinding {
+	var list []logFinding
 	for _, a := range q.Agents {
 		for _, hit := range q.hits(a) {
-			name := a.Name + " " + hit.rule
-			if hit.received.After(after) && hit.severity >= severity && !slices.Contains(names, name) {
-				names = append(names, name)
+			f := logFinding{a, hit.rule}
+			if hit.received.After(after) && hit.severity >= severity && !slices.Contains(list, f) {
+				list = append(list, f)
 			}
 		}
+	}
+	return list
+}
+
+func findingNames(list []logFinding) []string {
+	names := make([]string, len(list))
+	for i, f := range list {
+		names[i] = f.String()
 	}
 	return names
 }

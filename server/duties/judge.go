@@ -14,10 +14,18 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 		q.Zone = time.UTC
 	}
 	q.releases = c.Releases()
-	var found []Finding
-	for _, p := range d.Parts {
-		pf := c.judgePart(d, p, q)
-		parts, found = append(parts, pf), append(found, pf.Finding)
+	parts = make([]PartFinding, len(d.Parts))
+	for i, p := range d.Parts {
+		if p.Proof != ProofReview {
+			parts[i] = c.judgePart(d, p, q)
+		}
+	}
+	found := make([]Finding, len(d.Parts))
+	for i, p := range d.Parts {
+		if p.Proof == ProofReview { // of what the others found
+			parts[i] = judgeReview(d, p, q, parts)
+		}
+		found[i] = parts[i].Finding
 	}
 	at := weakest(found)
 	if d.Any {
@@ -41,8 +49,6 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 	v := values{p.Params, q.Params[p.Name]}
 	switch {
-	case p.Proof == ProofReview:
-		return PartFinding{Part: p, Finding: judgeReview(d, q, v)}
 	case p.Proof == ProofAttestation:
 		return PartFinding{Part: p, Finding: judgeAttestation(d, q)}
 	case p.Proof == ProofWorkflow:

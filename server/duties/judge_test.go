@@ -55,7 +55,8 @@ type judgeCase struct {
 	Alarm   []string                 `yaml:"alarm"`
 	Cites   []int64                  `yaml:"cites"`
 
-	Building *bool `yaml:"building"`
+	Building *bool        `yaml:"building"`
+	Alerts   []raisedCase `yaml:"alerts"`
 }
 
 // statedCase is a statement made at a moment, until another.
@@ -64,6 +65,13 @@ type statedCase struct {
 	At    string `yaml:"at"`
 	Until string `yaml:"until"`
 	Bad   bool   `yaml:"bad"`
+}
+
+// raisedCase is an alert of the duty: moments, empty for not yet.
+type raisedCase struct {
+	Opened    string `yaml:"opened"`
+	Delivered string `yaml:"delivered"`
+	Acked     string `yaml:"acked"`
 }
 
 // caseCase is a workflow that takes place; steps are moments, "skip @" before those
@@ -275,6 +283,15 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 		q.Statements = append(q.Statements, duties.Statement{Kind: kind, At: q.At.Add(duration(t, s.At)), Until: q.At.Add(duration(t, s.Until)), Good: !s.Bad, Index: int64(2000 + i)})
 	}
 	q.Watched = tc.Watched
+	for _, a := range tc.Alerts {
+		r := duties.Raised{Name: "mx1", Opened: q.At.Add(duration(t, a.Opened))}
+		for to, text := range map[*time.Time]string{&r.Delivered: a.Delivered, &r.Acked: a.Acked} {
+			if text != "" {
+				*to = q.At.Add(duration(t, text))
+			}
+		}
+		q.Alerts = append(q.Alerts, r)
+	}
 	for i, k := range tc.Cases {
 		q.Cases = append(q.Cases, happened(t, k, q.At, i))
 	}

@@ -6,6 +6,8 @@ import "time"
 const (
 	StatementAttestation = "attestation" // a person of the party says that the duty is met, or that it is not
 	StatementWaiver      = "waiver"      // the party does without it, for a reason
+	StatementNeed        = "need"        // what must be backed up, how often, and how long it is kept
+	StatementStanding    = "standing"    // the duty's alerts are the party's way of looking
 )
 
 // Statement is what a person of a duty's party has signed for, until a date.
@@ -14,8 +16,21 @@ type Statement struct {
 	At    time.Time
 	Until time.Time // the review date: after it the statement proves nothing
 	Good  bool      // of an attestation: the duty is met
+	Party string    // who signed, where it is not the duty's own party
+	About string    // what it says to the checks, as JSON
 	Log   string
 	Index int64
+}
+
+// Checks names the checks that the duty is judged by.
+func (d Duty) Checks() []string {
+	var names []string
+	for _, p := range d.Parts {
+		if p.Proof == ProofCheck {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // Holds is how long a statement about a duty may hold: its cadence where the list
@@ -31,6 +46,9 @@ func (d Duty) Holds() time.Duration {
 	}
 	return 365 * day
 }
+
+// MaxStanding is how long a standing instruction holds before it is looked at again.
+const MaxStanding = 365 * 24 * time.Hour
 
 // MaxWaiver is how long a duty can be waived at once.
 const MaxWaiver = 365 * 24 * time.Hour

@@ -76,6 +76,15 @@ func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, service string, only 
 // Notify tells an organisation's mail channels something that is no duty's: an
 // alert without a duty, which is not open. Lists of alerts leave it out.
 func (t *Tx) Notify(ctx context.Context, a alert.Alert) error {
+	channels, err := t.Channels(ctx, a.Org)
+	if err != nil {
+		return err
+	}
+	return t.NotifyOn(ctx, a, slices.DeleteFunc(channels, func(c alert.Channel) bool { return c.Kind != alert.Email }))
+}
+
+// NotifyOn is Notify on some channels.
+func (t *Tx) NotifyOn(ctx context.Context, a alert.Alert, channels []alert.Channel) error {
 	why, err := pack(a.Why)
 	if err != nil {
 		return err
@@ -85,11 +94,6 @@ func (t *Tx) Notify(ctx context.Context, a alert.Alert) error {
 		a.ID, a.Org, a.Asset, a.Name, a.Verdict.String(), why, Micros(a.Opened)); err != nil {
 		return err
 	}
-	channels, err := t.Channels(ctx, a.Org)
-	if err != nil {
-		return err
-	}
-	channels = slices.DeleteFunc(channels, func(c alert.Channel) bool { return c.Kind != alert.Email })
 	return t.postTo(ctx, a, alert.Firing, channels, a.Opened)
 }
 
@@ -118,6 +122,12 @@ func (r Reader) AlertParty(ctx context.Context, org, id string) (string, error) 
 		return "", err
 	}
 	return list[0], nil
+}
+
+// AlertDuty is the duty that an alert is about.
+func (r Reader) AlertDuty(ctx context.Context, id string) (duty string, err error) {
+	err = r.one(ctx, "reading alert "+id, `SELECT duty FROM alert WHERE id = $1`, []any{id}, &duty)
+	return duty, err
 }
 
 // AckAlert notes that a person has taken an alert on; the first one counts.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 )
 
 // Case is a workflow that takes place, with its steps.
@@ -136,6 +137,20 @@ type Told struct {
 	ID, Org, Duty, Name     string
 	Opened, Acked, Resolved time.Time
 	Delivered               time.Time // zero: to nobody yet
+}
+
+// RaisedAlerts lists the alerts of a duty that are open or ended after a moment, oldest
+// first, with when their organisation first heard of each.
+func (r Reader) RaisedAlerts(ctx context.Context, org, duty string, since time.Time, limit int) ([]duties.Raised, error) {
+	return all(ctx, r, "reading what was raised", `SELECT a.name, a.opened, a.acked,
+		COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event = 'firing' AND o.state = 'delivered' AND o.org_id = a.org_id), 0)
+		FROM alert a WHERE a.org_id = $1 AND a.duty = $2 AND (a.state = 'firing' OR a.resolved >= $3)
+		ORDER BY a.opened, a.id LIMIT $4`, []any{org, duty, Micros(since), int64(limit)}, func(row func(...any) error) (v duties.Raised, err error) {
+		var opened, acked, delivered int64
+		err = row(&v.Name, &opened, &acked, &delivered)
+		v.Opened, v.Acked, v.Delivered = Time(opened), Time(acked), Time(delivered)
+		return v, err
+	})
 }
 
 // ToldAlerts lists a party's alerts about what was measured, open or ended after a

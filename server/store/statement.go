@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/duties"
@@ -17,13 +18,13 @@ type Statement struct {
 	duties.Statement
 }
 
-const statementColumns = `id, org_id, duty, kind, at, until, good, user_id, log_id, idx, data`
+const statementColumns = `id, org_id, duty, kind, at, until, good, user_id, log_id, idx, data, party, about`
 
 func scanStatement(row func(...any) error) (Statement, error) {
 	var s Statement
 	var at, until, good int64
 	var data string
-	err := row(&s.ID, &s.Org, &s.Duty, &s.Kind, &at, &until, &good, &s.User, &s.Log, &s.Index, &data)
+	err := row(&s.ID, &s.Org, &s.Duty, &s.Kind, &at, &until, &good, &s.User, &s.Log, &s.Index, &data, &s.Party, &s.About)
 	if err != nil {
 		return s, err
 	}
@@ -34,8 +35,8 @@ func scanStatement(row func(...any) error) (Statement, error) {
 
 // AddStatement inserts a statement.
 func (t *Tx) AddStatement(ctx context.Context, s Statement) error {
-	_, err := t.exec(ctx, "adding a statement", `INSERT INTO statement (`+statementColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		s.ID, s.Org, s.Duty, s.Kind, Micros(s.At), Micros(s.Until), flag(s.Good), s.User, s.Log, s.Index, s.Data.String())
+	_, err := t.exec(ctx, "adding a statement", `INSERT INTO statement (`+statementColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		s.ID, s.Org, s.Duty, s.Kind, Micros(s.At), Micros(s.Until), flag(s.Good), s.User, s.Log, s.Index, s.Data.String(), s.Party, s.About)
 	return err
 }
 
@@ -44,6 +45,21 @@ func (r Reader) Statements(ctx context.Context, org, duty string, limit int) ([]
 	return all(ctx, r, "reading statements", `SELECT `+statementColumns+` FROM (
 		SELECT `+statementColumns+` FROM statement WHERE org_id = $1 AND duty = $2 ORDER BY at DESC LIMIT $3) newest ORDER BY at, id`,
 		[]any{org, duty, int64(limit)}, scanStatement)
+}
+
+// EndingStatements lists those that hold until a moment between two, of which nobody
+// was told yet, and that no later one of their kind has replaced.
+func (r Reader) EndingStatements(ctx context.Context, from, to time.Time, limit int) ([]Statement, error) {
+	return all(ctx, r, "reading statements that end", `SELECT `+statementColumns+` FROM statement s WHERE until > $1 AND until <= $2 AND reminded = 0
+		AND NOT EXISTS (SELECT 1 FROM statement n WHERE n.org_id = s.org_id AND n.duty = s.duty AND n.kind = s.kind AND n.party = s.party AND n.at > s.at)
+		ORDER BY until, id LIMIT $3`, []any{Micros(from), Micros(to), int64(limit)}, scanStatement)
+}
+
+// Reminded notes that a statement's party was told that it ends; it reports false when
+// that was noted before.
+func (t *Tx) Reminded(ctx context.Context, id string, at time.Time) (bool, error) {
+	n, err := t.exec(ctx, "noting a reminder", `UPDATE statement SET reminded = $2 WHERE id = $1 AND reminded = 0`, id, Micros(at))
+	return n == 1, err
 }
 
 // Reachable reports whether somebody of an organisation can be told something: it has

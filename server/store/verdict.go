@@ -197,6 +197,12 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 	return err
 }
 
+// DueSoon has one duty judged again with the next sweep.
+func (t *Tx) DueSoon(ctx context.Context, org, duty string) error {
+	_, err := t.exec(ctx, "having a duty judged again", `UPDATE verdict SET due = 1 WHERE org_id = $1 AND duty = $2 AND part = ''`, org, duty)
+	return err
+}
+
 // DueNow has all duties of an organisation judged again with the next sweep, as
 // when an agent comes or goes.
 func (t *Tx) DueNow(ctx context.Context, org string) error {

@@ -182,6 +182,8 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 // acts reports whether the viewer may do what a route of an organisation does.
 func (w *Web) acts(r *http.Request, v viewer, org store.Org, g grant) (bool, error) {
 	switch g {
+	case actOrg:
+		return v.actsFor(org.ID, org.Kind), nil
 	case runOrg:
 		return v.runs(), nil
 	case manageOrg:

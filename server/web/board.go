@@ -26,6 +26,7 @@ type cell struct {
 
 type serviceBlock struct {
 	Service string
+	Review  bool // the reader's party has something to look at here each day
 	counts
 	Parties []partyBlock
 }
@@ -85,6 +86,7 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 			if c.Service != s {
 				continue
 			}
+			block.Review = block.Review || c.Has(duties.ProofReview) && c.Party == org.Kind && viewerOf(r.Context()).actsFor(org.ID, org.Kind)
 			block.add(c.Verdict, 1)
 			body.add(c.Verdict, 1)
 			if body.Show != "" && c.Verdict != body.Show {

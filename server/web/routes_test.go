@@ -138,6 +138,14 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/agents/{agent}/revoke", c + "/agents/" + w.files.id + "/revoke", "soffnoonn"},
 		{"POST /orgs/{org}/agents/{agent}/revoke", p + "/agents/" + w.web.id + "/revoke", "snnnnooff"},
 
+		{"GET /orgs/{org}/digest/{service}", c + "/digest/sc", "sooonoonn"},
+		{"GET /orgs/{org}/digest/{service}", p + "/digest/pe", "snnnnoooo"},
+		{"POST /orgs/{org}/digest/{service}", c + "/digest/sc", "soffnffnn"},
+		{"POST /orgs/{org}/digest/{service}", p + "/digest/pe", "snnnnooff"},
+		{"GET /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uoffnffnn" + "ufonff"},
+		{"GET /review/{link}", "/review/rl_none.none", "ooooooooo"},  // refused as used, whoever asks
+		{"POST /review/{link}", "/review/rl_none.none", "ooooooooo"}, // likewise
 		{"GET /orgs/{org}/agents/{agent}", c + "/agents/" + w.erp.id, "sooonoonn"},
 		{"GET /orgs/{org}/agents/{agent}", c + "/agents/" + w.mail.id, "snnnnnnnn"}, // the provider's
 		{"POST /orgs/{org}/agents/{agent}/serves", c + "/agents/" + w.erp.id + "/serves", "soffnoonn"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +107,9 @@ func refused(err error) error {
 	return err
 }
 
+// kinds are those of statements that a form or the API makes about a duty.
+var kinds = []string{duties.StatementAttestation, duties.StatementWaiver, duties.StatementStanding}
+
 // state records a statement about a duty.
 func (w *Web) state(rw http.ResponseWriter, r *http.Request) error {
 	if err := w.stateFrom(r); err != nil {
@@ -134,7 +138,7 @@ func (w *Web) stateFrom(r *http.Request) error {
 		return err
 	}
 	until, err := time.ParseInLocation(time.DateOnly, f.Until, org.Location())
-	if err != nil || f.Kind != duties.StatementAttestation && f.Kind != duties.StatementWaiver || f.Kind == duties.StatementAttestation && f.Result != "good" && f.Result != "bad" {
+	if err != nil || !slices.Contains(kinds, f.Kind) || f.Kind == duties.StatementAttestation && f.Result != "good" && f.Result != "bad" {
 		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
 	}
 	return refused(w.State(r.Context(), Stating{Said: s, Duty: d.ID, Kind: f.Kind, Good: f.Result == "good", Until: until.AddDate(0, 0, 1)}))

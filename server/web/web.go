@@ -45,6 +45,14 @@ type Deps struct {
 	// Confirm records, in the organisation's log, that a user looked at what a
 	// duty rests on.
 	Confirm func(ctx context.Context, org, duty, user string) error
+	// Digest is what an organisation has to look at in a service, and the seal with
+	// which ConfirmDigest takes it back as it was shown.
+	Digest func(ctx context.Context, org, service string) (d duties.Digest, seal string, err error)
+	// ConfirmDigest records that a user looked at a digest.
+	ConfirmDigest func(ctx context.Context, org, service, seal, user string) error
+	// ReviewLink finds an unused link of a mail; FollowReviewLink confirms by it.
+	ReviewLink       func(ctx context.Context, link string) (store.ReviewLink, error)
+	FollowReviewLink func(ctx context.Context, link, seal string) error
 	// State records what a user states about a duty. What may not be stated is a
 	// duties.Refusal; likewise below.
 	State func(ctx context.Context, s Stating) error
@@ -106,6 +114,7 @@ const (
 	reviewOrg              // who acts for the party of the duty in the path
 	openCase               // who acts for the party that opens the workflow in the path
 	stepCase               // who acts for the party of the step in the path; who opened it may withdraw a case
+	actOrg                 // who acts for the organisation in the path
 	ackAlert               // who acts for the party of the alert in the path
 	seeRecord              // seeOrg; the provider's evidence also whom it serves, without the raw facts
 )
@@ -175,6 +184,10 @@ var routes = []route{
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
 	{"POST /orgs/{org}/alerts/{alert}/ack", ackAlert, false, (*Web).ackAlert},
 	{"POST /orgs/{org}/duties/{duty}/statement", reviewOrg, false, (*Web).state},
+	{"GET /orgs/{org}/digest/{service}", seeOrg, false, (*Web).digest},
+	{"POST /orgs/{org}/digest/{service}", actOrg, false, (*Web).confirmDigest},
+	{"GET /review/{link}", anyone, false, (*Web).reviewLink},
+	{"POST /review/{link}", anyone, false, (*Web).followLink},
 	{"GET /orgs/{org}/cases", seeOrg, false, (*Web).cases},
 	{"GET /orgs/{org}/cases/{case}", seeOrg, false, (*Web).oneCase},
 	{"POST /orgs/{org}/workflows/{workflow}", openCase, false, (*Web).openCase},
@@ -198,6 +211,8 @@ var routes = []route{
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
 	{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", ackAlert, true, (*Web).apiAckAlert},
 	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", reviewOrg, true, (*Web).apiState},
+	{"GET /api/v1/orgs/{org}/digest/{service}", seeOrg, true, (*Web).apiDigest},
+	{"POST /api/v1/orgs/{org}/digest/{service}", actOrg, true, (*Web).apiConfirmDigest},
 	{"GET /api/v1/orgs/{org}/cases", seeOrg, true, (*Web).apiCases},
 	{"GET /api/v1/orgs/{org}/cases/{case}", seeOrg, true, (*Web).apiCase},
 	{"POST /api/v1/orgs/{org}/workflows/{workflow}", openCase, true, (*Web).apiOpenCase},
@@ -212,7 +227,7 @@ const maxForm = 64 << 10
 
 // limit bounds a request's body.
 func (rt route) limit() int64 {
-	if rt.grant == openCase || rt.grant == stepCase || rt.grant == reviewOrg {
+	if rt.grant == openCase || rt.grant == stepCase || rt.grant == reviewOrg || rt.grant == actOrg || rt.pattern == "POST /review/{link}" {
 		return maxUpload
 	}
 	return maxForm
