@@ -16,7 +16,7 @@ KEPT = evidence/FuzzEnvelope evidence/FuzzStatement evidence/FuzzCheckpoint evid
 # What tests use as real parts, by Debian package.
 TEST_PACKAGES := rbldnsd restic borgbackup postgresql chromium fonts-liberation \
 	systemd systemd-journal-remote util-linux logrotate rpm dnf createrepo-c dpkg-dev apt-utils openssl python3 swtpm smartmontools poppler-utils duplicity libvirt-clients \
-	clamav clamav-daemon clamdscan postfix
+	clamav clamav-daemon clamdscan postfix needrestart
 
 .PHONY: help
 help: ## list the targets

@@ -125,9 +125,13 @@ func printDNSBL(w io.Writer, f evidence.DNSBL) {
 
 func printSoftware(w io.Writer, f evidence.Software) {
 	row(w, "system", f.OS.Name, "end of life "+orUnknown(f.OS.EOL))
-	row(w, "kernel", f.Kernel.Running, "newest installed "+orUnknown(f.Kernel.Installed))
+	row(w, "kernel", f.Kernel.Running, "newest installed "+orUnknown(f.Kernel.Installed), map[bool]string{true: "live patches current"}[f.Kernel.Patched]+f.Kernel.Effective)
 	for _, m := range f.Managers {
-		row(w, m.Name, fmt.Sprintf("%d packages", m.Packages), "lists refreshed "+when(m.Refreshed))
+		altered := ""
+		if m.Altered != nil {
+			altered = fmt.Sprintf("%d files not as installed", *m.Altered)
+		}
+		row(w, m.Name, fmt.Sprintf("%d packages", m.Packages), "lists refreshed "+when(m.Refreshed), altered)
 	}
 	security := 0
 	for _, u := range f.Pending {

@@ -17,6 +17,8 @@ type Software struct {
 	Pending  []Update  `json:"pending"`  // updates that wait
 	Products []Product `json:"products"` // server software recognised among the packages
 	Reboot   Reboot    `json:"reboot"`
+	// Pro is the host's subscription; absent on all but Ubuntu.
+	Pro *UbuntuPro `json:"pro,omitempty"`
 	// Web are the sites of this host; absent: nobody looked.
 	Web *Web `json:"web,omitempty"`
 }
@@ -39,6 +41,10 @@ type OSRelease struct {
 type Kernel struct {
 	Running   string `json:"running"`
 	Installed string `json:"installed,omitempty"` // empty: none installed, as in a container
+	// Effective is the release that the running kernel amounts to with live patches;
+	// Patched says that all known ones are applied, where no release is told.
+	Effective string `json:"effective,omitempty"`
+	Patched   bool   `json:"patched,omitempty"`
 }
 
 // Manager is a package manager and how old its knowledge of updates is.
@@ -51,6 +57,17 @@ type Manager struct {
 	Broken      int      `json:"broken"`                // half-installed or half-configured packages
 	BrokenNames []string `json:"brokenNames,omitempty"` // the first of them
 	Security    bool     `json:"security"`              // its lists tell security updates from others
+	// Altered counts installed files that are missing or have other contents than
+	// their package's, configuration aside. Absent: nobody asked for that check.
+	Altered *int `json:"altered,omitempty"`
+}
+
+// UbuntuPro says whether the host has a subscription that holds, and which longer
+// supports are switched on.
+type UbuntuPro struct {
+	Attached bool `json:"attached"`
+	Infra    bool `json:"infra"` // esm-infra: packages of main, past the regular support
+	Apps     bool `json:"apps"`  // esm-apps: packages of universe
 }
 
 // Package is one installed package.
@@ -158,7 +175,7 @@ func (s Software) Validate() error {
 }
 
 func (m Manager) validate() error {
-	if m.Name == "" || m.Packages < 0 || m.Broken < 0 || len(m.BrokenNames) > m.Broken {
+	if m.Name == "" || m.Packages < 0 || m.Broken < 0 || len(m.BrokenNames) > m.Broken || m.Altered != nil && *m.Altered < 0 {
 		return fmt.Errorf("manager %q: %d packages, %d broken, %d named", m.Name, m.Packages, m.Broken, len(m.BrokenNames))
 	}
 	return nil

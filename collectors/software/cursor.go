@@ -76,7 +76,9 @@ func (l *look) age() {
 		if u.Security {
 			key += " security"
 		}
-		at := evidence.At(l.cursor.first(key, l.now))
-		u.Since = &at
+		// Metadata that dates an update tells of a longer wait than this host's own memory.
+		if at := evidence.At(l.cursor.first(key, l.now)); u.Since == nil || at.Before(u.Since.Time) {
+			u.Since = &at
+		}
 	}
 }

@@ -16,6 +16,9 @@ import (
 // ID-HASH each.
 var dnfCaches = []string{"/var/cache/dnf", "/var/cache/libdnf5"}
 
+// dnfProgram is there where dnf is in use; elsewhere zypper is asked first.
+const dnfProgram = "/usr/bin/dnf"
+
 // dnfOptions make dnf answer from its cache alone, whoever asks.
 var dnfOptions = []string{"-q", "-C"}
 

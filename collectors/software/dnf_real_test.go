@@ -60,7 +60,7 @@ func newDNF(t *testing.T) *machine {
 		case "needs-restarting":
 			return host.Result{}, host.ErrNoProgram
 		}
-		return host.Exec(ctx, c)
+		return ofRoot(ctx, c)
 	}
 	return m
 }

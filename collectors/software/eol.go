@@ -3,6 +3,7 @@ package software
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ type LifeCycle struct {
 	EOL      string `yaml:"eol"`
 	Regular  string `yaml:"regular"`
 	Extended string `yaml:"extended"`
+	from     string // source and date, where it is not that of the whole data
 }
 
 const open = "open"
@@ -122,14 +124,16 @@ func osProduct(o OS) string {
 }
 
 // osFacts joins an operating system to its end of life.
-func osFacts(o OS) evidence.OSRelease {
+func (l *look) osFacts(o OS) evidence.OSRelease {
 	f := evidence.OSRelease{ID: o.ID, Version: o.Version, Name: o.Name}
-	l := lifeCycles()
-	r, ok := l.find(osProduct(o), o.Version)
+	r, ok := l.cycles.find(osProduct(o), o.Version)
 	if !ok || r.day() == "" {
 		return f
 	}
-	f.EOL, f.RegularEOL, f.EOLFrom = r.EOL, r.Regular, l.Source+" "+l.Date
+	f.EOL, f.RegularEOL, f.EOLFrom = r.EOL, r.Regular, l.cycles.Source+" "+l.cycles.Date
+	if r.from != "" {
+		f.EOLFrom = r.from
+	}
 	if r.Regular != "" {
 		f.EOLFrom += ", long term support"
 	}
@@ -138,9 +142,9 @@ func osFacts(o OS) evidence.OSRelease {
 
 // withESM is Ubuntu with Expanded Security Maintenance, which a subscription to
 // Ubuntu Pro brings.
-func withESM(o OS) evidence.OSRelease {
-	f := osFacts(o)
-	r, ok := lifeCycles().find(osProduct(o), o.Version)
+func (l *look) withESM(o OS) evidence.OSRelease {
+	f := l.osFacts(o)
+	r, ok := l.cycles.find(osProduct(o), o.Version)
 	if !ok || r.Extended == "" {
 		return f
 	}
@@ -151,39 +155,45 @@ func withESM(o OS) evidence.OSRelease {
 
 const proStatus = "/var/lib/ubuntu-advantage/status.json"
 
-// proESM reports whether this host is an Ubuntu with esm-infra switched on.
-func (l *look) proESM(o OS) bool {
+// readPro reads the subscription of an Ubuntu.
+func (l *look) readPro(o OS) {
 	if o.ID != "ubuntu" {
-		return false
+		return
 	}
+	l.pro = &evidence.UbuntuPro{}
 	b, err := l.h.ReadFile(proStatus, 1<<20)
 	if err != nil {
-		return false // without Ubuntu Pro the file is not there; the regular day then holds
+		return // without Ubuntu Pro the file is not there; the regular day then holds
 	}
-	on, err := ParseProStatus(b)
-	if err != nil {
+	if *l.pro, err = ParseProStatus(b, l.now); err != nil {
 		l.gap("Ubuntu Pro", "%v", err)
 	}
-	return on
 }
 
-// ParseProStatus reports from Ubuntu Pro's status file (also: pro status
-// --format json) whether the host is attached and esm-infra is enabled.
-func ParseProStatus(b []byte) (bool, error) {
+// ParseProStatus reads Ubuntu Pro's status file, or pro status --format json
+// (documentation.ubuntu.com/pro-client). A subscription that has ended counts for none.
+func ParseProStatus(b []byte, now time.Time) (evidence.UbuntuPro, error) {
 	var s struct {
-		Attached bool `json:"attached"`
+		Attached *bool  `json:"attached"`
+		Expires  string `json:"expires"`
 		Services []struct {
 			Name   string `json:"name"`
 			Status string `json:"status"`
 		} `json:"services"`
 	}
 	if err := json.Unmarshal(b, &s); err != nil {
-		return false, fmt.Errorf("status of Ubuntu Pro: %w", err)
+		return evidence.UbuntuPro{}, fmt.Errorf("status of Ubuntu Pro: %w", err)
 	}
+	if s.Attached == nil {
+		return evidence.UbuntuPro{}, errors.New("status of Ubuntu Pro: does not say whether the host is attached")
+	}
+	if end, err := time.Parse(time.RFC3339, s.Expires); err == nil && now.After(end) || !*s.Attached {
+		return evidence.UbuntuPro{}, nil
+	}
+	p := evidence.UbuntuPro{Attached: true}
 	for _, service := range s.Services {
-		if service.Name == "esm-infra" && service.Status == "enabled" {
-			return s.Attached, nil
-		}
+		p.Infra = p.Infra || service.Name == "esm-infra" && service.Status == "enabled"
+		p.Apps = p.Apps || service.Name == "esm-apps" && service.Status == "enabled"
 	}
-	return false, nil
+	return p, nil
 }

@@ -138,8 +138,8 @@ func TestFixtures(t *testing.T) {
 	})
 	t.Run("pro", func(t *testing.T) {
 		for name, wantErr := range map[string]bool{"ubuntu_esm_disabled.json": false, "ubuntu_fips_only.json": false, "ubuntu_esm_malformed.json": true} {
-			if on, err := software.ParseProStatus(read(t, "ubuntu-pro/"+name)); on || (err != nil) != wantErr {
-				t.Errorf("%s: %v, %v", name, on, err)
+			if p, err := software.ParseProStatus(read(t, "ubuntu-pro/"+name), time.Now()); p.Infra || (err != nil) != wantErr {
+				t.Errorf("%s: %v, %v", name, p, err)
 			}
 		}
 	})

@@ -21,6 +21,23 @@ func formats() []host.Format {
 		{Name: "dnf-updateinfo", Title: "dnf -q -C updateinfo list --security --available", Parse: explainUpdateinfo},
 		{Name: "apk-version", Title: "apk version -l '<'", Parse: explainApkVersion},
 		{Name: "os-release", Title: "/etc/os-release", Parse: explainOS},
+		{Name: "lsb-release", Title: "lsb_release -a", Parse: explainLSB},
+		{Name: "dpkg-list", Title: "dpkg -l", Parse: inventoryFormat(managerDpkg, ParseDpkgList)},
+		{Name: "dpkg-audit", Title: "dpkg --audit", Parse: explainAudit},
+		{Name: "dpkg-verify", Title: "dpkg --verify", Parse: verifyFormat(managerDpkg)},
+		{Name: "rpm-verify", Title: "rpm -Va", Parse: verifyFormat(managerRPM)},
+		{Name: "rpm-qai", Title: "rpm -qai", Parse: inventoryFormat(managerRPM, ParseRPMInfo)},
+		{Name: "apt-list", Title: "apt list --upgradable", Parse: explainAptList},
+		{Name: "apt-policy", Title: "apt-cache policy, of archives or of packages", Parse: explainPolicy},
+		{Name: "zypper-patches", Title: "zypper --xmlout list-patches --category security", Parse: explainZypper},
+		{Name: "needrestart", Title: "needrestart -b", Parse: explainNeedrestart},
+		{Name: "needs-restarting", Title: "needs-restarting -r, or without -r", Parse: explainNeedsRestarting},
+		{Name: "kcarectl", Title: "kcarectl --uname, or --info", Parse: explainKcarectl},
+		{Name: "livepatch-status", Title: "canonical-livepatch status --format json", Parse: explainLivepatch},
+		{Name: "pro-status", Title: "pro status --format json", Parse: explainPro},
+		{Name: "plesk-version", Title: "plesk version, or /usr/local/psa/version", Parse: productFormat("plesk", ParsePleskVersion)},
+		{Name: "php-version", Title: "php -v", Parse: productFormat("php", ParsePHPVersion)},
+		{Name: "endoflife", Title: "a product of endoflife.date's API v1", Parse: explainEndOfLife},
 		{Name: "wordpress-version", Title: "wp-includes/version.php of a WordPress site", Parse: explainWordPress},
 		{Name: "wordpress-plugin", Title: "the main file of a WordPress plugin", Parse: explainPlugin},
 		{Name: "wordpress-theme", Title: "style.css of a WordPress theme", Parse: explainTheme},
@@ -115,8 +132,8 @@ func explainOS(data []byte, at time.Time) (host.Look, error) {
 		return host.Look{}, err
 	}
 	l := captured(at)
-	l.os = osFacts(o)
-	if gap, unknown := eolGap(o, l.os); unknown {
+	l.os = l.osFacts(o)
+	if gap, unknown := eolGap(o, l.os, l.cycles.Date); unknown {
 		l.gaps = append(l.gaps, gap)
 	}
 	return l.told(), nil

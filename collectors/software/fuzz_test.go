@@ -59,7 +59,7 @@ func FuzzParsers(f *testing.F) {
 		_, _ = software.ParseRepolist(bytes.NewReader(data))
 		_, _ = software.ParseRelease(bytes.NewReader(data))
 		_, _ = software.ParseAptPolicy(bytes.NewReader(data))
-		_, _ = software.ParseProStatus(data)
+		_, _ = software.ParseProStatus(data, time.Time{})
 		names, _ := software.ParseMaps(bytes.NewReader(data))
 		if _, err := json.Marshal(append(names, software.ParseNeedsRestarting(string(data))...)); err != nil {
 			t.Fatal(err)

@@ -100,6 +100,8 @@ func (l *look) kernel(images []kernelImage) {
 		return // the kernel is the container's host's
 	case newest.release == "":
 		l.unknown("the running kernel", clip(running)+" is of no installed package: it is supplied from outside, and whether it is current cannot be told here")
+	case l.kernelFacts.Patched, l.kernelFacts.Effective != "" && compareVersions(l.kernelFacts.Effective, newest.release) >= 0:
+		// live patches: what runs is older by its name alone
 	case compareVersions(newest.release, running) > 0:
 		l.restart("kernel", "kernel "+clip(newest.release)+" is installed, "+clip(running)+" runs", l.installedAt(newest))
 	case same.pkg != "":

@@ -32,6 +32,18 @@ func (l *look) needsRestarting(ctx context.Context) {
 	}
 }
 
+// needsRestartingPrograms counts the programs that needs-restarting without -r names:
+// lines of "PID : COMMAND".
+func needsRestartingPrograms(out string) int {
+	n := 0
+	for line := range strings.Lines(out) {
+		if pid, _, ok := strings.Cut(line, " : "); ok && isNumber(strings.TrimSpace(pid)) {
+			n++
+		}
+	}
+	return n
+}
+
 // ParseNeedsRestarting reads the packages that needs-restarting -r names: lines
 // of "  * NAME".
 func ParseNeedsRestarting(out string) []string {

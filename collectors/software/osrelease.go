@@ -85,17 +85,17 @@ func (l *look) readOS() OS {
 		}
 		break
 	}
-	l.os = osFacts(o)
-	if l.proESM(o) {
-		l.os = withESM(o)
+	l.os = l.osFacts(o)
+	if l.readPro(o); l.pro != nil && l.pro.Infra {
+		l.os = l.withESM(o)
 	}
-	if gap, unknown := eolGap(o, l.os); unknown {
+	if gap, unknown := eolGap(o, l.os, l.cycles.Date); unknown {
 		l.gaps = append(l.gaps, gap)
 	}
 	return o
 }
 
-func eolGap(o OS, f evidence.OSRelease) (evidence.Gap, bool) {
+func eolGap(o OS, f evidence.OSRelease, date string) (evidence.Gap, bool) {
 	switch {
 	case f.EOL != "":
 		return evidence.Gap{}, false
@@ -104,5 +104,5 @@ func eolGap(o OS, f evidence.OSRelease) (evidence.Gap, bool) {
 	case o.Version == "":
 		return evidence.Gap{What: "end of life of the operating system", Why: "its os-release names no version, as a rolling or testing release does"}, true
 	}
-	return evidence.Gap{What: "end of life of the operating system", Why: fmt.Sprintf("%s %s has no day in the data of %s", o.ID, o.Version, lifeCycles().Date)}, true
+	return evidence.Gap{What: "end of life of the operating system", Why: fmt.Sprintf("%s %s has no day in the data of %s", o.ID, o.Version, date)}, true
 }

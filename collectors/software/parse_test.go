@@ -286,11 +286,17 @@ func TestProStatus(t *testing.T) {
 		attached, status string
 		want             bool
 	}{{"true", "enabled", true}, {"true", "disabled", false}, {"false", "enabled", false}} {
-		if got, err := software.ParseProStatus(fmt.Appendf(nil, form, c.attached, c.status)); err != nil || got != c.want {
+		if got, err := software.ParseProStatus(fmt.Appendf(nil, form, c.attached, c.status), lookAt); err != nil || got.Infra != c.want {
 			t.Errorf("attached %s, esm-infra %s: %v, %v", c.attached, c.status, got, err)
 		}
 	}
-	if _, err := software.ParseProStatus([]byte("{")); err == nil {
-		t.Error("cut: no error")
+	ended := []byte(`{"attached": true, "expires": "2026-01-01T00:00:00+00:00", "services": [{"name": "esm-infra", "status": "enabled"}]}`)
+	if got, err := software.ParseProStatus(ended, lookAt); err != nil || got.Attached {
+		t.Errorf("a subscription that has ended: %+v, %v", got, err)
+	}
+	for _, bad := range []string{"{", "[]", `{"services":[]}`} {
+		if _, err := software.ParseProStatus([]byte(bad), lookAt); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
 	}
 }

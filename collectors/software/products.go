@@ -1,6 +1,8 @@
 package software
 
 import (
+	"errors"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,7 +90,7 @@ var ownSupport = map[string]bool{"proxmox-ve": true, "proxmox-backup-server": tr
 
 // addProducts makes facts of what was recognised.
 func (l *look) addProducts(found []product) {
-	data := lifeCycles()
+	data := l.cycles
 	for _, p := range found {
 		f := evidence.Product{Name: p.name, Version: upstreamVersion(p.pkg.Version), From: p.from}
 		if ownSupport[p.name] {
@@ -109,6 +111,30 @@ func (l *look) addProducts(found []product) {
 	}
 	if day, err := time.Parse(time.DateOnly, data.Date); err == nil && l.now.Sub(day) > dataAge {
 		l.gap("ends of life", "the data of this build is of %s: update the agent", data.Date)
+	}
+}
+
+// pleskFiles are where Plesk keeps its version, with packages of rpm and of Debian.
+var pleskFiles = []string{"/usr/local/psa/version", "/opt/psa/version"}
+
+// pleskFile finds Plesk by its own file: its package does not bear its version everywhere.
+func (l *look) pleskFile() {
+	for _, file := range pleskFiles {
+		b, err := l.h.ReadFile(file, 4<<10)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var version string
+		if err == nil {
+			version, err = ParsePleskVersion(b)
+		}
+		if err != nil {
+			l.gap("the version of Plesk", "%v", plain(err))
+			return
+		}
+		l.products = slices.DeleteFunc(l.products, func(p evidence.Product) bool { return p.Name == "plesk" })
+		l.addProducts([]product{{name: "plesk", pkg: Installed{Version: version}}})
+		return
 	}
 }
 

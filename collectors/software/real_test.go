@@ -41,13 +41,22 @@ type machine struct {
 
 func newMachine(t *testing.T, now time.Time) *machine {
 	m := &machine{t: t, root: t.TempDir()}
-	m.host = &host.Host{Root: m.root, Now: func() time.Time { return now }, Run: host.Exec}
+	m.host = &host.Host{Root: m.root, Now: func() time.Time { return now }, Run: ofRoot}
 	m.write("/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n")
 	m.write("/proc/sys/kernel/osrelease", "6.1.0-41-amd64\n")
 	m.write("/proc/1/comm", "init\n")
 	m.write("/proc/1/maps", "")
 	m.write("/proc/1/status", "NSpid:\t1\n")
 	return m
+}
+
+// ofRoot runs real tools that can be pointed below a root; needrestart looks at this
+// host whatever it is told.
+func ofRoot(ctx context.Context, c host.Command) (host.Result, error) {
+	if c.Name == "needrestart" {
+		return host.Result{}, fmt.Errorf("%s: %w", c.Name, host.ErrNoProgram)
+	}
+	return host.Exec(ctx, c)
 }
 
 func (m *machine) write(path, content string) {
@@ -119,7 +128,7 @@ func newApt(t *testing.T, now time.Time, installed ...string) *machine {
 		m.root, m.root+"/var/lib/dpkg/status"))
 	m.host.Run = func(ctx context.Context, c host.Command) (host.Result, error) {
 		c.Env = append(c.Env, "APT_CONFIG="+m.root+"/apt.conf")
-		return host.Exec(ctx, c)
+		return ofRoot(ctx, c)
 	}
 	return m
 }
@@ -394,6 +403,7 @@ func TestRealAges(t *testing.T) {
 func TestRealHost(t *testing.T) {
 	needTool(t, "apt-get", "apt-cache", "dpkg-query")
 	m := &machine{t: t, host: host.Real()}
+	m.host.Run = ofRoot
 	f, _, _ := m.look(nil)
 	out := m.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n")
 	want := 0

@@ -60,6 +60,64 @@ func ParseRPM(r io.Reader) (Inventory, error) {
 	return inv, nil
 }
 
+// ParseRPMInfo reads rpm -qai: a block of "Field : value" for each package.
+func ParseRPMInfo(r io.Reader) (Inventory, error) {
+	var inv Inventory
+	var name, epoch, version, release, arch, vendor string
+	done := func() error {
+		if name == "" {
+			return nil
+		}
+		p := Installed{Name: name, Version: rpmVersion(epoch, version, release), Arch: arch, Vendor: clip(vendor)}
+		if !word(version) || !word(release) || !word(p.Version) || arch != "" && !word(arch) || len(inv.Packages) >= maxPackages {
+			return fmt.Errorf("%s: version, architecture or number of packages is beyond bounds", show(name))
+		}
+		if name != "gpg-pubkey" {
+			inv.Packages = append(inv.Packages, p)
+		}
+		name, epoch, version, release, arch, vendor = "", "", "", "", "", ""
+		return nil
+	}
+	err := eachLine(r, func(_ int, line string) error {
+		key, value, ok := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		if value == rpmNone {
+			value = ""
+		}
+		switch field := strings.TrimSpace(key); {
+		case !ok || strings.HasPrefix(line, " "):
+		case field == "Name":
+			if err := done(); err != nil {
+				return err
+			}
+			if f := strings.Fields(value); len(f) > 0 && word(f[0]) { // older rpm: two columns
+				name = f[0]
+			}
+		case field == "Epoch":
+			epoch = value
+		case field == "Version":
+			version, _, _ = strings.Cut(value, " ")
+		case field == "Release":
+			release, _, _ = strings.Cut(value, " ")
+		case field == "Architecture":
+			arch = value
+		case field == "Vendor":
+			vendor = value
+		}
+		return nil
+	})
+	if err == nil {
+		err = done()
+	}
+	if err == nil && len(inv.Packages) == 0 {
+		err = errors.New("no block with a Name")
+	}
+	if err != nil {
+		return Inventory{}, fmt.Errorf("rpm's answer: %w", err)
+	}
+	return inv, nil
+}
+
 // rpmVersion is EPOCH:VERSION-RELEASE without an epoch of zero, as dnf writes it.
 func rpmVersion(epoch, version, release string) string {
 	if epoch == "" || epoch == "0" {

@@ -34,6 +34,12 @@ const (
 // Config is the kind's part of the agent's config file.
 type Config struct {
 	Sites Sites `yaml:"sites"`
+	// Verify holds every installed file to its package's checksum at each look: it
+	// reads them all.
+	Verify bool `yaml:"verify"`
+	// EndsOfLife is a folder of documents of endoflife.date's API v1, which are laid
+	// over the days that are built in.
+	EndsOfLife string `yaml:"ends_of_life"`
 }
 
 // Sites say where WordPress is looked for, and how much is told of it.
@@ -59,9 +65,10 @@ func Spec() host.Spec {
 		New: New, Detect: detect, Formats: formats(),
 		About: host.About{
 			Reads: []string{
-				"the package manager's own database and metadata: dpkg and apt, rpm and dnf, apk",
+				"the package manager's own database and metadata: dpkg and apt, rpm and dnf or zypper, apk; with `verify: true` every installed file",
 				"`/etc/os-release`, the kernel that runs and those that are installed",
-				"which running programs use files that were replaced",
+				"which running programs use files that were replaced, by `needrestart -b`, `needs-restarting -r` and `zypper needs-rebooting` where they are",
+				"live patches of the kernel, by `kcarectl` and `canonical-livepatch`; Ubuntu Pro's status file; Plesk's version file",
 				"`wp-includes/version.php` and the heads of plugins and themes in document roots, as text: nothing of a site is run",
 			},
 			Sends: []string{
@@ -95,9 +102,9 @@ func New(decode func(any) error, h *host.Host) (host.Collector, error) {
 	if err := decode(&cfg); err != nil {
 		return nil, err
 	}
-	for _, folder := range append([]string{cfg.Sites.Checksums}, cfg.Sites.Folders...) {
+	for _, folder := range append([]string{cfg.Sites.Checksums, cfg.EndsOfLife}, cfg.Sites.Folders...) {
 		if folder != "" && !path.IsAbs(folder) {
-			return nil, fmt.Errorf("software: sites: %q: want a whole path, such as /srv/sites/*", folder)
+			return nil, fmt.Errorf("software: %q: want a whole path, such as /srv/sites/*", folder)
 		}
 	}
 	return &collector{h: h, cfg: cfg}, nil
@@ -120,6 +127,10 @@ type look struct {
 	reboot      evidence.Reboot
 	unsure      []string // parts of the question of restarts without an answer
 	web         *evidence.Web
+	pro         *evidence.UbuntuPro
+	cycles      LifeCycles
+	verifies    bool
+	altered     []verifyDetail
 }
 
 // Collect looks once. What a package manager does not tell is a gap: it never
@@ -129,6 +140,8 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 		return host.Look{Unsupported: true, Gaps: []evidence.Gap{{What: "packages", Why: "this build reads the package managers of Linux"}}}, nil
 	}
 	l := newLook(c.h, c.h.Now())
+	l.verifies = c.cfg.Verify
+	l.moreCycles(c.cfg.EndsOfLife)
 	var err error
 	if l.cursor, err = readCursor(cur); err != nil {
 		l.gap("ages of pending updates", "%v", err)
@@ -136,11 +149,14 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 	o := l.readOS()
 	images := l.readManagers(ctx, o)
 	l.age()
+	l.livepatch(ctx)
 	l.kernel(images)
 	l.rebootFile()
 	l.needsRestarting(ctx)
-	l.processes(ctx)
-	detail := c.lookWeb(ctx, l)
+	if !l.needrestart(ctx) {
+		l.processes(ctx)
+	}
+	found := detail{Altered: l.altered, Sites: c.lookWeb(ctx, l)}
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return host.Look{}, fmt.Errorf("looking at software: %w", err)
 	}
@@ -149,11 +165,24 @@ func (c *collector) Collect(ctx context.Context, cur []byte) (host.Look, error) 
 		return host.Look{}, err
 	}
 	facts, gaps := l.facts()
-	return host.Look{Facts: facts, Detail: detail, Gaps: gaps, Next: next}, nil
+	return host.Look{Facts: facts, Detail: found.orNil(), Gaps: gaps, Next: next}, nil
+}
+
+// detail is what may be erased: paths.
+type detail struct {
+	Altered []verifyDetail `json:"altered,omitempty"`
+	Sites   []siteDetail   `json:"sites,omitempty"`
+}
+
+func (d detail) orNil() any {
+	if len(d.Altered) == 0 && len(d.Sites) == 0 {
+		return nil
+	}
+	return d
 }
 
 func newLook(h *host.Host, now time.Time) *look {
-	return &look{h: h, now: now, cursor: &cursor{last: map[string]int64{}, next: map[string]int64{}}, versions: map[string]string{}}
+	return &look{h: h, now: now, cursor: &cursor{last: map[string]int64{}, next: map[string]int64{}}, versions: map[string]string{}, cycles: lifeCycles()}
 }
 
 func (l *look) gap(what, format string, args ...any) {
@@ -167,6 +196,7 @@ func (l *look) readManagers(ctx context.Context, o OS) []kernelImage {
 	inv, found, err := readDpkg(ctx, l.h)
 	if m, ok := l.manager(managerDpkg, inv, found, err); ok {
 		l.apt(ctx, &m)
+		l.verify(ctx, &m)
 		products := recognise(managerDpkg, inv.Packages)
 		if policy, ok := l.policy(ctx, l.aptNames(products)); ok {
 			l.sortByPolicy(policy)
@@ -183,7 +213,10 @@ func (l *look) readManagers(ctx context.Context, o OS) []kernelImage {
 				l.versions[p.Name] = p.Version
 			}
 		}
-		l.dnf(ctx, &m)
+		if _, err := l.h.Stat(dnfProgram); err == nil || !l.zypper(ctx, &m) {
+			l.dnf(ctx, &m)
+		}
+		l.verify(ctx, &m)
 		products := recognise(managerRPM, inv.Packages)
 		originsByVendor(o, products)
 		l.addProducts(products)
@@ -196,6 +229,7 @@ func (l *look) readManagers(ctx context.Context, o OS) []kernelImage {
 		l.addProducts(recognise(managerApk, inv.Packages))
 		l.managers = append(l.managers, m)
 	}
+	l.pleskFile()
 	if len(l.managers) == 0 {
 		l.gap("package managers", "no readable database of dpkg, rpm or apk: what is installed is not known")
 	}
@@ -228,7 +262,7 @@ func (l *look) run(ctx context.Context, name string, args ...string) ([]byte, er
 	res, err := l.h.Run(ctx, host.Command{Name: name, Args: args, Limit: maxOutput})
 	switch {
 	case errors.Is(err, host.ErrNoProgram):
-		return nil, fmt.Errorf("%s is not installed", name)
+		return nil, absent(name)
 	case err != nil:
 		return nil, err
 	case res.Cut || res.Exit != 0:
@@ -236,6 +270,14 @@ func (l *look) run(ctx context.Context, name string, args ...string) ([]byte, er
 	}
 	return res.Stdout, nil
 }
+
+// absent is a tool that is not installed.
+type absent string
+
+func (a absent) Error() string { return string(a) + " is not installed" }
+
+// Is says that it is host.ErrNoProgram.
+func (a absent) Is(err error) bool { return err == host.ErrNoProgram }
 
 // failure says what a tool's end was.
 func failure(name string, res host.Result) error {
@@ -263,7 +305,7 @@ func (l *look) facts() (evidence.Software, []evidence.Gap) {
 	l.bound()
 	return evidence.Software{
 		OS: l.os, Kernel: l.kernelFacts, Managers: orEmpty(l.managers), Packages: orEmpty(l.packages),
-		Pending: orEmpty(l.pending), Products: orEmpty(l.products), Reboot: l.rebootFacts(), Web: l.web,
+		Pending: orEmpty(l.pending), Products: orEmpty(l.products), Reboot: l.rebootFacts(), Web: l.web, Pro: l.pro,
 	}, l.gaps
 }
 

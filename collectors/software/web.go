@@ -27,11 +27,7 @@ const (
 	webGap      = evidence.GapWeb
 )
 
-// webDetail names the sites that the facts call by pseudonyms.
-type webDetail struct {
-	Sites []siteDetail `json:"sites"`
-}
-
+// siteDetail names a site that the facts call by a pseudonym.
 type siteDetail struct {
 	ID      string   `json:"id"`
 	Folder  string   `json:"folder"`
@@ -43,14 +39,14 @@ type siteDetail struct {
 type web struct {
 	c       *collector
 	facts   evidence.Web
-	detail  webDetail
+	detail  []siteDetail
 	gaps    []evidence.Gap
 	folders int
 	seen    map[string]int // folders, and how deep below them was searched
 }
 
 // lookWeb looks for sites, unless an earlier search still hangs.
-func (c *collector) lookWeb(ctx context.Context, l *look) (detail any) {
+func (c *collector) lookWeb(ctx context.Context, l *look) []siteDetail {
 	if c.cfg.Sites.off() {
 		return nil
 	}
@@ -71,9 +67,7 @@ func (c *collector) lookWeb(ctx context.Context, l *look) (detail any) {
 	case w := <-done:
 		l.web = &w.facts
 		l.gaps = append(l.gaps, w.gaps...)
-		if len(w.detail.Sites) > 0 {
-			return w.detail
-		}
+		return w.detail
 	case <-ctx.Done():
 		l.gap(webGap, "the search did not end in time: a file system may hang")
 	}
@@ -173,7 +167,7 @@ func (w *web) site(ctx context.Context, folder string) {
 	d := siteDetail{ID: s.ID, Folder: folder}
 	w.checksums(ctx, folder, core, &s, &d)
 	w.facts.Sites = append(w.facts.Sites, s)
-	w.detail.Sites = append(w.detail.Sites, d)
+	w.detail = append(w.detail, d)
 }
 
 // name is a pseudonym of the site, the same in every look of this host, or its folder.

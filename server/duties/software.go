@@ -82,6 +82,9 @@ func (s softwareHost) managers() []AssetFinding {
 		if m.Broken > 0 {
 			found = append(found, s.bad(Breached, "packages_broken", "manager", m.Name, "count", m.Broken)...)
 		}
+		if m.Altered != nil && *m.Altered > 0 {
+			found = append(found, s.bad(Breached, "packages_altered", "manager", m.Name, "count", *m.Altered)...)
+		}
 		switch {
 		case m.Refreshed == nil:
 			found = append(found, s.bad(Unproven, "metadata_never", "manager", m.Name)...)

@@ -167,6 +167,7 @@ type softwareBody struct {
 	Security     int // pending updates that mend security
 	MorePending  int
 	MoreProducts int
+	Altered      int // files that are not as installed
 	Sites        []evidence.Site
 	MoreSites    int
 }
@@ -186,6 +187,11 @@ func softwareView(f evidence.Software) softwareBody {
 	for _, u := range f.Pending {
 		if u.Security {
 			v.Security++
+		}
+	}
+	for _, m := range f.Managers {
+		if m.Altered != nil {
+			v.Altered += *m.Altered
 		}
 	}
 	v.Pending, v.MorePending = rows(v.Pending)
