@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"collectors/host":        {"evidence"},
 	"collectors/dnsbl":       {"evidence", "collectors/host"},
 	"collectors/backup":      {"evidence", "collectors/host"},
+	"collectors/restore":     {"evidence", "collectors/host", "collectors/backup"},
 	"collectors/eventlog":    {"evidence", "collectors/host"},
 	"collectors/software":    {"evidence", "collectors/host"},
 	"collectors/health":      {"evidence", "collectors/host"},

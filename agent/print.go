@@ -79,6 +79,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		for _, j := range f.Jobs {
 			row(w, j.Job, j.Tool, j.Result, when(j.NewestRestorable), fmt.Sprint(j.Points), strings.Join(j.Reasons, ", "))
 		}
+	case evidence.Restore:
+		printRestore(w, f)
 	case evidence.EventLog:
 		for _, s := range f.Sources {
 			row(w, "read", s.Source, fmt.Sprintf("%d lines", s.Lines), map[bool]string{true: "whole", false: "with gaps"}[s.Whole])
@@ -264,6 +266,14 @@ func printEndpoints(w io.Writer, f evidence.Endpoints) {
 			until, trouble = e.TLS.Chain[0].Until.Format(time.DateOnly), strings.Join(e.TLS.Trouble, ", ")
 		}
 		row(w, e.Name, last.Result, strings.ReplaceAll(last.Reason, "_", " "), fmt.Sprint(last.Millis), until, trouble)
+	}
+}
+
+func printRestore(w io.Writer, f evidence.Restore) {
+	row(w, "JOB", "RESULT", "WHY", "LAST GOOD", "FILES", "EQUAL TO LIVE", "BYTES", "SECONDS")
+	for _, t := range f.Tests {
+		row(w, t.Job, t.Result, strings.ReplaceAll(strings.Join(t.Reasons, ", "), "_", " "), when(t.LastGood),
+			fmt.Sprintf("%d of %d", t.Files, t.Held), fmt.Sprint(t.Compared), fmt.Sprint(t.Bytes), fmt.Sprintf("%.1f", float64(t.Millis)/1000))
 	}
 }
 

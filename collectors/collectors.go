@@ -11,6 +11,7 @@ import (
 	"github.com/attesto/attesto/collectors/eventlog"
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/restore"
 	"github.com/attesto/attesto/collectors/software"
 	"github.com/attesto/attesto/collectors/storage"
 	"github.com/attesto/attesto/evidence"
@@ -22,6 +23,7 @@ func All() []host.Spec {
 		accounts.Spec(),
 		dnsbl.Spec(),
 		backup.Spec(),
+		restore.Spec(),
 		eventlog.Spec(),
 		health.Spec(),
 		storage.Spec(),

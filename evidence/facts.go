@@ -174,6 +174,7 @@ var factsCheckers = map[Kind]func([]byte) (Facts, []Gap, error){
 	KindStorage:   checkAs[Storage],
 	KindAccounts:  checkAs[Accounts],
 	KindAntivirus: checkAs[Antivirus],
+	KindRestore:   checkAs[Restore],
 	KindRestored:  checkAs[Restored],
 }
 

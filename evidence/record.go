@@ -30,6 +30,7 @@ const (
 	KindAccounts  Kind = "accounts"
 	KindAntivirus Kind = "antivirus"
 	KindMail      Kind = "mail"
+	KindRestore   Kind = "restore"
 	KindRestored  Kind = "restored" // the host itself was set back; no collector looks for it
 )
 

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,12 @@ type runner struct {
 func (r runner) run(ctx context.Context, timeout time.Duration, env []string, name string, args ...string) (host.Result, *Fault) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	res, err := r.h.Run(ctx, host.Command{Name: name, Args: args, Env: append(env, r.set.env...)})
+	return r.start(ctx, host.Command{Name: name, Args: args, Env: env})
+}
+
+func (r runner) start(ctx context.Context, c host.Command) (host.Result, *Fault) {
+	c.Env = append(slices.Clone(c.Env), r.set.env...)
+	res, err := r.h.Run(ctx, c)
 	res.Stderr = r.set.redact(res.Stderr)
 	switch {
 	case err != nil:

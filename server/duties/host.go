@@ -24,6 +24,7 @@ var checks = map[string]check{
 	"dnsbl":     dnsblCheck,
 	"software":  softwareCheck,
 	"backup":    backupCheck,
+	"restore":   restoreCheck,
 	"eventlog":  eventlogCheck,
 	"health":    healthCheck,
 	"endpoints": endpointsCheck,

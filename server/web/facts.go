@@ -28,6 +28,8 @@ func viewOf(facts any) any {
 		return dnsblView(f)
 	case evidence.Backup:
 		return backupView(f)
+	case evidence.Restore:
+		return f.Tests
 	case evidence.EventLog:
 		return eventlogView(f)
 	case evidence.Software:

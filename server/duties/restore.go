@@ -1,0 +1,67 @@
+package duties
+
+import (
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// restoreCheck judges whether a sample of each backup was restored lately, and came back
+// whole. It is the agent's sample, not a person's restore of a whole system.
+var restoreCheck = check{
+	kind:     evidence.KindRestore,
+	params:   []string{"fresh", "age", "decrypted"},
+	optional: true,
+	judge:    judgeRestore,
+}
+
+func judgeRestore(h host) []AssetFinding {
+	facts, _, err := decode[evidence.Restore](h)
+	if err != nil {
+		return h.unreadable(err)
+	}
+	var found []AssetFinding
+	for _, t := range facts.Tests {
+		found = append(found, h.restored(t))
+	}
+	return found
+}
+
+// restored judges one job's last test. One that could not be made leaves the last good
+// one standing until that is too old.
+func (h host) restored(t evidence.RestoreTest) AssetFinding {
+	age := h.duration("age")
+	args := []any{"job", t.Job, "host", h.agent.Name, "reason_codes", strings.Join(t.Reasons, ", "), "limit", int(age.Hours() / 24)}
+	find := func(v Verdict, key string, more ...any) AssetFinding {
+		return h.find(v, t.Job, say(key, append(args, more...)...))
+	}
+	if t.Result == evidence.BackupFailed {
+		return find(Breached, "restore_failed", "at", h.clock(h.local(t.At.Time)))
+	}
+	if t.LastGood == nil {
+		return find(Unproven, "restore_untried")
+	}
+	good := h.local(t.LastGood.Time)
+	if good.After(h.at.Add(time.Hour)) {
+		return find(Unproven, "restore_future", "at", h.clock(good))
+	}
+	if h.at.Sub(good) > age {
+		if t.Result == evidence.BackupUnknown {
+			return find(Breached, "restore_old_untried", "at", h.clock(good))
+		}
+		return find(Breached, "restore_old", "at", h.clock(good))
+	}
+	if h.flag("decrypted") && (t.Encryption == "none" || t.Encryption == "unknown") {
+		return find(Unproven, "restore_plain", "at", h.clock(good))
+	}
+	key := "restore_good"
+	if t.Result == evidence.BackupUnknown {
+		key = "restore_stands" // the newest attempt could not be made
+	}
+	f := find(Fulfilled, key, "at", h.clock(good), "files", t.Files, "held", t.Held, "compared", t.Compared)
+	if due := h.upcoming(good.Add(age)); f.Due.IsZero() || !due.IsZero() && due.Before(f.Due) {
+		f.Due = due
+	}
+	return f
+}
