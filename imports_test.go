@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"collectors/storage":     {"evidence", "collectors/host"},
 	"collectors/accounts":    {"evidence", "collectors/host"},
 	"collectors/antivirus":   {"evidence", "collectors/host"},
+	"collectors/mail":        {"evidence", "collectors/host", "collectors/eventlog"}, // it follows logs as eventlog does
 	"collectors":             {"evidence", "collectors/*"},
 	"agent/keystore":         {"evidence"},
 	"agent":                  {"evidence", "collectors", "collectors/*", "agent/keystore"},

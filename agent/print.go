@@ -100,6 +100,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		printAccounts(w, f)
 	case evidence.Antivirus:
 		printAntivirus(w, f)
+	case evidence.Mail:
+		printMail(w, f)
 	}
 }
 
@@ -340,4 +342,33 @@ func definitions(p evidence.AntivirusProduct) string {
 		}
 	}
 	return "unknown"
+}
+
+func printMail(w io.Writer, f evidence.Mail) {
+	if q := f.Queue; q != nil {
+		row(w, "queue", q.System, fmt.Sprintf("%d messages, %d deferred, %d held", q.Messages, q.Deferred, q.Held), "oldest "+when(q.Oldest))
+		for _, r := range q.Reasons {
+			row(w, "waits", r.Reason, fmt.Sprint(r.Count))
+		}
+		for _, s := range q.Senders {
+			row(w, "sender", s.Name, fmt.Sprintf("%d messages to %d recipients", s.Messages, s.Recipients))
+		}
+	}
+	row(w, "taken", fmt.Sprintf("%d messages to %d recipients, of %d accounts", f.Messages, f.Recipients, f.Seen), fmt.Sprintf("%d days of history", f.Days))
+	row(w, "results", fmt.Sprintf("%d sent, %d deferred, %d refused", f.Sent, f.Deferred, f.Bounced))
+	for i, a := range f.Accounts {
+		if i == maxRows {
+			row(w, fmt.Sprintf("(%d more)", len(f.Accounts)-i))
+			break
+		}
+		usual := "unknown"
+		if a.Usual >= 0 {
+			usual = fmt.Sprint(a.Usual)
+		}
+		var signs []string
+		for _, s := range a.Signs {
+			signs = append(signs, fmt.Sprintf("%s (%d of 3)", s.Sign, s.Strength))
+		}
+		row(w, "account", a.Name, fmt.Sprintf("%d recipients, %d in an hour, usually %s", a.Recipients, a.Peak, usual), strings.Join(signs, ", "))
+	}
 }

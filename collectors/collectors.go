@@ -11,6 +11,7 @@ import (
 	"github.com/attesto/attesto/collectors/eventlog"
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/mail"
 	"github.com/attesto/attesto/collectors/restore"
 	"github.com/attesto/attesto/collectors/software"
 	"github.com/attesto/attesto/collectors/storage"
@@ -30,6 +31,7 @@ func All() []host.Spec {
 		endpoints.Spec(),
 		software.Spec(),
 		antivirus.Spec(),
+		mail.Spec(),
 	}
 }
 

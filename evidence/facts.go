@@ -175,6 +175,7 @@ var factsCheckers = map[Kind]func([]byte) (Facts, []Gap, error){
 	KindAccounts:  checkAs[Accounts],
 	KindAntivirus: checkAs[Antivirus],
 	KindRestore:   checkAs[Restore],
+	KindMail:      checkAs[Mail],
 	KindRestored:  checkAs[Restored],
 }
 

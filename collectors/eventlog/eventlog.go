@@ -132,6 +132,8 @@ type look struct {
 	buf    []byte
 	// journalLive says that the journal carries what syslog would write to its files.
 	journalLive bool
+	// following is set where the logs are read for another kind, without rules.
+	following *Following
 }
 
 func (l *look) gap(what, why string) {
@@ -169,11 +171,7 @@ func (c *collector) Collect(ctx context.Context, saved []byte) (host.Look, error
 }
 
 func (c *collector) begin(ctx context.Context, saved []byte) (*look, error) {
-	l := &look{collector: c, now: c.host.Now(), left: c.cfg.MaxBytes, next: cursor{V: cursorVersion, Files: map[string]fileMark{}}}
-	l.to, l.stop = l.now, l.now.Add(timeout*3/4)
-	if deadline, ok := ctx.Deadline(); ok {
-		l.stop = l.now.Add(time.Until(deadline) * 3 / 4)
-	}
+	l := c.start(ctx, saved)
 	rules, err := l.rules()
 	if err != nil {
 		return nil, err
@@ -182,7 +180,21 @@ func (c *collector) begin(ctx context.Context, saved []byte) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.facts = evidence.EventLog{RuleSet: digest, Rules: len(rules), Sources: []evidence.LogSource{}, Hits: []evidence.RuleHit{}}
+	l.facts.RuleSet, l.facts.Rules = digest, len(rules)
+	l.engine = NewEngine(rules)
+	l.tally = newTally(rules, c.cfg.Samples, c.host.MachineKey, readBursts(l.old.Bursts))
+	return l, nil
+}
+
+// start begins a look where the last one ended.
+func (c *collector) start(ctx context.Context, saved []byte) *look {
+	l := &look{collector: c, now: c.host.Now(), left: c.cfg.MaxBytes, next: cursor{V: cursorVersion, Files: map[string]fileMark{}}}
+	l.to, l.stop = l.now, l.now.Add(timeout*3/4)
+	if deadline, ok := ctx.Deadline(); ok {
+		l.stop = l.now.Add(time.Until(deadline) * 3 / 4)
+	}
+	l.facts = evidence.EventLog{Sources: []evidence.LogSource{}, Hits: []evidence.RuleHit{}}
+	var err error
 	if l.old, err = readCursor(saved); err != nil {
 		l.gap("cursor", "what was kept of the last look is damaged, so the last day is read again and counts again: "+err.Error())
 		l.old = cursor{}
@@ -195,9 +207,7 @@ func (c *collector) begin(ctx context.Context, saved []byte) (*look, error) {
 		l.gap("clock", "it went back behind the last look, at "+l.from.UTC().Format(time.RFC3339))
 		l.from = l.now
 	}
-	l.engine = NewEngine(rules)
-	l.tally = newTally(rules, c.cfg.Samples, c.host.MachineKey, readBursts(l.old.Bursts))
-	return l, nil
+	return l
 }
 
 // rules are the built-in ones and the operator's. A file that cannot be used is a

@@ -102,12 +102,15 @@ func (l *look) paths() (paths []string, skip []programs) {
 			found = []string{pattern} // it may be gone only while it is being rotated
 		}
 		if err != nil || len(found) == 0 {
-			l.gap(pattern, "no such file; correct collectors.eventlog.files or the agent's permission to list the folder")
+			l.gap(pattern, "no such file; correct files in the configuration, or the agent's permission to list the folder")
 		}
 		paths = append(paths, found...)
 	}
 	usual := ownFiles
-	if !l.journalLive {
+	switch {
+	case l.following != nil:
+		usual = l.following.usual(l.journalLive)
+	case !l.journalLive:
 		usual = slices.Concat(ownFiles, syslogFiles)
 	}
 	for _, p := range expand(l.host, usual) {

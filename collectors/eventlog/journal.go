@@ -99,7 +99,7 @@ func (j *journal) follow(ctx context.Context) {
 	}
 	j.next.Journal, j.next.Written = j.cursor, j.written
 	quiet := j.read.Lines == 0 && (j.written.IsZero() || j.now.Sub(j.written) > silence)
-	if quiet {
+	if quiet && j.following == nil { // of what another kind asks for there may be nothing
 		j.unwhole("holds nothing of the last day; is systemd-journald running, and does it store (Storage= in journald.conf)?")
 	}
 	j.journalLive = !quiet
@@ -126,6 +126,9 @@ func (j *journal) run(ctx context.Context, position string) (host.Result, error)
 	short, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	args := append([]string{"--output=json", "--all", "--no-pager", "--output-fields=" + journalFields, position}, j.where...)
+	if j.following != nil {
+		args = append(args, j.following.Journal...)
+	}
 	limit := max(minBytes, int64(float64(j.left)*journalShare))
 	j.lines = splitter{line: j.line}
 	res, err := j.host.Run(short, host.Command{Name: "journalctl", Args: args, Limit: limit, Stdout: &j.lines})
@@ -216,7 +219,7 @@ func (j *journal) line(line []byte) {
 	}
 	j.read.Lines++
 	j.read.Bytes += int64(len(line)) + 1
-	if j.read.Lines > 1 && !j.engine.MayMatch(line) && !bytes.Contains(line, jsonMessageBytes) {
+	if j.read.Lines > 1 && !j.mayMatter(line) && !bytes.Contains(line, jsonMessageBytes) {
 		j.latest = append(j.latest[:0], line...)
 		return
 	}

@@ -229,3 +229,9 @@ func lastRepeated(msg []byte) (n int64, ok bool) {
 	n, err := strconv.ParseInt(string(count), 10, 32)
 	return n, err == nil && n > 0
 }
+
+// Lines reads the lines of one log in their order, as ParseSyslog does each: so years and
+// hours that come twice are told apart. program is whose log it is, where lines do not say.
+func Lines(ref time.Time, program string) func(line []byte) (Event, error) {
+	return newLines(ref, program).parse
+}

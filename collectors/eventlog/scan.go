@@ -110,7 +110,7 @@ func (f *file) line(line []byte) {
 	switch stamp := plain[h.from:h.to]; {
 	case h.form == formNone:
 		f.foreign++
-	case f.engine.MayMatch(line) || !bytes.HasPrefix(stamp, f.decade):
+	case f.mayMatter(line) || !bytes.HasPrefix(stamp, f.decade):
 		f.decade = append(f.decade[:0], stamp[:min(len(stamp), tenMinutes)]...)
 		f.event(line)
 	default:

@@ -47,6 +47,10 @@ func (s *source) take(e Event) bool {
 	if e.Time.After(s.now.Add(time.Minute)) {
 		e.Time = s.now // a stamp from the future: the event is here, its time is not to be believed
 	}
+	if s.following != nil {
+		s.following.Take(e)
+		return false
+	}
 	matches := s.engine.Match(e)
 	for _, m := range matches {
 		s.tally.add(m, e)

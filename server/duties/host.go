@@ -32,6 +32,8 @@ var checks = map[string]check{
 	"accounts":  accountsCheck,
 	"site":      siteCheck,
 	"antivirus": antivirusCheck,
+	"mail":      mailCheck,
+	"signal":    signalCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

@@ -44,6 +44,8 @@ func viewOf(facts any) any {
 		return f
 	case evidence.Antivirus:
 		return antivirusView(f)
+	case evidence.Mail:
+		return f
 	}
 	return nil
 }

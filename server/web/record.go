@@ -209,6 +209,8 @@ func factsOf(kind evidence.Kind, blob []byte) any {
 		f, _, err = evidence.DecodeFacts[evidence.Accounts](blob)
 	case evidence.KindAntivirus:
 		f, _, err = evidence.DecodeFacts[evidence.Antivirus](blob)
+	case evidence.KindMail:
+		f, _, err = evidence.DecodeFacts[evidence.Mail](blob)
 	}
 	if err != nil {
 		return nil

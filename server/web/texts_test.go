@@ -111,7 +111,7 @@ func codes() map[string][]string {
 		"service": duties.Services(), "party": {duties.Provider, duties.Customer},
 		"cause":      causes(),
 		"proof":      {duties.ProofCheck, duties.ProofReview, duties.ProofWorkflow, duties.ProofAttestation},
-		"kind":       {"dnsbl", "backup", "restore", "eventlog", "software", "health", "endpoints", "storage", "accounts", "antivirus", "workflow", "restored"},
+		"kind":       {"dnsbl", "backup", "restore", "eventlog", "software", "health", "endpoints", "storage", "accounts", "antivirus", "mail", "workflow", "restored"},
 		"proof_name": {ledger.ProofEntry, ledger.ProofSignature, ledger.ProofChain, ledger.ProofContent, ledger.ProofIndex, ledger.ProofInclusion},
 		"severity":   {evidence.SeverityInfo, evidence.SeverityLow, evidence.SeverityMedium, evidence.SeverityHigh, evidence.SeverityCritical},
 		"backup":     {evidence.BackupOK, evidence.BackupWarning, evidence.BackupFailed, evidence.BackupUnknown},
