@@ -142,15 +142,13 @@ func (s *Server) AddAPIToken(ctx context.Context, org, name string, write bool, 
 	if _, err := s.store.Org(ctx, org); err != nil {
 		return "", err
 	}
-	text := "attapi_" + strings.ToLower(rand.Text())
-	t := store.APIToken{ID: evidence.NewID("t_"), Org: org, Name: clip(name, 100), Hash: evidence.Sum([]byte(text)), Scopes: "read", Created: s.now()}
-	if write {
-		t.Scopes = "read,write"
-	}
-	if life > 0 {
-		t.Expires = t.Created.Add(life)
-	}
-	return text, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.AddAPIToken(ctx, t) })
+	t, text := web.NewAPIToken(org, name, "", write, s.now(), life)
+	return text, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return web.AddAPIToken(ctx, tx, s.note, t) })
+}
+
+// RevokeAPIToken takes an organisation's token out of use.
+func (s *Server) RevokeAPIToken(ctx context.Context, org, id string) error {
+	return s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return web.RevokeAPIToken(ctx, tx, s.note, org, id, "") })
 }
 
 // SetupLink is where a server that has no account yet is set up, once and within a

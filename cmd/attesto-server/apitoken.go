@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
 func (a *app) apiTokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "api-token", Short: "Make tokens for scripts"}
+	cmd := &cobra.Command{Use: "api-token", Short: "Make, list and revoke tokens for scripts"}
 	var org, name string
 	var write bool
 	var ttl time.Duration
@@ -38,6 +39,67 @@ to /api/v1/. A token of the provider reads all organisations.`,
 	flags.StringVar(&name, "name", "", "what it is for")
 	flags.BoolVar(&write, "write", false, "let it change things, not only read")
 	flags.DurationVar(&ttl, "ttl", 0, "how long it holds (default: until it is removed)")
-	cmd.AddCommand(create)
+	cmd.AddCommand(create, a.apiTokenListCommand(), a.apiTokenRevokeCommand())
+	return cmd
+}
+
+func (a *app) apiTokenListCommand() *cobra.Command {
+	var org string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list --org ORG",
+		Short: "List an organisation's API tokens",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				o, err := orgFlag(ctx, s, org)
+				if err != nil {
+					return err
+				}
+				list, err := s.store.APITokens(ctx, o.ID)
+				if err != nil {
+					return err
+				}
+				rows := [][]string{}
+				for _, t := range list {
+					rows = append(rows, []string{t.ID, t.Name, t.Scopes, stamp(t.Created), stamp(t.Expires), stamp(t.Used)})
+				}
+				return a.table(asJSON, []string{"id", "name", "scopes", "created", "expires", "used"}, rows)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+// stamp is a moment in a table; "" for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func (a *app) apiTokenRevokeCommand() *cobra.Command {
+	var org string
+	cmd := &cobra.Command{
+		Use:   "revoke --org ORG TOKEN-ID",
+		Short: "Take an API token out of use",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				o, err := orgFlag(ctx, s, org)
+				if err != nil {
+					return err
+				}
+				if err := s.RevokeAPIToken(ctx, o.ID, args[0]); err != nil {
+					return fmt.Errorf("token %s of %s: %w; attesto-server api-token list shows them", args[0], o.Name, err)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
 	return cmd
 }

@@ -41,6 +41,19 @@ func TestPeopleAndTheirTokens(t *testing.T) {
 	if got := c.must("api-token", "create", "--org", "Example Shop", "--name", "ci", "--ttl", "1h"); !strings.HasPrefix(got, "attapi_") {
 		t.Errorf("API token %q", got)
 	}
+	tokens := c.must("api-token", "list", "--org", "Example Shop", "--json")
+	_, id, _ := strings.Cut(tokens, `"id":"`)
+	id, _, _ = strings.Cut(id, `"`)
+	if !strings.Contains(tokens, `"name":"ci"`) || !strings.HasPrefix(id, "t_") {
+		t.Errorf("tokens: %s", tokens)
+	}
+	c.must("api-token", "revoke", "--org", "Example Shop", id)
+	if got := c.must("api-token", "list", "--org", "Example Shop", "--json"); got != "" {
+		t.Errorf("tokens after revoking: %s", got)
+	}
+	if code, _, errOut := c.run("api-token", "revoke", "--org", "Example Shop", id); code == exitOK || !strings.Contains(errOut, id) {
+		t.Errorf("revoking twice: exit %d, %q", code, errOut)
+	}
 	for _, wrong := range [][]string{{"user", "add", "--org", "Example Shop"}, {"user", "disable", "--email", "nobody@example.com"}, {"user", "list", "x"},
 		{"user", "add", "--email", "b@example.com", "--org", "Nobody", "--role", "admin"}, {"api-token", "create"}} {
 		if code, out, errOut := c.run(wrong...); code == exitOK || out != "" || errOut == "" {

@@ -10,6 +10,12 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
+// What a token may do: read, or change things as well.
+const (
+	ScopeRead  = "read"
+	ScopeWrite = "write"
+)
+
 // APIToken lets a script read one organisation's board, or all of them for the provider's.
 type APIToken struct {
 	ID      string
@@ -24,7 +30,7 @@ type APIToken struct {
 }
 
 // Writes reports whether the token may change things.
-func (a APIToken) Writes() bool { return slices.Contains(strings.Split(a.Scopes, ","), "write") }
+func (a APIToken) Writes() bool { return slices.Contains(strings.Split(a.Scopes, ","), ScopeWrite) }
 
 const apiTokenColumns = `id, org_id, name, hash, scopes, created, expires, used, user_id`
 

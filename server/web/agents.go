@@ -294,6 +294,9 @@ func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 	lang := w.views.lang(r)
 	out := []alertBody{}
 	for _, a := range stored {
+		if !viewerOf(ctx).shows(org.ID, a.Opened) {
+			continue
+		}
 		b := alertBody{BoardAlert: a, Board: a.Org, OrgName: names[a.Org]}
 		if org.Kind == store.Customer {
 			b.Board = org.ID

@@ -119,6 +119,9 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 // what they were then.
 func (w *Web) boardAt(r *http.Request, cells []cell, body *boardBody) ([]cell, error) {
 	at, err := w.instant(r)
+	if err == nil {
+		at, err = w.within(r.Context(), at)
+	}
 	if err != nil {
 		return nil, err
 	}

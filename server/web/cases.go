@@ -65,6 +65,9 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 		names[o.ID] = o.Name
 	}
 	for _, c := range stored {
+		if !viewerOf(ctx).shows(org.ID, c.Opened) {
+			continue
+		}
 		body.Cases = append(body.Cases, w.rowOf(lang, c, names[c.Org]))
 	}
 	slices.SortStableFunc(body.Cases, func(a, b caseRow) int { return urgency(b) - urgency(a) })
@@ -195,7 +198,7 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 // caseAt is the case that the path names, of the organisation that it names.
 func (w *Web) caseAt(r *http.Request) (store.Case, duties.Workflow, error) {
 	c, err := w.Store.Case(r.Context(), r.PathValue("case"))
-	if errors.Is(err, store.ErrNotFound) || err == nil && c.Org != r.PathValue("org") {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (c.Org != r.PathValue("org") || !viewerOf(r.Context()).shows(c.Org, c.Opened)) {
 		return c, duties.Workflow{}, notFound()
 	}
 	f, ok := w.Catalogue.Workflow(c.Workflow)
@@ -301,7 +304,7 @@ func (w *Web) file(rw http.ResponseWriter, r *http.Request) error {
 		return notFound()
 	}
 	rec, err := w.Store.Record(r.Context(), orgOf(r.Context()).ID, epoch, index)
-	if errors.Is(err, store.ErrNotFound) || err == nil && len(rec.Items) == 0 {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (len(rec.Items) == 0 || !viewerOf(r.Context()).reaches(rec.Org, rec.Received)) {
 		return notFound()
 	}
 	if err != nil {

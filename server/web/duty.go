@@ -151,6 +151,9 @@ func (w *Web) statements(r *http.Request, body *dutyBody) error {
 	}
 	for i := len(list) - 1; i >= 0; i-- {
 		s := list[i]
+		if !v.shows(org.ID, s.At) {
+			continue
+		}
 		b := statementBody{Kind: s.Kind, Good: s.Good, Until: s.Until, Over: !w.Now().Before(s.Until), Owner: owner, saidBody: saidBody{At: s.At}}
 		if v.sees(owner) {
 			if b.saidBody, err = w.saidAt(r, s.User, s.At, store.Place{Org: owner, Log: s.Log, Index: s.Index, SHA: s.Data}); err != nil {
@@ -192,6 +195,9 @@ func (w *Web) turns(r *http.Request, lang, org string, d duties.Duty) ([]turnBod
 	}
 	var out []turnBody
 	for _, t := range stored {
+		if !viewerOf(r.Context()).shows(org, t.At) {
+			continue
+		}
 		why, _ := w.words(lang, t.Why)
 		out = append(out, turnBody{names[t.Part], t.Was, t.Verdict, t.At, why})
 	}

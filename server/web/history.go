@@ -90,7 +90,7 @@ func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayRun, er
 	}
 	out := map[string][]dayRun{}
 	for _, d := range list {
-		out[d.ID] = runsOf(d.Roll(past[d.ID], from, end, w.Now(), 1, org.Location(), counts))
+		out[d.ID] = runsOf(hide(r.Context(), d.Roll(past[d.ID], from, end, w.Now(), 1, org.Location(), counts)))
 	}
 	return out, nil
 }
@@ -136,7 +136,7 @@ func (w *Web) period(r *http.Request) (from, to time.Time, err error) {
 	if !from.Before(to) || to.Sub(from) > maxPeriod*24*time.Hour {
 		return from, to, &problem{status: http.StatusBadRequest, key: "bad_period"}
 	}
-	return from, to, nil
+	return clamp(r.Context(), from, to)
 }
 
 // windows reads a duty's windows in the period that the request asks for.
@@ -156,7 +156,7 @@ func (w *Web) rolled(r *http.Request, d duties.Duty, from, to time.Time, days in
 		return nil, err
 	}
 	counts, err := w.Store.LateCounts(r.Context(), org.ID)
-	return d.Roll(past[d.ID], from, to, w.Now(), days, org.Location(), counts), err
+	return hide(r.Context(), d.Roll(past[d.ID], from, to, w.Now(), days, org.Location(), counts)), err
 }
 
 func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, error) {
@@ -323,6 +323,9 @@ func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) 
 
 func (w *Web) apiBoardAt(rw http.ResponseWriter, r *http.Request) error {
 	at, err := w.instant(r)
+	if err == nil {
+		at, err = w.within(r.Context(), at)
+	}
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func (w *Web) stored(r *http.Request) (store.StoredRecord, error) {
 	if err == nil && !viewerOf(r.Context()).sees(rec.Org) {
 		err = w.served(r, rec)
 	}
+	if err == nil && !viewerOf(r.Context()).reaches(rec.Org, rec.Received) {
+		err = notFound()
+	}
 	return rec, err
 }
 

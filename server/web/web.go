@@ -161,9 +161,12 @@ var routes = []route{
 	{"POST /orgs/{org}/users/{user}/disable", adminOrg, false, (*Web).disableUser},
 	{"POST /orgs/{org}/users/{user}/factors/remove", adminOrg, false, (*Web).removeFactors},
 	{"POST /orgs/{org}/users/{user}/logins/end", adminOrg, false, (*Web).endUsersLogins},
+	{"GET /orgs/{org}/tokens", adminOrg, false, (*Web).tokens},
+	{"POST /orgs/{org}/tokens", adminOrg, false, (*Web).makeToken},
+	{"POST /orgs/{org}/tokens/{token}/revoke", adminOrg, false, (*Web).revokeToken},
 	{"POST /orgs/{org}/invitations/{link}/withdraw", adminOrg, false, (*Web).withdrawInvitation},
 
-	{"GET /orgs/{org}/board", seeOrg, false, (*Web).board},
+	{"GET /orgs/{org}/board", seeDated, false, (*Web).board},
 	{"GET /orgs/{org}/duties/{duty}", seeOrg, false, (*Web).duty},
 	{"POST /orgs/{org}/duties/{duty}/review", reviewOrg, false, (*Web).review},
 	{"GET /orgs/{org}/records/{index}", seeRecord, false, (*Web).record},
@@ -192,14 +195,14 @@ var routes = []route{
 	{"GET /orgs/{org}/cases/{case}", seeOrg, false, (*Web).oneCase},
 	{"POST /orgs/{org}/workflows/{workflow}", openCase, false, (*Web).openCase},
 	{"POST /orgs/{org}/cases/{case}/steps/{step}", stepCase, false, (*Web).stepCase},
-	{"GET /orgs/{org}/files/{epoch}/{index}", seeOrg, false, (*Web).file},
+	{"GET /orgs/{org}/files/{epoch}/{index}", seeDated, false, (*Web).file},
 
 	{"GET /api/v1/orgs", signedIn, true, (*Web).apiOrgs},
 	{"GET /api/v1/orgs/{org}/duties", seeOrg, true, (*Web).apiDuties},
 	{"GET /api/v1/orgs/{org}/duties/{duty}", seeOrg, true, (*Web).apiDuty},
-	{"GET /api/v1/orgs/{org}/duties/{duty}/days", seeOrg, true, (*Web).apiDays},
-	{"GET /api/v1/orgs/{org}/duties/{duty}/continuity", seeOrg, true, (*Web).apiContinuity},
-	{"GET /api/v1/orgs/{org}/state", seeOrg, true, (*Web).apiBoardAt},
+	{"GET /api/v1/orgs/{org}/duties/{duty}/days", seeDated, true, (*Web).apiDays},
+	{"GET /api/v1/orgs/{org}/duties/{duty}/continuity", seeDated, true, (*Web).apiContinuity},
+	{"GET /api/v1/orgs/{org}/state", seeDated, true, (*Web).apiBoardAt},
 	{"POST /api/v1/orgs/{org}/duties/{duty}/review", reviewOrg, true, (*Web).apiReview},
 	{"GET /api/v1/orgs/{org}/records/{index}", seeRecord, true, (*Web).apiRecord},
 	{"GET /api/v1/orgs/{org}/records/{index}/proof", seeRecord, true, (*Web).apiProof},
@@ -218,8 +221,8 @@ var routes = []route{
 	{"POST /api/v1/orgs/{org}/workflows/{workflow}", openCase, true, (*Web).apiOpenCase},
 	{"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}", stepCase, true, (*Web).apiStepCase},
 
-	{"GET /log/{org}/{epoch}/checkpoint", seeOrg, true, (*Web).logCheckpoint},
-	{"GET /log/{org}/{epoch}/tile/{path...}", seeOrg, true, (*Web).logTile},
+	{"GET /log/{org}/{epoch}/checkpoint", seeDated, true, (*Web).logCheckpoint},
+	{"GET /log/{org}/{epoch}/tile/{path...}", seeDated, true, (*Web).logTile},
 }
 
 // maxForm bounds a request's body, in bytes, where no file comes along.
