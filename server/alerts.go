@@ -34,7 +34,7 @@ func (s *Server) startJudging() error {
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
 	s.OnAccepted(s.judge.Arrived)
-	s.loops = append(s.loops, s.judge.Run, s.alerts.Run, s.mornings)
+	s.loops = append(s.loops, s.judge.Run, s.alerts.Run, s.mornings, s.inForce)
 	return nil
 }
 

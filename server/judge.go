@@ -181,6 +181,8 @@ type batch struct {
 	looks  map[lookKey][]duties.Seen
 	cases  map[string][]duties.Case
 	done   map[store.Board]bool
+	params map[string]map[string]map[string]duties.Params // by organisation, duty and part
+	erased int                                            // facts that were to be read for the past and are erased
 	alerts int
 }
 
@@ -191,7 +193,8 @@ type lookKey struct {
 
 func (j *Judge) batch() *batch {
 	return &batch{Judge: j, at: j.now(), orgs: map[string]store.Org{}, agents: map[string][]store.Agent{}, only: map[string][]string{},
-		looks: map[lookKey][]duties.Seen{}, cases: map[string][]duties.Case{}, done: map[store.Board]bool{}}
+		looks: map[lookKey][]duties.Seen{}, cases: map[string][]duties.Case{}, done: map[store.Board]bool{},
+		params: map[string]map[string]map[string]duties.Params{}}
 }
 
 // finish has alerts delivered.
@@ -489,6 +492,9 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 		return duties.Question{}, err
 	}
 	q := duties.Question{At: b.at, Zone: o.Location()}
+	if q.Params, err = b.paramsOf(ctx, org, d.ID); err != nil {
+		return q, err
+	}
 	agents, err := b.agentsOf(ctx, org)
 	if err != nil {
 		return q, err
@@ -584,6 +590,19 @@ func (b *batch) casesSince(ctx context.Context, o store.Org, at time.Time) ([]du
 		}
 	}
 	return list, err
+}
+
+// paramsOf are the figures that an organisation has set for a duty of its.
+func (b *batch) paramsOf(ctx context.Context, org, duty string) (map[string]duties.Params, error) {
+	set, ok := b.params[org]
+	if !ok {
+		var err error
+		if set, err = b.store.Params(ctx, org); err != nil {
+			return nil, err
+		}
+		b.params[org] = set
+	}
+	return set[duty], nil
 }
 
 func (b *batch) agentsOf(ctx context.Context, org string) ([]store.Agent, error) {

@@ -151,6 +151,10 @@ func (b *batch) stories(ctx context.Context, o store.Org, d duties.Duty, s dutie
 func (b *batch) story(ctx context.Context, o store.Org, d duties.Duty, from, to time.Time) (duties.Story, error) {
 	s := duties.Story{From: from, To: to, Forked: map[string]time.Time{}, Left: map[string]time.Time{}}
 	s.Zone = o.Location()
+	var err error
+	if s.Params, err = b.paramsOf(ctx, o.ID, d.ID); err != nil {
+		return s, err
+	}
 	agents, err := b.agentsOf(ctx, o.ID)
 	if err != nil {
 		return s, err
@@ -290,7 +294,9 @@ func (b *batch) pastLooks(ctx context.Context, a store.Agent, need duties.Need, 
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
-		list[i].Blob = blob.Data
+		if list[i].Blob = blob.Data; !blob.Erased.IsZero() {
+			b.erased++
+		}
 	}
 	return list, nil
 }

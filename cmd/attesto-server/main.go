@@ -127,7 +127,7 @@ Exit status: 0 fine, 1 failed (check: the store is not sound), 2 wrong call.`,
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.versionCommand(), a.serveCommand(), a.orgCommand(), a.userCommand(), a.tokenCommand(), a.apiTokenCommand(), a.agentCommand(), a.logCommand(), a.checkCommand(), a.migrateCommand(), a.demoCommand(),
-		a.keyCommand(), a.catalogueCommand(), a.channelCommand(), a.anchorCommand(), a.exportCommand(), a.eraseCommand(),
+		a.keyCommand(), a.catalogueCommand(), a.channelCommand(), a.anchorCommand(), a.exportCommand(), a.eraseCommand(), a.rejudgeCommand(), a.paramCommand(),
 	}
 }
 

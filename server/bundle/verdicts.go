@@ -49,7 +49,7 @@ func (w *writer) verdicts() error {
 		}
 		line := w.duty(d, v, origins)
 		out = append(out, line)
-		results[d.ID] = evidence.TestResult{Result: result(v.Verdict), Configuration: []evidence.ResourceDescriptor{},
+		results[d.ID] = evidence.TestResult{Result: result(v.Verdict), Configuration: []evidence.ResourceDescriptor{evidence.Resource("catalogue", w.Catalogue.Digest())},
 			Attesto: evidence.DutyVerdict{Org: w.org.ID, Duty: d.ID, State: line.State, Since: line.Since, Judged: line.Judged, Evidence: line.Evidence, Why: v.Why}}
 	}
 	order := map[string]int{}

@@ -33,6 +33,7 @@ type Catalogue struct {
 	duties    []Duty
 	workflows []Workflow
 	families  []Family
+	digest    evidence.Digest
 	byID      map[string]int
 	words     map[string]wordings
 	builtin   Releases
@@ -84,6 +85,9 @@ func Builtin() (*Catalogue, error) {
 // and what is wrong.
 func Read(dir fs.FS) (*Catalogue, error) {
 	c := &Catalogue{checks: maps.Clone(checks), byID: map[string]int{}, words: map[string]wordings{}}
+	if err := c.digestOf(dir); err != nil {
+		return nil, err
+	}
 	if err := readYAML(dir, "checks.yaml", &c.described); err != nil {
 		return nil, err
 	}
@@ -127,6 +131,32 @@ func Read(dir fs.FS) (*Catalogue, error) {
 	c.releases.Store(&c.builtin)
 	return c, c.unused()
 }
+
+// digestOf sums up the files of a folder.
+func (c *Catalogue) digestOf(dir fs.FS) error {
+	names, err := fs.Glob(dir, "*.yaml")
+	if err != nil {
+		return fmt.Errorf("reading the catalogue: %w", err)
+	}
+	for _, name := range names {
+		b, err := fs.ReadFile(dir, name)
+		if err != nil {
+			return fmt.Errorf("reading the catalogue: %w", err)
+		}
+		c.sum(name, b)
+	}
+	return nil
+}
+
+// sum adds a file to the catalogue's digest.
+func (c *Catalogue) sum(name string, content []byte) {
+	d := evidence.Sum(content)
+	c.digest = evidence.Sum(append(append(c.digest[:], name...), d[:]...))
+}
+
+// Digest changes with every file of the catalogue, the operator's own included: two
+// catalogues with one digest, read by one version of the program, judge alike.
+func (c *Catalogue) Digest() evidence.Digest { return c.digest }
 
 func readYAML(dir fs.FS, name string, to any) error {
 	b, err := fs.ReadFile(dir, name)

@@ -82,6 +82,7 @@ func With(files map[string][]byte) (*Catalogue, error) {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		errs = append(errs, c.extend(name, files[name]))
+		c.sum(name, files[name])
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import "time"
 // Stretch is a stretch of the past that was judged again.
 type Stretch struct {
 	From, To time.Time
+	Was      Verdict // before
 	Verdict  Verdict
 	Why      Message
 }
@@ -46,6 +47,18 @@ func Overlay(turns []Turn, list []Stretch) []Turn {
 	}
 	upto(time.Unix(1<<40, 0))
 	return out
+}
+
+// Since gives turns from a moment on: the one in force then begins at it.
+func Since(turns []Turn, at time.Time) []Turn {
+	for i := len(turns) - 1; i >= 0; i-- {
+		if !turns[i].At.After(at) {
+			out := append([]Turn(nil), turns[i:]...)
+			out[0].At = at
+			return out
+		}
+	}
+	return turns
 }
 
 // Now gives the turns as they count: those of the time, with what was judged again.
@@ -111,7 +124,7 @@ func Differ(was, is []Turn, upto time.Time) []Stretch {
 			end = is[j+1].At
 		}
 		if was[i].Verdict != is[j].Verdict && at.Before(end) {
-			out = add(out, Stretch{at, end, is[j].Verdict, is[j].Why})
+			out = add(out, Stretch{at, end, was[i].Verdict, is[j].Verdict, is[j].Why})
 		}
 		if !moveWas && !moveIs || !end.Before(upto) {
 			break
@@ -128,7 +141,7 @@ func Differ(was, is []Turn, upto time.Time) []Stretch {
 
 // add appends a stretch, or makes the last one longer.
 func add(list []Stretch, s Stretch) []Stretch {
-	if n := len(list); n > 0 && list[n-1].To.Equal(s.From) && list[n-1].Verdict == s.Verdict && list[n-1].Why.Key == s.Why.Key {
+	if n := len(list); n > 0 && list[n-1].To.Equal(s.From) && list[n-1].Was == s.Was && list[n-1].Verdict == s.Verdict && list[n-1].Why.Key == s.Why.Key {
 		list[n-1].To = s.To
 		return list
 	}

@@ -143,6 +143,9 @@ func (r *past) people() []time.Time {
 			list = append(list, s.At)
 		}
 	}
+	for _, a := range r.Alerts {
+		list = append(list, a.Opened, a.Delivered, a.Acked)
+	}
 	for _, a := range r.Agents {
 		list = append(list, a.Enrolled)
 	}
