@@ -306,6 +306,9 @@ func printAccounts(w io.Writer, f evidence.Accounts) {
 	if f.Remote != nil {
 		row(w, "ssh", map[bool]string{true: "with passwords", false: "keys only"}[f.Remote.Passwords], "root: "+f.Remote.Root)
 	}
+	if f.Sudo != nil {
+		row(w, "sudo", fmt.Sprintf("%d rules, %d without a password", f.Sudo.Rules, len(f.Sudo.Free)))
+	}
 	for _, s := range f.Secrets {
 		row(w, "secrets", strings.ReplaceAll(s.Kind, "_", " "), fmt.Sprintf("%d of %d open to others", s.Open, s.Count))
 	}

@@ -12,6 +12,7 @@ type Accounts struct {
 	Accounts []Account      `json:"accounts"` // those that can be signed in with
 	Policy   PasswordPolicy `json:"policy"`
 	Remote   *RemoteLogin   `json:"remote,omitempty"`  // over SSH; absent where it is not offered or was not read
+	Sudo     *Sudo          `json:"sudo,omitempty"`    // absent where there is none, or it was not read
 	Secrets  []SecretFile   `json:"secrets,omitempty"` // files with keys and passwords
 }
 
@@ -51,6 +52,18 @@ type RemoteLogin struct {
 	Empty     bool   `json:"empty"`     // with none at all
 }
 
+// Sudo is who may act as another account.
+type Sudo struct {
+	Rules int        `json:"rules"`
+	Free  []SudoFree `json:"free,omitempty"` // without a password
+}
+
+// SudoFree is a right that asks for no password.
+type SudoFree struct {
+	Who string `json:"who"` // a pseudonym or name, "%group", an alias, or ALL
+	All bool   `json:"all"` // of every command
+}
+
 // SecretFile is a file that holds a key or a password.
 type SecretFile struct {
 	Kind  string `json:"kind"` // "ssh_host_key", "ssh_key", "backup", "tls"
@@ -83,6 +96,16 @@ func (a Accounts) Validate() error {
 	}
 	if a.Remote != nil && !slices.Contains([]string{"no", "keys", "yes"}, a.Remote.Root) {
 		return fmt.Errorf("remote login of root %q", a.Remote.Root)
+	}
+	if a.Sudo != nil {
+		if a.Sudo.Rules < 0 || len(a.Sudo.Free) > MaxAccounts {
+			return fmt.Errorf("sudo: %d rules, %d without a password", a.Sudo.Rules, len(a.Sudo.Free))
+		}
+		for _, f := range a.Sudo.Free {
+			if f.Who == "" || len(f.Who) > 300 {
+				return fmt.Errorf("sudo: who %q", f.Who)
+			}
+		}
 	}
 	for _, s := range a.Secrets {
 		if !codeWord(s.Kind, "_") || s.Count < 0 || s.Open < 0 || s.Open > s.Count {

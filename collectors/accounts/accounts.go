@@ -50,6 +50,7 @@ func Spec() host.Spec {
 			Reads: []string{
 				"`/etc/passwd`, and of `/etc/shadow` the days of change and expiry, and whether there is a password",
 				"`/etc/login.defs`, `pwquality.conf`, `/etc/pam.d/common-*`, `system-auth` and `password-auth`",
+				"`/etc/security/faillock.conf`, `pwhistory.conf`; `/etc/sudoers` and what it includes: who needs no password",
 				"`sshd -T`: whether passwords and root are let in",
 				"owner and mode of SSH host keys, keys of users, TLS keys, and password files of backup tools",
 			},
@@ -63,6 +64,7 @@ func Spec() host.Spec {
 			},
 			Needs: []string{
 				"the group `shadow` for `/etc/shadow`, by the drop-in `accounts.conf` (see /usr/share/doc/attesto-agent/examples); without it the ages stay unknown and a gap says so",
+				"root for `/etc/sudoers`: without, a gap says so",
 				"root for `sshd -T`: without, `/etc/ssh/sshd_config` is not guessed at, and a gap says so",
 			},
 		},
@@ -105,6 +107,9 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	facts := evidence.Accounts{Accounts: []evidence.Account{}, Policy: c.policy()}
 	facts.Accounts, gaps = c.accounts(list, secrets, gaps)
 	if facts.Remote, gap = c.remote(ctx); gap != nil {
+		gaps = append(gaps, *gap)
+	}
+	if facts.Sudo, gap = c.sudo(ctx); gap != nil {
 		gaps = append(gaps, *gap)
 	}
 	facts.Secrets = c.secretFiles()
@@ -198,6 +203,12 @@ func (c *collector) policy() evidence.PasswordPolicy {
 			}
 		}
 	}
+	if p.History != nil {
+		read("/etc/security/pwhistory.conf", parseHistory)
+	}
+	if p.Lockout != nil {
+		read("/etc/security/faillock.conf", parseLockout)
+	}
 	read("/etc/login.defs", parseLoginDefs)
 	return p
 }
@@ -230,7 +241,10 @@ var secretKinds = []struct {
 }{
 	{"ssh_host_key", []string{"/etc/ssh/ssh_host_*_key"}, true}, // ssh_keys on Fedora
 	{"tls", []string{"/etc/ssl/private/*.key", "/etc/letsencrypt/archive/*/privkey*.pem", "/etc/pki/tls/private/*.key"}, true},
-	{"backup", []string{"/etc/restic/*password*", "/etc/restic/*.env", "/etc/restic/env", "/root/.restic*", "/etc/borgmatic/*.yaml", "/root/.config/borg/keys/*", "/etc/borg/*.env"}, false},
+	{"backup", []string{"/etc/restic/*password*", "/etc/restic/*.env", "/etc/restic/env", "/root/.restic*", "/etc/borgmatic/*.yaml", "/etc/borgmatic.d/*.yaml", "/root/.config/borg/keys/*",
+		"/root/.config/borgmatic/*.yaml", "/etc/borg/*.env", "/root/.config/rclone/rclone.conf", "/root/.config/kopia/*.config*", "/etc/pve/priv/storage/*.pw", "/etc/pve/priv/storage/*.enc",
+		"/root/.config/proxmox-backup/*.json", "/etc/bacula/*.conf", "/etc/bareos/*/*/*.conf", "/etc/duply/*/conf", "/root/.duply/*/conf", "/root/.gnupg/private-keys-v1.d/*"}, false},
+	{"database", []string{"/root/.my.cnf", "/root/.pgpass", "/home/*/.my.cnf", "/home/*/.pgpass", "/etc/mysql/debian.cnf"}, false},
 	{"ssh_key", []string{"/root/.ssh/id_*", "/home/*/.ssh/id_*"}, false},
 }
 
@@ -294,6 +308,10 @@ func Formats() []host.Format {
 	}
 	return []host.Format{
 		{Name: "shadow", Title: "/etc/shadow: ages and states, never a hash", Parse: explain(explainShadow)},
+		{Name: "passwd", Title: "/etc/passwd", Parse: explain(explainPasswd)},
+		{Name: "sudoers", Title: "/etc/sudoers, or a file of /etc/sudoers.d", Parse: explain(explainSudoers)},
+		{Name: "pwhistory", Title: "/etc/security/pwhistory.conf", Parse: explain(func(b []byte, _ time.Time, f *evidence.Accounts) error { parseHistory(b, &f.Policy); return nil })},
+		{Name: "faillock", Title: "/etc/security/faillock.conf", Parse: explain(func(b []byte, _ time.Time, f *evidence.Accounts) error { parseLockout(b, &f.Policy); return nil })},
 		{Name: "login-defs", Title: "/etc/login.defs", Parse: explain(func(b []byte, _ time.Time, f *evidence.Accounts) error { parseLoginDefs(b, &f.Policy); return nil })},
 		{Name: "pam", Title: "a file of /etc/pam.d", Parse: explain(func(b []byte, _ time.Time, f *evidence.Accounts) error { parsePAM(b, &f.Policy); return nil })},
 		{Name: "pwquality", Title: "/etc/security/pwquality.conf", Parse: explain(func(b []byte, _ time.Time, f *evidence.Accounts) error { parseQuality(b, &f.Policy); return nil })},
@@ -302,6 +320,29 @@ func Formats() []host.Format {
 			return err
 		})},
 	}
+}
+
+func explainPasswd(data []byte, _ time.Time, f *evidence.Accounts) error {
+	list, err := parsePasswd(data)
+	if err != nil {
+		return err
+	}
+	c := &collector{cfg: Config{Names: true}}
+	f.Accounts, _ = c.accounts(list, nil, nil)
+	return nil
+}
+
+func explainSudoers(data []byte, _ time.Time, f *evidence.Accounts) error {
+	s, err := ParseSudoers(data)
+	if err != nil {
+		return err
+	}
+	f.Sudo = &evidence.Sudo{Rules: s.Rules}
+	c := &collector{cfg: Config{Names: true}}
+	for _, free := range s.Free {
+		f.Sudo.Free = append(f.Sudo.Free, evidence.SudoFree{Who: c.who(free.Who), All: free.All})
+	}
+	return nil
 }
 
 func explainShadow(data []byte, at time.Time, f *evidence.Accounts) error {

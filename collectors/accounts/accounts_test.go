@@ -213,11 +213,65 @@ func TestFormatsRefuseRubbish(t *testing.T) {
 	}
 }
 
+func TestSudoers(t *testing.T) {
+	for text, want := range map[string]string{
+		"root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n": "2 [] [/etc/sudoers.d/]",
+		"#includedir /etc/sudoers.d\n# just words\n":                                    "0 [] [/etc/sudoers.d/]",
+		"%wheel ALL=(ALL) NOPASSWD: ALL\n":                                              "1 [{%wheel true}] []",
+		"anna ALL = NOPASSWD: /bin/ls, \\\n /bin/cat\n":                                 "1 [{anna false}] []",
+		"anna,bruno web1=(root) NOPASSWD:/bin/ls, PASSWD: ALL\n":                        "1 [{anna,bruno false}] []",
+		"anna ALL=(root) /bin/true, NOPASSWD: SETENV: ALL\n":                            "1 [{anna true}] []",
+		"Defaults !authenticate\nDefaults:anna !authenticate\n":                         "0 [{ALL true} {anna true}] []",
+		"Defaults env_reset # !authenticate\n":                                          "0 [] []",
+		"#1000 ALL=(ALL) NOPASSWD: ALL\n":                                               "1 [{#1000 true}] []",
+		"User_Alias ADMINS = anna, bruno\nADMINS ALL=(ALL) NOPASSWD: ALL\n":             "1 [{ADMINS true}] []",
+		"# nothing\n":                      "0 [] []",
+		"":                                 "0 [] []",
+		"questo non è un file di regole\n": "error",
+	} {
+		s, err := accounts.ParseSudoers([]byte(text))
+		got := fmt.Sprint(s.Rules, s.Free, s.Includes)
+		if err != nil {
+			got = "error"
+		}
+		if strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("%q: %s, want %s (%v)", text, got, want, err)
+		}
+	}
+}
+
+func TestSudoAndRules(t *testing.T) {
+	h := machine(t, map[string]string{"/etc/passwd": passwd + "toor:x:0:0::/root:/bin/bash\n", "/etc/shadow": shadow,
+		"/etc/pam.d/common-password": "password required pam_pwhistory.so\npassword required pam_pwquality.so\n", "/etc/pam.d/common-auth": "auth required pam_faillock.so preauth\n",
+		"/etc/security/pwhistory.conf": "remember = 24\n", "/etc/security/faillock.conf": "# deny = 3\ndeny = 5\n",
+		"/etc/sudoers": "root ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n", "/etc/sudoers.d/anna": "anna ALL=(ALL) NOPASSWD: ALL\n", "/etc/sudoers.d/old.bak": "bruno ALL=(ALL) NOPASSWD: ALL\n",
+		"/root/.my.cnf": "[client]\npassword=topsecret\n"}, nil)
+	f, l := look(t, h, accounts.Config{})
+	if *f.Policy.History != 24 || *f.Policy.Lockout != 5 {
+		t.Errorf("policy %+v", f.Policy)
+	}
+	i := slices.IndexFunc(f.Accounts, func(a evidence.Account) bool { return a.Admin && a.Name != "root" })
+	if i < 0 || f.Sudo == nil || f.Sudo.Rules != 2 || len(f.Sudo.Free) != 1 || !f.Sudo.Free[0].All || !strings.HasPrefix(f.Sudo.Free[0].Who, "account-") {
+		t.Errorf("%+v, %+v", f.Accounts, f.Sudo)
+	}
+	if all, err := json.Marshal(l); err != nil || strings.Contains(string(all), "anna") || strings.Contains(string(all), "topsecret") || !strings.Contains(string(all), `"kind":"database","count":1,"open":0`) {
+		t.Errorf("%s (%v)", all, err)
+	}
+	if err := os.WriteFile(h.Path("/etc/sudoers.d/broken"), []byte("rotto\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f, l := look(t, h, accounts.Config{}); f.Sudo != nil || !strings.Contains(fmt.Sprint(l.Gaps), "rules of sudo (broken)") {
+		t.Errorf("%+v, %v", f.Sudo, l.Gaps)
+	}
+}
+
 func FuzzFormats(f *testing.F) {
 	f.Add([]byte(shadow))
 	f.Add([]byte("permitrootlogin yes\npasswordauthentication yes\npermitemptypasswords no\n"))
 	f.Add([]byte("password requisite pam_pwquality.so minlen=9\n"))
 	f.Add([]byte("minlen = 12\n"))
+	f.Add([]byte("anna ALL=(ALL) NOPASSWD: ALL\n"))
+	f.Add([]byte(passwd))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, format := range accounts.Formats() {
 			if l, err := format.Parse(b, now); err == nil {

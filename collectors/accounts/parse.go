@@ -134,6 +134,23 @@ func parseQuality(data []byte, p *evidence.PasswordPolicy) {
 	}
 }
 
+// parseHistory reads pwhistory.conf(5).
+func parseHistory(data []byte, p *evidence.PasswordPolicy) { parseNumber(data, "remember", &p.History) }
+
+// parseLockout reads faillock.conf(5); deny = 0 locks nobody out.
+func parseLockout(data []byte, p *evidence.PasswordPolicy) { parseNumber(data, "deny", &p.Lockout) }
+
+func parseNumber(data []byte, want string, to **int) {
+	for line := range lines(data) {
+		line, _, _ = strings.Cut(line, "#")
+		key, value, ok := strings.Cut(line, "=")
+		n, err := strconv.Atoi(strings.TrimSpace(value))
+		if ok && err == nil && n >= 0 && n <= 1000 && strings.TrimSpace(key) == want {
+			*to = &n
+		}
+	}
+}
+
 // qualityLength is pam_pwquality's own least length (pwquality.conf(5)).
 const qualityLength = 8
 

@@ -11,7 +11,7 @@ import (
 // in from afar, and who may read files with secrets; which of them, each duty sets.
 var accountsCheck = check{
 	kind:   evidence.KindAccounts,
-	params: []string{"fresh", "age", "length", "remote", "secrets"},
+	params: []string{"fresh", "age", "length", "remote", "secrets", "admins"},
 	judge:  judgeAccounts,
 }
 
@@ -44,6 +44,9 @@ func judgeAccounts(h host) []AssetFinding {
 			add(Breached, "remote_open")
 		}
 	}
+	if h.flag("admins") {
+		found = append(found, h.admins(facts, gaps)...)
+	}
 	if h.flag("secrets") {
 		for _, s := range facts.Secrets {
 			if s.Open > 0 {
@@ -53,6 +56,34 @@ func judgeAccounts(h host) []AssetFinding {
 	}
 	if len(found) == 0 {
 		add(Fulfilled, "accounts_good", "count", len(facts.Accounts), "at", h.clock(h.moment(h.newest())))
+	}
+	return found
+}
+
+// admins finds accounts that have root's rights beside it, or get them without a password.
+func (h host) admins(facts evidence.Accounts, gaps []evidence.Gap) []AssetFinding {
+	var roots, free []string
+	for _, a := range facts.Accounts {
+		if a.Admin && a.Name != "root" && a.State != evidence.AccountLocked {
+			roots = append(roots, a.Name)
+		}
+	}
+	if facts.Sudo != nil {
+		for _, f := range facts.Sudo.Free {
+			if f.All && f.Who != "root" {
+				free = append(free, f.Who)
+			}
+		}
+	}
+	var found []AssetFinding
+	if len(roots) > 0 {
+		found = append(found, h.find(Breached, "", say("admins_more", "host", h.agent.Name, "count", len(roots), "accounts", listed(roots))))
+	}
+	if len(free) > 0 {
+		found = append(found, h.find(Breached, "", say("admins_free", "host", h.agent.Name, "count", len(free), "accounts", listed(free))))
+	}
+	if unread := of(gaps, "rules of sudo"); facts.Sudo == nil && len(unread) > 0 {
+		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(unread))))
 	}
 	return found
 }
