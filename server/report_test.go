@@ -2,10 +2,14 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/server/bundle"
 	"github.com/attesto/attesto/server/store"
@@ -49,5 +53,40 @@ func (w *world) rename(lang string) {
 	err := w.store.Tx(w.t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.SetOrg(ctx, w.customer) })
 	if err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// TestPeriodOfExport counts the windows of an export's period: a daily duty that nobody
+// proved for three whole days, of which one is outside of the period.
+func TestPeriodOfExport(t *testing.T) {
+	w := newWorld(t, storetest.SQLite(t))
+	zone := w.customer.Location()
+	y, m, d := w.now.In(zone).Date()
+	day := func(n int) time.Time { return time.Date(y, m, d+n, 0, 0, 0, 0, zone) }
+	for n := 1; n <= 4; n++ {
+		w.now = day(n)
+		if err := w.srv.Judge().Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.now = day(4).Add(time.Hour)
+	dir := w.export(func(q *bundle.Request) { q.From, q.To = day(2), day(5) })
+	var list []bundle.Duty
+	if err := json.Unmarshal(w.read(dir, "duties.json"), &list); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(list, func(d bundle.Duty) bool { return d.ID == "PE-C6" })
+	if at < 0 {
+		t.Fatalf("no PE-C6 among %d duties", len(list))
+	}
+	got := list[at].Period
+	gaps := got.Gaps
+	got.Gaps = nil
+	want := bundle.Period{From: day(2).Format(time.DateOnly), To: day(4).Format(time.DateOnly), WindowDays: 1, Expected: 2, Unproven: 2}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("period %+v, want %+v", got, want)
+	}
+	if len(gaps) != 1 || gaps[0].From != want.From || gaps[0].To != day(3).Format(time.DateOnly) || gaps[0].Windows != 2 || gaps[0].Cause == "" {
+		t.Errorf("gaps %+v", gaps)
 	}
 }

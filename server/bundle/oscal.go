@@ -124,7 +124,9 @@ func (w *writer) oscalResults(catalog evidence.Digest) (oscalResults, error) {
 
 func (w *writer) finding(d Duty) oscalFinding {
 	f := oscalFinding{UUID: w.id("finding", d.ID, d.Judged.String()), Title: d.Title[duties.English], Description: d.Why[duties.English],
-		Props:  []oscalProp{prop("state", d.State), prop("since", moment(d.Since.Time)), prop("judged", moment(d.Judged.Time))},
+		Props: []oscalProp{prop("state", d.State), prop("since", moment(d.Since.Time)), prop("judged", moment(d.Judged.Time)),
+			prop("windows-expected", strconv.Itoa(d.Period.Expected)), prop("windows-covered", strconv.Itoa(d.Period.Covered)),
+			prop("windows-late", strconv.Itoa(d.Period.Late))},
 		Target: oscalTarget{Type: "objective-id", ID: objectiveID(d.ID), Status: statusOf(d.State)}}
 	for _, place := range d.Evidence {
 		if _, ok := w.epochOf(place); ok {

@@ -132,8 +132,16 @@ func (p *pdf) duty(d Duty, since string) {
 	p.CellFormat(18, lineHeight, d.ID, "", 0, "L", false, 0, "")
 	p.MultiCell(textWidth-18, lineHeight, p.text(d.Title[p.lang]), "", "L", false)
 	p.SetX(pageMargin + 18)
-	p.CellFormat(0, 4, p.text(p.words[d.Party]+": "+p.words[d.State]+", "+fmt.Sprintf(p.words["since"], since)), "", 1, "L", false, 0, "")
+	p.CellFormat(0, 4, p.text(p.words[d.Party]+": "+p.words[d.State]+", "+fmt.Sprintf(p.words["since"], since)+p.covered(d.Period)), "", 1, "L", false, 0, "")
 	p.font("", 8)
 	p.SetX(pageMargin + 18)
 	p.MultiCell(textWidth-18, 4, p.text(d.Why[p.lang]), "", "L", false)
+}
+
+// covered says how much of the period was proven.
+func (p *pdf) covered(of Period) string {
+	if of.Expected == 0 {
+		return ""
+	}
+	return "; " + fmt.Sprintf(p.words["covered"], of.Covered, of.Expected, of.WindowDays)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/attesto/attesto/server/store"
 )
 
-// Duty is one line of duties.json: how a duty stood at the export.
+// Duty is one line of duties.json: how a duty stood at the export, and how much of the
+// period it was proven.
 type Duty struct {
 	ID       string              `json:"id"`
 	Service  string              `json:"service"`
@@ -22,6 +23,7 @@ type Duty struct {
 	Judged   evidence.Time       `json:"judged"`
 	Why      map[string]string   `json:"why"`
 	Evidence []evidence.LogPlace `json:"evidence"`
+	Period   Period              `json:"period"`
 }
 
 var languages = []string{duties.English, duties.Italian}
@@ -57,6 +59,9 @@ func (w *writer) verdicts() error {
 		order[d.ID] = i
 	}
 	slices.SortFunc(out, func(a, b Duty) int { return order[a.ID] - order[b.ID] })
+	if err := w.periods(out); err != nil {
+		return err
+	}
 	w.duties = out
 	raw, err := json.MarshalIndent(out, "", " ")
 	if err != nil {
