@@ -75,6 +75,9 @@ func inJSON(s string) string {
 // not, no rule matches it. It allocates nothing.
 func (e *Engine) MayMatch(line []byte) bool { return e.literals.contains(line) }
 
+// mayMatch appends to at, in their order, where in whole lines any rule's literal ends.
+func (e *Engine) mayMatch(lines []byte, at []int) []int { return e.literals.find(lines, at) }
+
 // Match returns the rules that an event matches, in the rules' order of discovery.
 func (e *Engine) Match(ev Event) []Match {
 	e.order, e.hits = e.order[:0], e.hits[:0]

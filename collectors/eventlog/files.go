@@ -151,7 +151,9 @@ type file struct {
 	mid             bool   // within such a line
 	lastEnd         int64  // how far the last rotated file was read
 	foreign, long   int64
-	cut             bool // the rest waits for the next look
+	found           []int // where literals end in the lines at hand
+	may             bool  // a rule may match the line at hand
+	cut             bool  // the rest waits for the next look
 }
 
 func newFile(l *look, name string) *file {

@@ -36,10 +36,9 @@ func (f *file) scan(ctx context.Context, in io.Reader, offset int64, final bool)
 		n, err := in.Read(f.buf[held:])
 		f.left -= int64(n)
 		data := f.buf[:held+n]
-		for end := bytes.IndexByte(data, '\n'); end >= 0; end = bytes.IndexByte(data, '\n') {
-			offset += f.whole(data[:end], 1)
-			data = data[end+1:]
-		}
+		done := bytes.LastIndexByte(data, '\n') + 1
+		offset += f.block(data[:done])
+		data = data[done:]
 		if f.mid || len(data) >= maxLine {
 			if !f.mid {
 				f.begun, f.mid = append(f.begun[:0], data[:maxLine]...), true
@@ -56,6 +55,24 @@ func (f *file) scan(ctx context.Context, in io.Reader, offset int64, final bool)
 		}
 		return offset + f.rest(f.buf[:held], final)
 	}
+}
+
+// block takes whole lines, of which the first may be the end of a longer one.
+func (f *file) block(lines []byte) (size int64) {
+	if f.engine != nil {
+		f.found = f.engine.mayMatch(lines, f.found[:0])
+	}
+	next := f.found
+	for from := 0; from < len(lines); {
+		end := from + bytes.IndexByte(lines[from:], '\n')
+		f.may = len(next) > 0 && next[0] < end || f.mid
+		for len(next) > 0 && next[0] < end {
+			next = next[1:]
+		}
+		size += f.whole(lines[from:end], 1)
+		from = end + 1
+	}
+	return size
 }
 
 // whole takes the end of a line and says how many bytes the line has, those of its
@@ -84,10 +101,12 @@ func (f *file) rest(rest []byte, final bool) int64 {
 	given := f.mid && (len(f.begun) == 0 || f.dropped > maxPending) // its beginning was counted, or must be now
 	switch {
 	case final && (f.mid || len(rest) > 0):
+		f.may = true
 		return f.whole(rest, 0)
 	case given:
 		size := f.dropped
 		if len(f.begun) > 0 {
+			f.may = true
 			f.whole(nil, 0)
 		}
 		f.mid = true
@@ -97,8 +116,8 @@ func (f *file) rest(rest []byte, final bool) int64 {
 	return 0
 }
 
-// line looks at one line without its end. What no rule can match is not taken apart,
-// but for its stamp now and then.
+// line looks at one line without its end. What no rule can match (may) is not taken
+// apart, but for its stamp now and then.
 func (f *file) line(line []byte) {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if len(line) == 0 {
@@ -110,7 +129,7 @@ func (f *file) line(line []byte) {
 	switch stamp := plain[h.from:h.to]; {
 	case h.form == formNone:
 		f.foreign++
-	case f.mayMatter(line) || !bytes.HasPrefix(stamp, f.decade):
+	case f.may || f.following != nil && f.following.Wants(line) || !bytes.HasPrefix(stamp, f.decade):
 		f.decade = append(f.decade[:0], stamp[:min(len(stamp), tenMinutes)]...)
 		f.event(line)
 	default:
