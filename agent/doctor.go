@@ -30,6 +30,7 @@ type KindFinding struct {
 	Kind    evidence.Kind `json:"kind"`
 	Title   string        `json:"title"`
 	On      bool          `json:"on"`
+	Why     string        `json:"why"` // why it is on or off
 	Every   string        `json:"every"`
 	Found   string        `json:"found"` // what there is to see
 	Useful  bool          `json:"useful"`
@@ -38,8 +39,10 @@ type KindFinding struct {
 
 // Diagnosis is the doctor's whole word.
 type Diagnosis struct {
-	General []Finding     `json:"general"`
-	Kinds   []KindFinding `json:"kinds"`
+	Roles    []Role        `json:"roles"`    // what the host is for
+	Services []string      `json:"services"` // suggested for it: sc, wh, pe, bk
+	General  []Finding     `json:"general"`
+	Kinds    []KindFinding `json:"kinds"`
 }
 
 // Healthy reports whether nothing was found amiss.
@@ -59,7 +62,8 @@ func (d Diagnosis) Healthy() bool {
 
 // Doctor looks at what the agent needs and what stands in its way. It changes nothing.
 func Doctor(ctx context.Context, cfg Config, h *host.Host, log *slog.Logger) (Diagnosis, error) {
-	d := Diagnosis{General: general(ctx, cfg, h.Now(), log)}
+	roles := Roles(h)
+	d := Diagnosis{Roles: roles, Services: Suggested(roles), General: general(ctx, cfg, h.Now(), log)}
 	for _, spec := range cfg.Specs {
 		sched, err := cfg.Schedule(spec.Kind)
 		if err != nil {
@@ -77,9 +81,25 @@ func Doctor(ctx context.Context, cfg Config, h *host.Host, log *slog.Logger) (Di
 		} else {
 			k.Useful = true
 		}
+		k.Why = whyOn(sched.Enabled, k)
 		d.Kinds = append(d.Kinds, k)
 	}
 	return d, nil
+}
+
+// whyOn says in words why a kind is on or off.
+func whyOn(mode Mode, k KindFinding) string {
+	switch {
+	case mode == Off:
+		return "the config says enabled: off"
+	case mode == On:
+		return "the config says enabled: on"
+	case k.Useful:
+		return "by itself: there is something to see"
+	case len(k.Missing) > 0:
+		return "by itself, but something is missing"
+	}
+	return "by itself: each look says that there is nothing to see"
 }
 
 // shortDuration writes 6h0m0s as 6h.

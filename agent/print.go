@@ -226,6 +226,10 @@ func (s Status) Print(w io.Writer, paint Paint) {
 
 // Print writes the diagnosis for people.
 func (d Diagnosis) Print(w io.Writer, paint Paint) {
+	for _, r := range d.Roles {
+		fmt.Fprintf(w, "%s: %s\n", paint(Bold, r.Role), clean(r.Why))
+	}
+	fmt.Fprintf(w, "services whose duties it can prove: %s\n\n", strings.Join(d.Services, ","))
 	for _, f := range d.General {
 		printFinding(w, paint, f)
 	}
@@ -239,6 +243,7 @@ func (d Diagnosis) Print(w io.Writer, paint Paint) {
 			found = "nothing found here"
 		}
 		fmt.Fprintf(w, "\n%s %s  %s, every %s\n", state, paint(Bold, string(k.Kind)), k.Title, k.Every)
+		fmt.Fprintf(w, "    %s\n", k.Why)
 		if found != "" {
 			fmt.Fprintf(w, "    sees: %s\n", clean(found))
 		}

@@ -123,6 +123,7 @@ func (a *Agent) lookAll(ctx context.Context) {
 	}
 	wg.Wait()
 	a.sealer.end(nil)
+	giveBack()
 }
 
 // schedule starts all kinds at once, then each at its interval. The second look is
@@ -137,7 +138,10 @@ func (a *Agent) schedule(ctx context.Context) (stop func() error, err error) {
 	}
 	for _, l := range a.looks {
 		first := time.Now().Add(splay(a.id.Agent, string(l.spec.Kind), l.sched.Every))
-		_, err := s.NewJob(gocron.DurationJob(l.sched.Every), gocron.NewTask(func() { l.look(ctx) }),
+		_, err := s.NewJob(gocron.DurationJob(l.sched.Every), gocron.NewTask(func() {
+			l.look(ctx)
+			giveBack()
+		}),
 			gocron.WithName(string(l.spec.Kind)),
 			gocron.WithSingletonMode(gocron.LimitModeReschedule),
 			gocron.WithStartAt(gocron.WithStartDateTimePast(first))) // past, if the host was held up meanwhile

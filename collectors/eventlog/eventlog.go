@@ -32,6 +32,9 @@ type Config struct {
 	// does not carry, or it counts twice. Without a journal the usual files of syslog
 	// are read by themselves; those that programs write past it always are.
 	Files []string `yaml:"files"`
+	// OwnFiles: auto reads the usual files of programs that write past syslog, off only
+	// what Files names.
+	OwnFiles string `yaml:"own_files"`
 	// Rules are files with rules of one's own, added to the built-in ones.
 	Rules []string `yaml:"rules"`
 	// MaxBytes bounds what one look reads; the rest is read by the next one.
@@ -90,11 +93,11 @@ type collector struct {
 }
 
 func newCollector(decode func(any) error, h *host.Host) (host.Collector, error) {
-	cfg := Config{Journal: "auto", Kernel: "auto", MaxBytes: 256 << 20, Samples: 3}
+	cfg := Config{Journal: "auto", Kernel: "auto", OwnFiles: "auto", MaxBytes: 256 << 20, Samples: 3}
 	if err := decode(&cfg); err != nil {
 		return nil, err
 	}
-	for key, value := range map[string]string{"journal": cfg.Journal, "kernel": cfg.Kernel} {
+	for key, value := range map[string]string{"journal": cfg.Journal, "kernel": cfg.Kernel, "own_files": cfg.OwnFiles} {
 		if !slices.Contains([]string{"auto", "on", "off"}, value) {
 			return nil, fmt.Errorf("eventlog: %s %q: want auto, on or off", key, value)
 		}

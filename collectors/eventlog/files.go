@@ -106,11 +106,14 @@ func (l *look) paths() (paths []string, skip []programs) {
 		}
 		paths = append(paths, found...)
 	}
-	usual := ownFiles
+	var usual []string
 	switch {
 	case l.following != nil:
 		usual = l.following.usual(l.journalLive)
-	case !l.journalLive:
+	case l.cfg.OwnFiles == "off":
+	case l.journalLive:
+		usual = ownFiles
+	default:
 		usual = slices.Concat(ownFiles, syslogFiles)
 	}
 	for _, p := range expand(l.host, usual) {
