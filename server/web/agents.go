@@ -39,6 +39,29 @@ type tokenBody struct {
 	Expires       time.Time
 }
 
+// howto are the commands that install and enroll an agent on one system.
+type howto struct {
+	System, Title string
+	Lines         []string
+}
+
+// For gives the commands of a system; System is deb, rpm or windows.
+func (t tokenBody) For(system, title string) howto {
+	enroll := "attesto-agent enroll --server " + t.Server + " --token " + t.Token
+	h := howto{System: system, Title: title}
+	switch system {
+	case "windows":
+		h.Lines = []string{`New-Item -ItemType Directory -Force "$env:ProgramFiles\Attesto" | Out-Null`,
+			`Copy-Item .\attesto-agent.exe "$env:ProgramFiles\Attesto"`, `cd "$env:ProgramFiles\Attesto"`, `.\` + enroll,
+			`New-Service attesto-agent -StartupType Automatic -BinaryPathName "` + "`" + `"$PWD\attesto-agent.exe` + "`" + `" run"`, `Start-Service attesto-agent`}
+	case "rpm":
+		h.Lines = []string{"sudo dnf install ./attesto-agent-*.rpm", "sudo " + enroll, "sudo systemctl enable --now attesto-agent"}
+	default:
+		h.Lines = []string{"sudo apt install ./attesto-agent_*.deb", "sudo " + enroll, "sudo systemctl enable --now attesto-agent"}
+	}
+	return h
+}
+
 const (
 	silentAfter = 90 * time.Minute
 	skewLimit   = 5 * time.Minute
@@ -238,75 +261,4 @@ func (w *Web) backToAgents(rw http.ResponseWriter, r *http.Request, err error) e
 		http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/agents", http.StatusSeeOther)
 	}
 	return err
-}
-
-func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {
-	list, err := w.alertsOf(r)
-	if err != nil {
-		return err
-	}
-	return w.render(rw, r, http.StatusOK, "alerts", "alerts_title", list)
-}
-
-type alertBody struct {
-	store.BoardAlert
-	Board            string // the organisation on whose board the reader finds the duty
-	OrgName          string
-	Title, Why, Cure string
-	MayAck           bool
-}
-
-const maxAlerts = 200
-
-// alertsOf lists an organisation's alerts and, for a customer, those of the
-// provider's duties towards it. Whoever sees all customers sees all alerts on the
-// provider's page.
-func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
-	ctx, org := r.Context(), orgOf(r.Context())
-	orgs, err := w.Store.Orgs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	names, provider := map[string]string{}, ""
-	for _, o := range orgs {
-		names[o.ID] = o.Name
-		if o.Kind == store.Provider {
-			provider = o.ID
-		}
-	}
-	var stored []store.BoardAlert
-	switch {
-	case org.Kind == store.Customer:
-		stored, err = w.Store.CustomerAlerts(ctx, org, provider, maxAlerts)
-	case viewerOf(ctx).all != "":
-		stored, err = w.Store.BoardAlerts(ctx, "", maxAlerts)
-	default:
-		stored, err = w.Store.BoardAlerts(ctx, org.ID, maxAlerts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if org.Kind == store.Customer {
-		if stored, err = w.concerning(ctx, stored, org, provider); err != nil {
-			return nil, err
-		}
-	}
-	lang := w.views.lang(r)
-	out := []alertBody{}
-	for _, a := range stored {
-		if !viewerOf(ctx).shows(org.ID, a.Opened) {
-			continue
-		}
-		b := alertBody{BoardAlert: a, Board: a.Org, OrgName: names[a.Org]}
-		if org.Kind == store.Customer {
-			b.Board = org.ID
-		}
-		if d, ok := w.Catalogue.Duty(a.Duty); ok {
-			b.Title = d.Title.In(lang)
-		}
-		b.Why, b.Cure = w.words(lang, a.Why)
-		b.MayAck = a.State == "firing" && a.Acked.IsZero() && viewerOf(ctx).actsFor(a.Org, a.Party)
-		out = append(out, b)
-	}
-	return out, nil
 }

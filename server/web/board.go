@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -33,6 +34,7 @@ type serviceBlock struct {
 
 // partyBlock are the duties of one party in one service.
 type partyBlock struct {
+	counts
 	Party, Owner string
 	Duties       []cell
 }
@@ -45,8 +47,35 @@ type boardBody struct {
 	More     int    // how many more there are
 	Log      logFoot
 	Agents   int
-	At       time.Time // the moment that is shown; zero for now
-	AtText   string    // of the form
+	At       time.Time  // the moment that is shown; zero for now
+	AtText   string     // of the form
+	Moments  []backThen // that are proposed, to look back at
+}
+
+// backThen is a moment to look back at.
+type backThen struct {
+	Name string // a day, week, month or year ago
+	Text string // as the address has it
+}
+
+// Showing is the address of the board with the duties of one verdict, or all, at the
+// moment that is shown.
+func (b boardBody) Showing(verdict string) string {
+	q := url.Values{}
+	if verdict != "" {
+		q.Set("show", verdict)
+	}
+	if b.AtText != "" {
+		q.Set("at", b.AtText)
+	}
+	return "?" + q.Encode()
+}
+
+// moments are yesterday, a week and a month ago, as the day ended.
+func moments(now time.Time, zone *time.Location) []backThen {
+	day := today(now, zone)
+	return []backThen{{"day", day.AddDate(0, 0, -1).Format(time.DateOnly)}, {"week", day.AddDate(0, 0, -7).Format(time.DateOnly)},
+		{"month", day.AddDate(0, -1, 0).Format(time.DateOnly)}, {"year", day.AddDate(-1, 0, 0).Format(time.DateOnly)}}
 }
 
 // logFoot is the head of an organisation's log, at the foot of a page: whoever
@@ -69,7 +98,7 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	body := boardBody{}
+	body := boardBody{Moments: moments(w.Now(), org.Location())}
 	if cells, err = w.boardAt(r, cells, &body); err != nil {
 		return err
 	}
@@ -89,12 +118,13 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 			block.Review = block.Review || c.Has(duties.ProofReview) && c.Party == org.Kind && viewerOf(r.Context()).actsFor(org.ID, org.Kind)
 			block.add(c.Verdict, 1)
 			body.add(c.Verdict, 1)
-			if body.Show != "" && c.Verdict != body.Show {
-				continue
-			}
 			party := &block.Parties[0]
 			if c.Party != party.Party {
 				party = &block.Parties[1]
+			}
+			party.add(c.Verdict, 1)
+			if body.Show != "" && c.Verdict != body.Show {
+				continue
 			}
 			party.Duties = append(party.Duties, c)
 			shown++

@@ -241,9 +241,27 @@ func TestPagesInChromium(t *testing.T) {
 			_, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS("form[action$='/agents/token'] button")))
 			b.must(err)
 			look("token")
+			if name == "1440-dark" {
+				b.onPaper(v, base+org+"/board", "board-paper")
+				b.onPaper(v, base+org+"/duties/PE-P3", "duty-paper")
+			}
 			b.calm(name, "404 (Not Found)", "Autofocus processing was blocked")
 		})
 	}
+}
+
+// onPaper shows a page as it is printed, from a dark screen: it must be readable.
+func (b *tab) onPaper(v view, address, name string) {
+	b.t.Helper()
+	b.open(address, 200)
+	media := emulation.SetEmulatedMediaParams{Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.theme}}}
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media)
+	b.must(err)
+	_, err = chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 760, Height: 1075, DeviceScaleFactor: 1}) // A4 less its margins
+	b.must(err)
+	b.fits(name)
+	b.accessible(name)
+	b.shoot(name)
 }
 
 func dropCookies(b *tab) error {

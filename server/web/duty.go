@@ -15,6 +15,8 @@ type dutyBody struct {
 	cell
 	At        time.Time
 	Other     string // the title in the other language
+	OtherWhy  string
+	OtherCure string
 	Parts     []partBody
 	Turns     []turnBody
 	Cites     []citeBody
@@ -100,6 +102,7 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	if c, ok := byPart[""]; ok {
 		body.Verdict, body.Since, body.At, body.Cause = c.Verdict, c.Since, c.At, c.Cause
 		body.Why, body.Cure = w.words(lang, c.Why)
+		body.OtherWhy, body.OtherCure = w.words(other, c.Why)
 	}
 	for _, p := range d.Parts {
 		body.Reviewed = body.Reviewed || p.Proof == duties.ProofReview

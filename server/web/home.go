@@ -98,6 +98,9 @@ func (w *Web) home(rw http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	body := homeBody{Query: strings.TrimSpace(r.FormValue("q")), Show: r.FormValue("show"), Service: r.FormValue("service"), All: len(rows), Heads: w.places.heads, Width: w.places.width}
+	if !slices.Contains(w.Catalogue.Services(), body.Service) {
+		body.Service = ""
+	}
 	body.pick(rows)
 	page, _ := strconv.Atoi(r.FormValue("page")) // 0 for what is no number
 	body.turn(page)
@@ -111,9 +114,6 @@ func (w *Web) home(rw http.ResponseWriter, r *http.Request) error {
 func (b *homeBody) pick(rows []customerRow) {
 	if !slices.Contains([]string{"breached", "unproven", "fulfilled"}, b.Show) {
 		b.Show = ""
-	}
-	if !slices.Contains(duties.Services(), b.Service) {
-		b.Service = ""
 	}
 	for _, row := range rows {
 		worst := "fulfilled"

@@ -162,6 +162,18 @@ func (p page) Ago(t time.Time) (string, error) {
 	return p.T("ago_days", "Count", int(d.Hours()/24))
 }
 
+// Lasted says how long something went on, in the largest unit that fits.
+func (p page) Lasted(from, to time.Time) (string, error) {
+	switch d := to.Sub(from); {
+	case d < 2*time.Hour:
+		return p.T("lasted_minutes", "Count", max(1, int(d.Minutes())))
+	case d < 48*time.Hour:
+		return p.T("lasted_hours", "Count", int(d.Hours()))
+	default:
+		return p.T("lasted_days", "Count", int(d.Hours()/24))
+	}
+}
+
 // Bytes writes a size with a binary unit.
 func (p page) Bytes(n int64) string {
 	const unit = 1024

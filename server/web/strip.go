@@ -39,12 +39,12 @@ type stripPlaces struct {
 	width int
 }
 
-func placesOf(list []duties.Duty) stripPlaces {
+func placesOf(c *duties.Catalogue) stripPlaces {
 	p := stripPlaces{at: map[string][2]int{}}
 	x := 0
-	for _, s := range duties.Services() {
+	for _, s := range c.Services() {
 		count := map[string]int{}
-		for _, d := range list {
+		for _, d := range c.Duties() {
 			if d.Service != s {
 				continue
 			}

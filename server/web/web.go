@@ -239,7 +239,7 @@ func (rt route) limit() int64 {
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
 	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), codes: newLimits(d.Now), mailing: make(chan struct{}, maxMailing),
-		hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue.Duties())}
+		hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
 	w.codes.most = perSecond
 	var err error
 	if w.views, err = newViews(); err != nil {

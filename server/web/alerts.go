@@ -1,0 +1,133 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/store"
+)
+
+func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {
+	list, err := w.alertsOf(r)
+	if err != nil {
+		return err
+	}
+	body := alertsBody{Show: r.FormValue("show"), Query: strings.TrimSpace(r.FormValue("q")), Service: r.FormValue("service"), Services: w.Catalogue.Services()}
+	body.pick(list)
+	return w.render(rw, r, http.StatusOK, "alerts", "alerts_title", body)
+}
+
+// alertsBody are the alerts that were asked for.
+type alertsBody struct {
+	Show, Query, Service   string // Show: "open", "taken" or "resolved", "" for all
+	Services               []string
+	Alerts                 []alertBody
+	Open, Taken, Done, All int // of all: nobody has taken it on; somebody has; it is over
+	More                   int // that fit and are not shown
+}
+
+// maxShownAlerts is how many alerts stand on the page.
+const maxShownAlerts = 100
+
+// pick keeps the alerts that are asked for, and counts them all.
+func (b *alertsBody) pick(list []alertBody) {
+	find := strings.ToLower(b.Query)
+	for _, a := range list {
+		state := "open"
+		switch {
+		case a.State != alert.Firing:
+			state = "resolved"
+			b.Done++
+		case !a.Acked.IsZero():
+			state = "taken"
+			b.Taken++
+		default:
+			b.Open++
+		}
+		b.All++
+		fits := (b.Show == "" || b.Show == state) && (b.Service == "" || strings.HasPrefix(strings.ToLower(a.Duty), b.Service+"-"))
+		if fits && strings.Contains(strings.ToLower(a.Duty+" "+a.Title+" "+a.Name+" "+a.OrgName), find) {
+			b.Alerts = append(b.Alerts, a)
+		}
+	}
+	if len(b.Alerts) > maxShownAlerts {
+		b.More, b.Alerts = len(b.Alerts)-maxShownAlerts, b.Alerts[:maxShownAlerts]
+	}
+}
+
+// With is the address of the same list with other states.
+func (b alertsBody) With(show string) string {
+	q := url.Values{}
+	for key, has := range map[string]string{"show": show, "q": b.Query, "service": b.Service} {
+		if has != "" {
+			q.Set(key, has)
+		}
+	}
+	return "?" + q.Encode()
+}
+
+type alertBody struct {
+	store.BoardAlert
+	Board            string // the organisation on whose board the reader finds the duty
+	OrgName          string
+	Title, Why, Cure string
+	MayAck           bool
+}
+
+// maxAlerts is how many alerts are looked through, the newest of those that fire first.
+const maxAlerts = 1000
+
+// alertsOf lists an organisation's alerts and, for a customer, those of the
+// provider's duties towards it. Whoever sees all customers sees all alerts on the
+// provider's page.
+func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
+	ctx, org := r.Context(), orgOf(r.Context())
+	orgs, err := w.Store.Orgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, provider := map[string]string{}, ""
+	for _, o := range orgs {
+		names[o.ID] = o.Name
+		if o.Kind == store.Provider {
+			provider = o.ID
+		}
+	}
+	var stored []store.BoardAlert
+	switch {
+	case org.Kind == store.Customer:
+		stored, err = w.Store.CustomerAlerts(ctx, org, provider, maxAlerts)
+	case viewerOf(ctx).all != "":
+		stored, err = w.Store.BoardAlerts(ctx, "", maxAlerts)
+	default:
+		stored, err = w.Store.BoardAlerts(ctx, org.ID, maxAlerts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if org.Kind == store.Customer {
+		if stored, err = w.concerning(ctx, stored, org, provider); err != nil {
+			return nil, err
+		}
+	}
+	lang := w.views.lang(r)
+	out := []alertBody{}
+	for _, a := range stored {
+		if !viewerOf(ctx).shows(org.ID, a.Opened) {
+			continue
+		}
+		b := alertBody{BoardAlert: a, Board: a.Org, OrgName: names[a.Org]}
+		if org.Kind == store.Customer {
+			b.Board = org.ID
+		}
+		if d, ok := w.Catalogue.Duty(a.Duty); ok {
+			b.Title = d.Title.In(lang)
+		}
+		b.Why, b.Cure = w.words(lang, a.Why)
+		b.MayAck = a.State == "firing" && a.Acked.IsZero() && viewerOf(ctx).actsFor(a.Org, a.Party)
+		out = append(out, b)
+	}
+	return out, nil
+}
