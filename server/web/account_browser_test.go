@@ -140,7 +140,7 @@ func TestSetUpInChromium(t *testing.T) {
 		v.fill("org", "Officine Bianchi")
 		v.press("main form button.btn-primary")
 		v.look("customer-added")
-		if command := v.text("enroll"); !strings.Contains(command, "attesto-agent enroll --server "+s.http.URL+" --token att1.") {
+		if command := v.text("enroll-deb"); !strings.Contains(command, "attesto-agent enroll --server "+s.http.URL+" --token att1.") {
 			v.t.Errorf("the command to enroll: %q", command)
 		}
 		v.open(s.http.URL+"/", 200)
