@@ -169,6 +169,13 @@ func printHealth(w io.Writer, f evidence.Health) {
 		row(w, "load", fmt.Sprintf("cpu %.0f %%, memory %.0f %% of %d MiB, swap %.0f %%", s.CPU, s.MemUsed, f.Memory>>20, s.SwapUsed))
 		row(w, "up", (time.Duration(s.UptimeS) * time.Second).String())
 	}
+	if c := f.Clock; c != nil {
+		off := "offset unknown"
+		if c.OffsetMillis != nil {
+			off = fmt.Sprintf("off by %.1f ms (%s)", *c.OffsetMillis, c.From)
+		}
+		row(w, "clock", "synchronised: "+c.Synced, off, c.Zone)
+	}
 	for _, d := range f.Disks {
 		row(w, "disk", d.Mount, fmt.Sprintf("%.0f %% of %.1f GiB", d.UsedPct, float64(d.Size)/(1<<30)))
 	}

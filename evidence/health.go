@@ -13,7 +13,39 @@ type Health struct {
 	Memory  int64     `json:"memory"`            // bytes of RAM; 0 if unknown
 	Swap    int64     `json:"swap"`              // bytes of swap
 	Watched []Service `json:"watched,omitempty"` // services that the config requires
+	// Clock is how the host's clock is kept.
+	Clock *HostClock `json:"clock,omitempty"`
+	// Week is the host's last seven days by hours, oldest first; it is told once a day.
+	Week []HealthHour `json:"week,omitempty"`
 }
+
+// The sources of a clock's offset.
+const (
+	ClockKernel = "kernel" // what the kernel is still to correct
+	ClockNTP    = "ntp"    // a time server's answer
+)
+
+// HostClock is how the host's clock is kept.
+type HostClock struct {
+	Synced string `json:"synced"` // yes, no, unknown: whether somebody disciplines it
+	// OffsetMillis is what must be added to the clock to be right; absent: not known.
+	OffsetMillis *float64 `json:"offset,omitempty"`
+	From         string   `json:"from,omitempty"` // ClockKernel or ClockNTP
+	Zone         string   `json:"zone,omitempty"` // "Europe/Rome"
+}
+
+// HealthHour is an hour of samples: the mean of CPU, the highest of the others. A
+// figure that could not be read is -1.
+type HealthHour struct {
+	At   Time    `json:"t"` // its beginning
+	CPU  float64 `json:"c"` // percent
+	Mem  float64 `json:"m"` // percent
+	Load float64 `json:"l"`
+	Disk float64 `json:"d"` // of the fullest file system, percent
+}
+
+// maxWeek bounds the hours of a week, and the one under way.
+const maxWeek = 7*24 + 1
 
 // Sample is the host at one moment. A figure that could not be read is -1.
 type Sample struct {
@@ -84,12 +116,32 @@ func (h Health) Validate() error {
 	if h.CPUs < 0 || h.Memory < 0 || h.Swap < 0 {
 		return fmt.Errorf("%d CPUs, %d bytes of RAM, %d of swap", h.CPUs, h.Memory, h.Swap)
 	}
+	if err := h.validateWeek(); err != nil {
+		return err
+	}
 	for i, d := range h.Disks {
 		if err := d.validate(); err != nil {
 			return fmt.Errorf("disk %d: %w", i, err)
 		}
 	}
 	return h.validateServices()
+}
+
+func (h Health) validateWeek() error {
+	if c := h.Clock; c != nil {
+		if c.Synced != Yes && c.Synced != No && c.Synced != Unknown || len(c.Zone) > 60 || (c.OffsetMillis == nil) != (c.From == "") || c.From != "" && c.From != ClockKernel && c.From != ClockNTP {
+			return fmt.Errorf("clock: synced %q, offset from %q, zone %q", c.Synced, c.From, c.Zone)
+		}
+	}
+	if len(h.Week) > maxWeek {
+		return fmt.Errorf("%d hours of a week", len(h.Week))
+	}
+	for i, w := range h.Week {
+		if !percent(w.CPU) || !percent(w.Mem) || !percent(w.Disk) || w.Load < 0 && w.Load != -1 || i > 0 && !w.At.After(h.Week[i-1].At.Time) {
+			return fmt.Errorf("hour %d of the week: %+v", i, w)
+		}
+	}
+	return nil
 }
 
 func (s Sample) validate() error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 )
@@ -18,7 +19,8 @@ type cursor struct {
 	V       int               `json:"v"`
 	Samples []evidence.Sample `json:"samples"` // not reported yet, oldest first
 	CPU     counters          `json:"cpu"`     // at the last sample
-	State   string            `json:"state"`   // digest of what was wrong at the last look; "" before the first
+	Week    ring              `json:"week"`
+	State   string            `json:"state"` // digest of what was wrong at the last look; "" before the first
 }
 
 // counters are those of host.CPUTime.
@@ -29,7 +31,7 @@ type counters struct {
 
 const (
 	cursorVersion = 1
-	maxCursor     = 16 << 10
+	maxCursor     = 64 << 10
 )
 
 // readCursor reads the last look's cursor. A damaged one costs the samples of at
@@ -75,6 +77,9 @@ func parseCursor(b []byte) (cursor, error) {
 	}
 	if len(c.State) != 2*sha256.Size || c.CPU.Busy < 0 || c.CPU.Total < c.CPU.Busy {
 		return cursor{}, errors.New("state or counters make no sense")
+	}
+	if err := (evidence.Health{Samples: []evidence.Sample{{At: evidence.At(time.Unix(0, 0))}}, Week: c.Week.Hours, Units: evidence.Units{Manager: evidence.ManagerNone}}).Validate(); err != nil {
+		return cursor{}, err
 	}
 	if len(c.Samples) > 0 {
 		if err := (evidence.Health{Samples: c.Samples, Units: evidence.Units{Manager: evidence.ManagerNone}}).Validate(); err != nil {

@@ -12,6 +12,8 @@ func Formats() []host.Format {
 	return []host.Format{
 		{Name: "systemd-failed", Title: "systemctl list-units --state=failed, as JSON or as a table", Parse: explainFailed},
 		{Name: "systemd-show", Title: "systemctl show -p Id,LoadState,ActiveState,SubState,ConsistsOf UNIT…", Parse: explainShow},
+		{Name: "timedatectl", Title: "timedatectl, or timedatectl show", Parse: clockFormat(ParseTimedatectl)},
+		{Name: "chronyc-tracking", Title: "chronyc tracking", Parse: clockFormat(ParseChronyTracking)},
 		{Name: "mountinfo", Title: "/proc/self/mountinfo: which file systems are watched", Parse: explainMounts},
 	}
 }
@@ -49,6 +51,18 @@ func explainShow(data []byte, at time.Time) (host.Look, error) {
 		f.Watched = append(f.Watched, evidence.Service{Name: u.ID, State: stateOf(u)})
 	}
 	return explained(f)
+}
+
+func clockFormat(parse func([]byte) (evidence.HostClock, error)) func([]byte, time.Time) (host.Look, error) {
+	return func(data []byte, at time.Time) (host.Look, error) {
+		c, err := parse(data)
+		if err != nil {
+			return host.Look{}, err
+		}
+		f := blank(at)
+		f.Clock = &c
+		return explained(f)
+	}
 }
 
 func explainMounts(data []byte, at time.Time) (host.Look, error) {

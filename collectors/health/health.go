@@ -18,6 +18,8 @@ import (
 type Config struct {
 	// Services must run; names as systemctl takes them, ".service" may be left out.
 	Services []string `yaml:"services"`
+	// NTP is a time server that is asked how far the clock is off.
+	NTP string `yaml:"ntp"`
 }
 
 const (
@@ -49,9 +51,11 @@ func Spec() host.Spec {
 				"CPU, memory, swap, load and uptime from `/proc`",
 				"space and inodes of mounted file systems",
 				"failed units and those that must run, from systemd",
+				"how the clock is kept, from the kernel (`adjtimex`), and from a time server where one is named; the time zone",
 			},
 			Sends: []string{
 				"a sample every five minutes, file systems with their use, failed units by name",
+				"once a day the last week by hours: CPU, memory, load, the fullest file system",
 			},
 			Never: []string{
 				"names and arguments of processes",
@@ -66,6 +70,7 @@ func Spec() host.Spec {
 
 type collector struct {
 	services []string
+	ntp      string
 	host     *host.Host
 
 	mu   sync.Mutex
@@ -77,7 +82,10 @@ func newCollector(decode func(any) error, h *host.Host) (host.Collector, error) 
 	if err := decode(&cfg); err != nil {
 		return nil, err
 	}
-	c := &collector{host: h, hung: map[string]bool{}}
+	if strings.ContainsAny(cfg.NTP, " /\t") {
+		return nil, fmt.Errorf("health: ntp %q: want the name of a time server", cfg.NTP)
+	}
+	c := &collector{host: h, ntp: cfg.NTP, hung: map[string]bool{}}
 	for _, name := range cfg.Services {
 		if !unitName.MatchString(name) {
 			return nil, fmt.Errorf("health: service %q: want the name of a unit, such as postfix or mariadb.service", name)
@@ -107,15 +115,18 @@ func (c *collector) Collect(ctx context.Context, past []byte) (host.Look, error)
 	gaps = append(gaps, more...)
 	facts.Units, facts.Watched, more = c.readServices(ctx)
 	gaps = append(gaps, more...)
+	facts.Clock = c.clock(&gaps)
 	if err := ctx.Err(); err != nil {
 		return host.Look{}, fmt.Errorf("looking at the host: %w", err)
 	}
 
-	next := cursor{V: cursorVersion, CPU: counters, State: state(facts, gaps)}
+	next := cursor{V: cursorVersion, CPU: counters, State: state(facts, gaps), Week: before.Week}
+	next.Week.add(sample, facts.Disks)
 	look := host.Look{Gaps: gaps, To: now.Time}
 	if next.State == before.State && len(facts.Samples) < hour {
 		next.Samples = facts.Samples
 	} else {
+		facts.Week = next.Week.tell(now.Time)
 		look.Facts = facts
 		if len(facts.Samples) > 1 {
 			look.From = facts.Samples[0].At.Time

@@ -484,3 +484,113 @@ func FuzzCursor(f *testing.F) {
 		}
 	})
 }
+
+// A week is remembered by hours, and told once a day.
+func TestWeek(t *testing.T) {
+	m := newMachine(t)
+	now := time.Date(2026, 11, 23, 9, 2, 0, 0, time.UTC)
+	m.Now = func() time.Time { return now }
+	c := m.collector("{}")
+	f, l := m.look(c, nil)
+	told := 0
+	for range 9 * 24 * 2 { // every half an hour for nine days
+		if len(f.Week) > 0 {
+			told++
+		}
+		now = now.Add(30 * time.Minute)
+		f, l = m.look(c, l.Next)
+	}
+	if told != 10 { // on the first day and on each of the nine that follow
+		t.Errorf("told %d times in nine days", told)
+	}
+	for f.Week == nil {
+		now = now.Add(30 * time.Minute)
+		f, l = m.look(c, l.Next)
+	}
+	last := f.Week[len(f.Week)-1]
+	if len(f.Week) != 168 || last.CPU != 25 || last.Mem != 40 || last.Disk != 50 || last.Load != 0.25 || !last.At.Before(now) {
+		t.Errorf("%d hours, the last %+v", len(f.Week), last)
+	}
+	if len(l.Next) > 32<<10 {
+		t.Errorf("the cursor has %d bytes", len(l.Next))
+	}
+	now = now.Add(-48 * time.Hour)
+	if f, l = m.look(c, l.Next); len(l.Gaps) != 0 && f.Week != nil {
+		t.Errorf("a clock that went back: %v", l.Gaps)
+	}
+	if _, l = m.look(c, l.Next); strings.Contains(fmt.Sprint(l.Gaps), "damaged") {
+		t.Errorf("the cursor is damaged: %v", l.Gaps)
+	}
+}
+
+func TestClock(t *testing.T) {
+	m := newMachine(t)
+	m.put("/etc/timezone", "Europe/Rome\n")
+	for want, answer := range map[string]func() (host.KernelClock, error){
+		"yes 1.5 kernel": func() (host.KernelClock, error) {
+			return host.KernelClock{Synced: true, Offset: 1500 * time.Microsecond}, nil
+		},
+		"no":      func() (host.KernelClock, error) { return host.KernelClock{}, nil },
+		"unknown": func() (host.KernelClock, error) { return host.KernelClock{}, host.ErrUnknown },
+	} {
+		m.Clock = answer
+		f, _ := m.look(m.collector("{}"), nil)
+		got := f.Clock.Synced
+		if f.Clock.OffsetMillis != nil {
+			got += fmt.Sprintf(" %g %s", *f.Clock.OffsetMillis, f.Clock.From)
+		}
+		if got != want || f.Clock.Zone != "Europe/Rome" {
+			t.Errorf("%s in %q, want %s", got, f.Clock.Zone, want)
+		}
+	}
+	if _, l := m.look(m.collector("{ntp: 127.0.0.1:1}"), nil); !strings.Contains(fmt.Sprint(l.Gaps), "time server 127.0.0.1:1") {
+		t.Errorf("a time server that is not there: %v", l.Gaps)
+	}
+	if _, err := health.Spec().New(decoder("{ntp: 'a b'}"), m.Host); err == nil {
+		t.Error("two words were taken for a time server")
+	}
+}
+
+func TestClockFormats(t *testing.T) {
+	formats := map[string]host.Format{}
+	for _, f := range health.Formats() {
+		formats[f.Name] = f
+	}
+	for _, tt := range []struct{ format, text, want string }{
+		{"timedatectl", "      Local time: Wed\n       Time zone: Europe/Rome (CET, +0100)\n     NTP enabled: yes\nNTP synchronized: no\n", "no Europe/Rome"},
+		{"timedatectl", "                Time zone: Etc/UTC (UTC, +0000)\nSystem clock synchronized: yes\n              NTP service: active\n", "yes Etc/UTC"},
+		{"timedatectl", "Timezone=Europe/Rome\nNTPSynchronized=yes\n", "yes Europe/Rome"},
+		{"timedatectl", "comando non trovato\n", "error"},
+		{"chronyc-tracking", "Reference ID    : 0A000001\nSystem time     : 0.250000000 seconds slow of NTP time\nLeap status     : Normal\n", "yes 250 ntp "},
+		{"chronyc-tracking", "System time     : 1.5 seconds fast of NTP time\nLeap status     : Not synchronised\n", "no -1500 ntp "},
+		{"chronyc-tracking", "506 Cannot talk to daemon\n", "error"},
+	} {
+		look, err := formats[tt.format].Parse([]byte(tt.text), time.Now())
+		got := "error"
+		if err == nil {
+			c := look.Facts.(evidence.Health).Clock
+			got = c.Synced + " "
+			if c.OffsetMillis != nil {
+				got += fmt.Sprintf("%g %s ", *c.OffsetMillis, c.From)
+			}
+			got += c.Zone
+		}
+		if got != tt.want {
+			t.Errorf("%.60q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+func FuzzClock(f *testing.F) {
+	f.Add([]byte("Time zone: Etc/UTC\nSystem clock synchronized: yes\n"))
+	f.Add([]byte("System time : 1.5 seconds fast of NTP time\nLeap status : Normal\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, format := range health.Formats() {
+			if l, err := format.Parse(b, time.Unix(1_800_000_000, 0)); err == nil && l.Facts != nil {
+				if err := l.Facts.Validate(); err != nil {
+					t.Fatalf("%s: %v", format.Name, err)
+				}
+			}
+		}
+	})
+}

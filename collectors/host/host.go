@@ -35,6 +35,8 @@ type Host struct {
 	Addrs func() ([]netip.Addr, error)
 	// Usage answers DiskUsage in tests; nil: ask the file system.
 	Usage func(path string) (DiskUsage, error)
+	// Clock answers KernelClock in tests; nil: ask the kernel.
+	Clock func() (KernelClock, error)
 	// MachineKey is a secret of this host that never leaves it; it keys pseudonyms.
 	MachineKey []byte
 }

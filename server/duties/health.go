@@ -2,6 +2,7 @@ package duties
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -10,7 +11,7 @@ import (
 // healthCheck judges whether a host was watched without holes and is in order.
 var healthCheck = check{
 	kind:   evidence.KindHealth,
-	params: []string{"fresh", "window", "hole", "disk", "read_only"},
+	params: []string{"fresh", "window", "hole", "disk", "read_only", "clock"},
 	facts:  healthFacts,
 	judge:  judgeHealth,
 }
@@ -50,6 +51,9 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 	}
 	if len(facts.Units.Failed) > 0 {
 		bad(Breached, "units_failed", "units", listed(facts.Units.Failed))
+	}
+	if c, most := facts.Clock, h.number("clock"); c != nil && c.OffsetMillis != nil && most > 0 && math.Abs(*c.OffsetMillis) > most*1000 {
+		bad(Breached, "clock_off", "seconds", fmt.Sprintf("%.1f", *c.OffsetMillis/1000), "limit", most)
 	}
 	limit := h.number("disk")
 	for _, d := range facts.Disks {

@@ -31,6 +31,7 @@ var checks = map[string]check{
 	"storage":   storageCheck,
 	"accounts":  accountsCheck,
 	"site":      siteCheck,
+	"trend":     trendCheck,
 	"antivirus": antivirusCheck,
 	"mail":      mailCheck,
 	"signal":    signalCheck,

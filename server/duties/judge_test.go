@@ -105,6 +105,7 @@ type lookCase struct {
 	Span    string            `yaml:"span"`
 	Series  int               `yaml:"series"` // this many looks, a span apart, the last one at ago
 	Samples string            `yaml:"samples"`
+	Week    *weekCase         `yaml:"week"`
 	Lost    bool              `yaml:"lost"`
 	Raw     string            `yaml:"raw"`
 	Schema  int               `yaml:"schema"`
@@ -298,6 +299,32 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 	return q
 }
 
+// weekCase is a week by hours: all alike, but for the last ones of peak; the disk fills
+// from Disk to To.
+type weekCase struct {
+	Hours                    int
+	CPU, Mem, Load, Disk, To float64
+	Peak                     int
+	PeakCPU                  float64 `yaml:"peak_cpu"`
+	PeakLoad                 float64 `yaml:"peak_load"`
+}
+
+func (w weekCase) facts(at time.Time) []any {
+	var out []any
+	at = at.Truncate(time.Hour)
+	for i := range w.Hours {
+		cpu, load, disk := w.CPU, w.Load, w.Disk
+		if i >= w.Hours-w.Peak {
+			cpu, load = max(cpu, w.PeakCPU), max(load, w.PeakLoad)
+		}
+		if w.To > 0 {
+			disk += (w.To - w.Disk) * float64(i) / float64(w.Hours-1)
+		}
+		out = append(out, map[string]any{"t": evidence.At(at.Add(time.Duration(i-w.Hours) * time.Hour)), "c": cpu, "m": w.Mem, "l": load, "d": disk})
+	}
+	return out
+}
+
 func happened(t *testing.T, k caseCase, at time.Time, i int) duties.Case {
 	t.Helper()
 	w, ok := builtin(t).Workflow(k.Workflow)
@@ -339,6 +366,9 @@ func look(t *testing.T, f caseFile, tc judgeCase, l lookCase, q duties.Question,
 			samples = append(samples, map[string]any{"at": evidence.At(at), "cpu": 5, "load1": 0.1, "mem": 40, "swap": 0, "uptime": 1000})
 		}
 		facts["samples"] = samples
+	}
+	if l.Week != nil {
+		facts["week"] = l.Week.facts(to)
 	}
 	if len(l.Gaps) > 0 {
 		s.Outcome = evidence.Partial

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package host
+
+func kernelClock() (KernelClock, error) { return KernelClock{}, ErrUnknown }
