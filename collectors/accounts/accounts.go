@@ -32,6 +32,8 @@ const (
 	every   = 24 * time.Hour
 	timeout = time.Minute
 	maxFile = 8 << 20
+	// sshdPatience is how long sshd -T may take.
+	sshdPatience = 20 * time.Second
 )
 
 // Spec describes the collector.
@@ -214,6 +216,8 @@ func (c *collector) policy() evidence.PasswordPolicy {
 }
 
 func (c *collector) remote(ctx context.Context) (*evidence.RemoteLogin, *evidence.Gap) {
+	ctx, cancel := context.WithTimeout(ctx, sshdPatience)
+	defer cancel()
 	res, err := c.host.Run(ctx, host.Command{Name: "sshd", Args: []string{"-T"}, Limit: 1 << 20})
 	if errors.Is(err, host.ErrNoProgram) {
 		res, err = c.host.Run(ctx, host.Command{Name: "/usr/sbin/sshd", Args: []string{"-T"}, Limit: 1 << 20})
@@ -223,6 +227,8 @@ func (c *collector) remote(ctx context.Context) (*evidence.RemoteLogin, *evidenc
 		return nil, nil
 	case err != nil:
 		return nil, &evidence.Gap{What: "settings of sshd", Why: err.Error()}
+	case res.Cut:
+		return nil, &evidence.Gap{What: "settings of sshd", Why: "sshd -T printed more than a megabyte"}
 	case res.Exit != 0:
 		return nil, &evidence.Gap{What: "settings of sshd", Why: "sshd -T tells root only: run \"attesto-agent collect accounts\" as root to see them"}
 	}

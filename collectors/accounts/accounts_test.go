@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/attesto/attesto/collectors/accounts"
@@ -126,6 +127,41 @@ func TestWhatCannotBeSeen(t *testing.T) {
 	}
 	if _, err := accounts.Spec().New(func(v any) error { v.(*accounts.Config).Secrets = []string{"password"}; return nil }, nil); err == nil {
 		t.Error("a path that is none was taken")
+	}
+}
+
+// sshd that is refused, hangs, is cut, floods or speaks another language: a gap, and the
+// rest is told.
+func TestSSHDInTrouble(t *testing.T) {
+	files := map[string]string{"/etc/passwd": passwd, "/etc/shadow": shadow}
+	for name, tt := range map[string]struct {
+		run func(context.Context) (host.Result, error)
+		why string
+	}{
+		"refused": {func(context.Context) (host.Result, error) {
+			return host.Result{Exit: 255, Stderr: "Permesso negato"}, nil
+		}, "root only"},
+		"cut": {func(context.Context) (host.Result, error) {
+			return host.Result{Stdout: []byte("port 22\npermitro")}, nil
+		}, "not the output of sshd -T"},
+		"too much":   {func(context.Context) (host.Result, error) { return host.Result{Cut: true}, nil }, "more than"},
+		"in Italian": {func(context.Context) (host.Result, error) { return host.Result{Stdout: []byte("porta 22\n")}, nil }, "not the output of sshd -T"},
+		"hangs":      {func(ctx context.Context) (host.Result, error) { <-ctx.Done(); return host.Result{}, ctx.Err() }, "deadline exceeded"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := machine(t, files, nil)
+			h.Run = func(ctx context.Context, _ host.Command) (host.Result, error) { return tt.run(ctx) }
+			c, err := accounts.Spec().New(func(any) error { return nil }, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), accounts.Spec().Timeout)
+			defer cancel()
+			l, err := c.Collect(ctx, nil)
+			if err != nil || len(l.Facts.(evidence.Accounts).Accounts) != 3 || !strings.Contains(fmt.Sprint(l.Gaps), tt.why) {
+				t.Errorf("%s: %v (%v), gaps %v", name, l.Facts, err, l.Gaps)
+			}
+		})
 	}
 }
 

@@ -47,6 +47,10 @@ func catalogue() []known {
 	return []known{
 		{List: List{Zone: "zen.spamhaus.org", Tier: "a", Families: both, Codes: zenCodes()}, asked: true, cure: cureSpamhaus},
 		{List: List{Zone: "zen.dq.spamhaus.net", Tier: "a", Families: both, Codes: zenCodes()}, free: "zen.spamhaus.org"},
+		// The parts of zen, for who asks for them one by one.
+		{List: List{Zone: "sbl.spamhaus.org", Tier: "a", Families: both, Codes: zenCodes()}, cure: cureSpamhaus},
+		{List: List{Zone: "xbl.spamhaus.org", Tier: "a", Families: both, Codes: zenCodes()}, cure: cureSpamhaus},
+		{List: List{Zone: "pbl.spamhaus.org", Tier: "c", Families: both, Codes: zenCodes()}, cure: cureSpamhaus},
 		{List: List{Zone: "bl.spamcop.net", Tier: "a", Families: address}, asked: true},
 		{List: List{Zone: "b.barracudacentral.org", Tier: "a", Families: address}, asked: true, cure: cureBarracuda},
 		{List: List{Zone: "psbl.surriel.com", Tier: "b", Families: address}, asked: true},

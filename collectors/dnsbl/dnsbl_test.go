@@ -259,6 +259,25 @@ func TestMisbehavingResolvers(t *testing.T) {
 		want, why string
 	}{
 		{"sane", func(w dns.ResponseWriter, m *dns.Msg) { _ = w.WriteMsg(sane(m)) }, evidence.NotListed, ""},
+		{"lists once and not again", func(w dns.ResponseWriter, m *dns.Msg) {
+			r := sane(m)
+			if q := m.Question[0]; strings.HasPrefix(q.Name, "1.2.0.192.") && q.Qtype == dns.TypeA {
+				mu.Lock()
+				if !drops["once"] {
+					r.Rcode, r.Answer = dns.RcodeSuccess, []dns.RR{a(m, "127.0.0.2")}
+				}
+				drops["once"] = true
+				mu.Unlock()
+			}
+			_ = w.WriteMsg(r)
+		}, evidence.NoAnswer, "listed by one answer and not by the next"},
+		{"lists and goes on to", func(w dns.ResponseWriter, m *dns.Msg) {
+			r := sane(m)
+			if q := m.Question[0]; strings.HasPrefix(q.Name, "1.2.0.192.") && q.Qtype == dns.TypeA {
+				r.Rcode, r.Answer = dns.RcodeSuccess, []dns.RR{a(m, "127.0.0.2")}
+			}
+			_ = w.WriteMsg(r)
+		}, evidence.Listed, ""},
 		{"silent", func(dns.ResponseWriter, *dns.Msg) {}, evidence.NoAnswer, "no reply"},
 		{"rewrites NXDOMAIN", func(w dns.ResponseWriter, m *dns.Msg) {
 			r := sane(m)

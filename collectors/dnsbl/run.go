@@ -61,8 +61,8 @@ type slot struct {
 	target  int // -1 for a control
 }
 
-// ask puts all questions to one resolver and counts the replies. The reasons
-// of listings follow in a second round.
+// ask puts all questions to one resolver and counts the replies. In a second round
+// listings are asked again, so that one odd answer raises no alarm, and for their reasons.
 func (r *run) ask(ctx context.Context, a asker) (replies int) {
 	var questions []question
 	var slots []slot
@@ -105,20 +105,30 @@ func why(ctx context.Context, err error) string {
 	return err.Error()
 }
 
+// contradicted is what two answers are worth of which one lists and the other does not.
+const contradicted = "listed by one answer and not by the next, moments later"
+
 func (r *run) askReasons(ctx context.Context, a asker) {
 	var questions []question
 	var slots []slot
 	for _, lr := range r.lists {
 		for i, v := range lr.verdicts {
 			if v.result == evidence.Listed {
-				questions = append(questions, question{queryName(lr.targets[i], lr.list.queried()), dns.TypeTXT})
-				slots = append(slots, slot{list: lr, target: i})
+				name := queryName(lr.targets[i], lr.list.queried())
+				questions = append(questions, question{name, dns.TypeTXT}, question{name, dns.TypeA})
+				slots = append(slots, slot{list: lr, target: i}, slot{lr, &lr.verdicts[i], i})
 			}
 		}
 	}
 	for i, ans := range a.ask(ctx, questions) {
-		if ans.err == nil {
-			slots[i].list.texts[slots[i].target] = ans.reply.text
+		switch s := slots[i]; {
+		case ans.err != nil: // the first answer stands
+		case s.verdict == nil:
+			s.list.texts[s.target] = ans.reply.text
+		default:
+			if again := s.list.list.judge(ans.reply); again.result == evidence.NotListed {
+				*s.verdict = verdict{result: evidence.NoAnswer, why: contradicted}
+			}
 		}
 	}
 }

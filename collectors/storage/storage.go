@@ -22,6 +22,10 @@ const (
 	timeout = 3 * time.Minute
 	// patience is how long one tool, or one remote file system, may take.
 	patience = 20 * time.Second
+	// diskPatience is how long all disks together may take, and raidPatience the tools
+	// of RAID controllers: what hangs leaves time to ask the others.
+	diskPatience = time.Minute
+	raidPatience = 30 * time.Second
 	// output bounds what one tool prints.
 	output = 8 << 20
 )
@@ -155,6 +159,8 @@ func refusal(res host.Result) error {
 
 // disks asks each disk that smartctl finds.
 func (c *collector) disks(ctx context.Context, l *look) {
+	ctx, cancel := context.WithTimeout(ctx, diskPatience)
+	defer cancel()
 	scan, err := c.run(ctx, "smartctl", "--json", "--scan")
 	if errors.Is(err, host.ErrNoProgram) {
 		if disks := c.realDisks(); len(disks) > 0 {
@@ -172,7 +178,11 @@ func (c *collector) disks(ctx context.Context, l *look) {
 		return
 	}
 	refused := 0
-	for _, d := range list {
+	for i, d := range list {
+		if ctx.Err() != nil {
+			l.gaps = append(l.gaps, evidence.Gap{What: fmt.Sprintf("%d disks", len(list)-i), Why: "others took all the time there is: a disk that does not answer, mostly"})
+			break
+		}
 		out, err := c.run(ctx, "smartctl", "--json", "--xall", "--nocheck=standby,0", "--device="+d.Type, d.Name)
 		if err != nil {
 			l.gaps = append(l.gaps, evidence.Gap{What: "disk " + short(d.Name), Why: err.Error()})
@@ -257,6 +267,8 @@ var raidTools = []struct {
 
 // controllers asks the tools of RAID controllers that are installed.
 func (c *collector) controllers(ctx context.Context, l *look) {
+	ctx, cancel := context.WithTimeout(ctx, raidPatience)
+	defer cancel()
 	for _, t := range raidTools {
 		for _, name := range t.names {
 			if !c.tool(ctx, l, name, t.queries[0], t.parse) {

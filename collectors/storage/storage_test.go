@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
@@ -293,6 +294,52 @@ func TestHungMount(t *testing.T) {
 	defer cancel()
 	if look, err := c.Collect(ctx, nil); err == nil && tell(look.Facts) != "/mnt/gone failed hung; /mnt/nas failed hung" {
 		t.Errorf("%v", look.Facts)
+	}
+}
+
+// Tools that hang, all of them, leave what needs no tool, in time and with nothing left behind.
+func TestToolsHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := machine(t, nil, map[string]string{"/proc/mdstat": md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n"), "/sys/block/dm-0/dm/uuid": "mpath-3\n"})
+		asked := 0
+		h.Run = func(ctx context.Context, _ host.Command) (host.Result, error) {
+			asked++
+			<-ctx.Done()
+			return host.Result{}, ctx.Err()
+		}
+		c, err := storage.Spec().New(func(any) error { return nil }, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), storage.Spec().Timeout)
+		defer cancel()
+		look, err := c.Collect(ctx, nil)
+		if err != nil || tell(look.Facts) != "md0 ok" || len(look.Gaps) < 5 || asked < 6 {
+			t.Errorf("%v (%v), %d gaps of %d questions", look.Facts, err, len(look.Gaps), asked)
+		}
+	})
+}
+
+// A hundred megabytes of output are cut, and said to be.
+func TestFlood(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "zpool"), []byte("#!/bin/sh\nhead -c 100000000 /dev/zero\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	h := machine(t, nil, map[string]string{"/proc/mdstat": md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n")})
+	h.Run = func(ctx context.Context, c host.Command) (host.Result, error) {
+		if c.Name != "zpool" {
+			return host.Result{}, host.ErrNoProgram
+		}
+		return host.Exec(ctx, c)
+	}
+	c, err := storage.Spec().New(func(any) error { return nil }, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if look, err := c.Collect(t.Context(), nil); err != nil || tell(look.Facts) != "md0 ok" || len(look.Gaps) != 1 || !strings.Contains(look.Gaps[0].Why, "printed more than") {
+		t.Errorf("%+v (%v)", look, err)
 	}
 }
 
