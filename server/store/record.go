@@ -74,6 +74,14 @@ func (r Reader) Records(ctx context.Context, org, log string, from int64, limit 
 		WHERE org_id = $1 AND log_id = $2 AND idx >= $3 ORDER BY idx LIMIT $4`, []any{org, log, from, int64(limit)}, scanRecord)
 }
 
+// Stated lists what the server itself stated in an organisation's log before a moment
+// and, at that moment, below an index; newest first.
+func (r Reader) Stated(ctx context.Context, org string, before time.Time, index int64, limit int) ([]Record, error) {
+	return all(ctx, r, "reading what was stated", `SELECT `+recordColumns+` FROM record
+		WHERE org_id = $1 AND agent_id = '' AND (received < $2 OR received = $2 AND idx < $3) ORDER BY received DESC, idx DESC LIMIT $4`,
+		[]any{org, Micros(before), index, int64(limit)}, scanRecord)
+}
+
 // StoredRecord is a record with all that belongs to it.
 type StoredRecord struct {
 	Record

@@ -75,6 +75,8 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/users/{user}/remove", c + "/users/u_nobody/remove", "snffnnfnn"},
 		{"POST /orgs/{org}/users/{user}/remove", p + "/users/" + w.walked + "/remove", "snnnnnfff"},
 		{"POST /orgs/{org}/invitations/{link}/withdraw", c + "/invitations/k_nothing/withdraw", "snffnnfnn"},
+		{"GET /orgs/{org}/activity", c + "/activity", "sooonoonn"},
+		{"GET /orgs/{org}/activity", p + "/activity", "snnnnoooo"},
 		{"GET /orgs/{org}/tokens", c + "/tokens", "soffnofnn"},
 		{"GET /orgs/{org}/tokens", p + "/tokens", "snnnnofff"},
 		{"POST /orgs/{org}/tokens", c + "/tokens", "soffnofnn"},
@@ -212,7 +214,7 @@ func visits(w *town) []visit {
 // record, where that is not "forbidden": pages with a date show their last moment, the
 // log says nothing of contents, and a record is not there.
 var beyond = map[string]string{
-	"GET /orgs/{org}/board": "o", "GET /api/v1/orgs/{org}/state": "o", "GET /api/v1/orgs/{org}/duties/{duty}/days": "o", "GET /api/v1/orgs/{org}/duties/{duty}/continuity": "o",
+	"GET /orgs/{org}/board": "o", "GET /orgs/{org}/activity": "o", "GET /api/v1/orgs/{org}/state": "o", "GET /api/v1/orgs/{org}/duties/{duty}/days": "o", "GET /api/v1/orgs/{org}/duties/{duty}/continuity": "o",
 	"GET /orgs/{org}/records/{index}": "n", "GET /orgs/{org}/records/{index}/envelope": "n", "GET /api/v1/orgs/{org}/records/{index}": "n", "GET /api/v1/orgs/{org}/records/{index}/proof": "n",
 	"GET /orgs/{org}/files/{epoch}/{index}": "n", "GET /log/{org}/{epoch}/checkpoint": "o", "GET /log/{org}/{epoch}/tile/{path...}": "o",
 }

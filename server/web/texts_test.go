@@ -120,7 +120,7 @@ func codes() map[string][]string {
 		"unit": {evidence.ServiceRunning, evidence.ServiceStopped, evidence.ServiceUnknown}, "tier": {"a", "b", "c"},
 		"measure": {"cpu", "memory", "load"}, "facts": {"missing", "erased"}, "encryption": {"none", "unknown"}, "assurance": {"a1", "a2", "server"}, "who_could": {"a1", "a2", "server"},
 		"protection": {evidence.ProtectionFile, evidence.ProtectionSystemd, evidence.ProtectionDPAPI, evidence.ProtectionTPM}, "storage": {evidence.StorageDisk, evidence.StorageArray, evidence.StoragePool, evidence.StorageRemote, evidence.StorageController, evidence.StorageMultipath}, "account": {evidence.AccountPassword, evidence.AccountEmpty, evidence.AccountLocked, evidence.AccountUnknown}, "update": {evidence.UpdateOK, evidence.UpdateFailed, evidence.UpdateUnknown}, "av_running": {evidence.Yes, evidence.No, evidence.Unknown}, "endpoint_found": {evidence.EndpointConfigured, evidence.EndpointListening}, "reason": {"retired", "replaced", "lost", "stolen", "cloned"},
-		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved", "case_opened", "case_step", "case_withdrawn", "statement_attested", "statement_waived", "alert_acknowledged", "channel_added", "channel_removed", "org_services", "agent_serves"},
+		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved", "case_opened", "case_step", "case_withdrawn", "statement_attested", "statement_waived", "alert_acknowledged", "channel_added", "channel_removed", "org_services", "agent_serves", "log_key-revocation", "log_erasure", "log_epoch"},
 	}
 	list["event"] = append(list["event"], "review_digest", "statement_standing")
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}

@@ -161,6 +161,7 @@ var routes = []route{
 	{"POST /orgs/{org}/users/{user}/disable", adminOrg, false, (*Web).disableUser},
 	{"POST /orgs/{org}/users/{user}/factors/remove", adminOrg, false, (*Web).removeFactors},
 	{"POST /orgs/{org}/users/{user}/logins/end", adminOrg, false, (*Web).endUsersLogins},
+	{"GET /orgs/{org}/activity", seeDated, false, (*Web).activity},
 	{"GET /orgs/{org}/tokens", adminOrg, false, (*Web).tokens},
 	{"POST /orgs/{org}/tokens", adminOrg, false, (*Web).makeToken},
 	{"POST /orgs/{org}/tokens/{token}/revoke", adminOrg, false, (*Web).revokeToken},
