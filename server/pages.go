@@ -17,7 +17,7 @@ func (s *Server) startPages() error {
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
-		SetOrg: s.SetOrg, TestChannel: s.TestChannel,
+		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset: func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
 		Note:   s.note, AddOrg: s.AddOrg,
 	}

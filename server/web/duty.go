@@ -13,22 +13,24 @@ import (
 
 type dutyBody struct {
 	cell
-	At        time.Time
-	Other     string // the title in the other language
-	OtherWhy  string
-	OtherCure string
-	Parts     []partBody
-	Turns     []turnBody
-	Cites     []citeBody
-	MayReview bool
-	Reviewed  bool   // the duty asks for a review
-	MayState  bool   // the reader may state that the duty is met, or does not apply
-	Attested  bool   // the duty asks for a statement
-	Latest    string // the last day that a statement may hold until
-	Statement []statementBody
-	Year      yearBody
-	Figures   []figure // that it is judged by
-	Log       logFoot
+	At          time.Time
+	Other       string // the title in the other language
+	OtherWhy    string
+	OtherCure   string
+	Parts       []partBody
+	Turns       []turnBody
+	Cites       []citeBody
+	MayReview   bool
+	Reviewed    bool   // the duty asks for a review
+	MayState    bool   // the reader may state that the duty is met, or does not apply
+	Attested    bool   // the duty asks for a statement
+	Latest      string // the last day that a statement may hold until
+	Statement   []statementBody
+	Year        yearBody
+	Figures     []figure // that it is judged by
+	FigureTurns []figureTurn
+	MaySet      bool // the reader may set them
+	Log         logFoot
 }
 
 type partBody struct {
@@ -120,7 +122,9 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	if body.Year, err = w.yearOf(r, d, lang); err != nil {
 		return body, err
 	}
-	body.Figures = figuresOf(d, lang)
+	if err := w.dutyFigures(r, &body); err != nil {
+		return body, err
+	}
 	body.Log, err = w.logFoot(r, org.ID)
 	return body, err
 }

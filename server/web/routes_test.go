@@ -93,6 +93,9 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/duties/{duty}/review", c + "/duties/SC-C5/review", "soffnffnn"},
 		{"POST /orgs/{org}/duties/{duty}/review", c + "/duties/PE-P1/review", "sfffnoonn"},
 		{"POST /orgs/{org}/duties/{duty}/review", p + "/duties/PE-P1/review", "snnnnooff"},
+		{"POST /orgs/{org}/duties/{duty}/figures", c + "/duties/SC-C5/figures", "soffnffnn"},
+		{"POST /orgs/{org}/duties/{duty}/figures", c + "/duties/PE-P3/figures", "sfffnnnnn"}, // the provider sets its own on its own board
+		{"POST /orgs/{org}/duties/{duty}/figures", p + "/duties/PE-P3/figures", "snnnnooff"},
 		{"GET /orgs/{org}/records/{index}", c + "/records/" + erp, "sooonoonn"},
 		{"GET /orgs/{org}/records/{index}", p + "/records/" + mail, "soooooooo"},
 		{"GET /orgs/{org}/records/{index}", p + "/records/" + node, "sooonoooo"}, // of a service that the other customer lacks

@@ -10,7 +10,6 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/alert"
-	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -33,24 +32,6 @@ type setupBody struct {
 	Said      string // what the receiver of a test answered
 }
 
-// figureService are the figures by which the duties of a service are judged.
-type figureService struct {
-	Service string
-	Duties  []figureDuty
-}
-
-type figureDuty struct {
-	ID, Name string
-	Figures  []figure
-}
-
-// figure is a parameter of a duty's part, in force for an organisation.
-type figure struct {
-	Part, Name, Unit string
-	Value, Min, Max  float64
-	Source           string
-}
-
 // zones are those that the form proposes; any of IANA's may be typed.
 var zones = []string{"Europe/Rome", "Europe/London", "Europe/Berlin", "Europe/Zurich", "Europe/Paris", "Europe/Madrid", "UTC"}
 
@@ -69,7 +50,9 @@ func (w *Web) setupPage(rw http.ResponseWriter, r *http.Request, status int, bod
 		body.Channels[i].Secret = nil
 		body.Channels[i].Target = shownTarget(body.Channels[i], body.MayManage)
 	}
-	body.Figures = w.figures(org, w.views.lang(r))
+	if body.Figures, err = w.figures(r); err != nil {
+		return err
+	}
 	return w.render(rw, r, status, "setup", "setup_title", body)
 }
 
@@ -85,36 +68,6 @@ func shownTarget(c alert.Channel, all bool) string {
 		return name[:min(1, len(name))] + "…@" + domain
 	}
 	return c.Target
-}
-
-// figures lists by which figures the duties of an organisation's board are judged.
-func (w *Web) figures(org store.Org, lang string) []figureService {
-	var out []figureService
-	for _, d := range w.Catalogue.Duties() {
-		list := figuresOf(d, lang)
-		if !shows(org, d) || len(list) == 0 {
-			continue
-		}
-		if n := len(out) - 1; n < 0 || out[n].Service != d.Service {
-			out = append(out, figureService{Service: d.Service})
-		}
-		s := &out[len(out)-1]
-		s.Duties = append(s.Duties, figureDuty{d.ID, d.Title.In(lang), list})
-	}
-	return out
-}
-
-func figuresOf(d duties.Duty, lang string) []figure {
-	var out []figure
-	for _, p := range d.Parts {
-		var part []figure
-		for _, f := range p.Params {
-			part = append(part, figure{p.Title.In(lang), f.Title.In(lang), f.Unit, f.Default, f.Min, f.Max, f.Source})
-		}
-		slices.SortFunc(part, func(a, b figure) int { return strings.Compare(a.Name, b.Name) })
-		out = append(out, part...)
-	}
-	return out
 }
 
 // setOrg changes an organisation's language and zone.

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/store"
@@ -79,5 +81,42 @@ func TestSettingsOfAnOrganisation(t *testing.T) {
 	found, err := s.srv.Check(t.Context(), nil)
 	if err != nil || len(found.Faults) > 0 {
 		t.Errorf("the store is not sound: %+v (%v)", found.Faults, err)
+	}
+}
+
+// Who owes a duty sets the figures it is judged by on its page, within their range; both
+// parties see since when, and by whom.
+func TestFiguresOfADuty(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	c, duty := s.signedIn(s.add(s.customer, store.RoleAdmin)), "/orgs/"+s.customer.ID+"/duties/SC-C5"
+	_, body := s.get(c, duty)
+	form := regexp.MustCompile(`name="part" value="([^"]+)"><input type="hidden" name="name" value="([^"]+)"`).FindStringSubmatch(body)
+	if form == nil {
+		t.Fatalf("no form for a figure in:\n%s", body)
+	}
+	set := func(value string, status int) string {
+		t.Helper()
+		s.now = s.now.Add(time.Minute)
+		res, body := s.send(c, "POST", duty+"/figures", url.Values{"part": {form[1]}, "name": {form[2]}, "value": {value}}, nil)
+		if res.StatusCode != status {
+			t.Fatalf("%q: status %d, want %d:\n%s", value, res.StatusCode, status, body)
+		}
+		_, body = s.get(c, duty)
+		return body
+	}
+	if body := set("25", 303); !strings.Contains(body, "set by you</span>") || !strings.Contains(body, "What they were") || !strings.Contains(body, "Anna Bianchi") {
+		t.Errorf("the page does not say what was set:\n%s", body)
+	}
+	set("1e9", 400)
+	set("many", 400)
+	if body := set("", 303); strings.Contains(body, "set by you</span>") || !strings.Contains(body, "the catalogue&#39;s") {
+		t.Error("the figure is not the catalogue's again")
+	}
+	viewer := s.signedIn(s.add(s.customer, store.RoleViewer))
+	if _, body := s.get(viewer, duty); strings.Contains(body, "/figures\"") || !strings.Contains(body, "What they were") {
+		t.Error("a viewer sees the form, or not the history")
+	}
+	if _, body := s.get(c, "/orgs/"+s.customer.ID+"/duties/PE-P3"); strings.Contains(body, "/figures\"") {
+		t.Error("the customer may set the provider's figures")
 	}
 }

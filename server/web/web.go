@@ -66,6 +66,8 @@ type Deps struct {
 	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
 	// ReadOnly reports whether an organisation's log may not be continued.
 	ReadOnly func(ctx context.Context, org string) (bool, error)
+	// SetParam sets a figure by which a duty of an organisation is judged.
+	SetParam func(ctx context.Context, p store.Param) error
 	// SetOrg changes an organisation's language and zone.
 	SetOrg func(ctx context.Context, o store.Org, user string) error
 	// TestChannel sends a message through a channel at once. Its error is what the
@@ -170,6 +172,7 @@ var routes = []route{
 	{"GET /orgs/{org}/board", seeDated, false, (*Web).board},
 	{"GET /orgs/{org}/duties/{duty}", seeOrg, false, (*Web).duty},
 	{"POST /orgs/{org}/duties/{duty}/review", reviewOrg, false, (*Web).review},
+	{"POST /orgs/{org}/duties/{duty}/figures", reviewOrg, false, (*Web).setFigure},
 	{"GET /orgs/{org}/records/{index}", seeRecord, false, (*Web).record},
 	{"GET /orgs/{org}/records/{index}/envelope", seeRecord, false, (*Web).envelope},
 	{"GET /orgs/{org}/agents", seeOrg, false, (*Web).agents},
