@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -108,17 +109,38 @@ type Newest struct {
 	Reason   string
 }
 
-// NewestLooks lists the newest look of each kind of each agent of an organisation.
+// NewestLooks lists the newest look of each kind of each agent of an organisation. It
+// steps from kind to kind and reads one look of each, however many there are; written
+// as one column, since a join would let the database read all of them first.
 func (r Reader) NewestLooks(ctx context.Context, org string) ([]Newest, error) {
-	return all(ctx, r, "reading newest looks", `SELECT i.agent_id, i.kind, l.epoch, i.idx, i.received, i.outcome, i.reason FROM item i JOIN log l ON l.id = i.log_id
-		JOIN (SELECT agent_id, kind, MAX(received) AS received FROM item WHERE org_id = $1 GROUP BY agent_id, kind) n
-		ON n.agent_id = i.agent_id AND n.kind = i.kind AND n.received = i.received
-		WHERE i.org_id = $1 ORDER BY i.agent_id, i.kind, i.idx`, []any{org},
+	logs, err := r.LogsOf(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	epochs := map[string]int64{}
+	for _, st := range logs {
+		epochs[st.ID] = st.Epoch
+	}
+	return all(ctx, r, "reading newest looks", `WITH RECURSIVE pair (agent_id, kind) AS (
+			SELECT id, '' FROM agent WHERE org_id = $1
+			UNION ALL
+			SELECT p.agent_id, (SELECT MIN(i.kind) FROM item i WHERE i.org_id = $1 AND i.agent_id = p.agent_id AND i.kind > p.kind) FROM pair p WHERE p.kind IS NOT NULL
+		)
+		SELECT p.agent_id, p.kind, (SELECT i.log_id || ' ' || CAST(i.idx AS TEXT) || ' ' || CAST(i.received AS TEXT) || ' ' || i.outcome || ' ' || i.reason
+			FROM item i WHERE i.org_id = $1 AND i.agent_id = p.agent_id AND i.kind = p.kind ORDER BY i.received DESC, i.log_id DESC, i.idx DESC LIMIT 1)
+		FROM pair p WHERE p.kind > '' ORDER BY p.agent_id, p.kind`, []any{org},
 		func(row func(...any) error) (Newest, error) {
 			var n Newest
-			var at int64
-			err := row(&n.Agent, &n.Kind, &n.Epoch, &n.Index, &at, &n.Outcome, &n.Reason)
-			n.Received = Time(at)
+			var look, log string
+			if err := row(&n.Agent, &n.Kind, &look); err != nil {
+				return n, err
+			}
+			var received int64
+			_, err := fmt.Sscan(look, &log, &n.Index, &received, &n.Outcome)
+			if parts := strings.SplitN(look, " ", 5); len(parts) == 5 {
+				n.Reason = parts[4]
+			}
+			n.Epoch, n.Received = epochs[log], Time(received)
 			return n, err
 		})
 }

@@ -313,3 +313,24 @@ func each(ctx context.Context, r Reader, what, query string, args []any, fn func
 	}
 	return nil
 }
+
+// Watch has fn see every query that reads outside a transaction, before it runs: for
+// tests of how the database answers. Call it while nothing else uses the store.
+func (s *Store) Watch(fn func(query string, args []any)) { s.Reader.q = watched{s.Reader.q, fn} }
+
+type watched struct {
+	querier
+	fn func(query string, args []any)
+}
+
+// QueryContext makes watched a querier.
+func (w watched) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	w.fn(query, args)
+	return w.querier.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext makes watched a querier.
+func (w watched) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	w.fn(query, args)
+	return w.querier.QueryRowContext(ctx, query, args...)
+}
