@@ -220,6 +220,14 @@ func (h *host) dnsbl(result string) sealed {
 	return s
 }
 
+// serves has a host stand for one service alone.
+func (j *judged) serves(h *host, service string) {
+	j.t.Helper()
+	if err := j.store.Tx(context.Background(), func(ctx context.Context, tx *store.Tx) error { return tx.SetServes(ctx, h.id, []string{service}, nil) }); err != nil {
+		j.t.Fatal(err)
+	}
+}
+
 // settle judges what arrived and what is due, and delivers what that alerts.
 func (j *judged) settle() {
 	j.t.Helper()
@@ -386,6 +394,7 @@ func (j *judged) signed(n int) {
 func TestSilenceAlerts(t *testing.T) {
 	eachJudged(t, func(t *testing.T, j *judged) {
 		h := j.enrolled(j.provider)
+		j.serves(h, "pe")
 		h.pushes(h.dnsbl(evidence.NotListed))
 		j.settle()
 		for range 27 { // the server is there all the time
@@ -420,6 +429,7 @@ func TestNeverSeenIsNoAlert(t *testing.T) {
 func TestOutageOfTheServerIsNotTheAgents(t *testing.T) {
 	eachJudged(t, func(_ *testing.T, j *judged) {
 		h := j.enrolled(j.provider)
+		j.serves(h, "pe")
 		h.pushes(h.dnsbl(evidence.NotListed))
 		j.settle()
 		j.advance(48 * time.Hour)

@@ -62,10 +62,10 @@ func TestTilesOverHTTP(t *testing.T) {
 			}
 			return nil
 		})
-		if err != nil || st.Size != 303 || files != 6 { // 000 and 001.p of hashes and of entries, 1/000.p/1, checkpoint
+		if err != nil || st.Size != 304 || files != 6 { // 000 and 001.p of hashes and of entries, 1/000.p/1, checkpoint
 			t.Fatalf("%d files of %d entries (%v)", files, st.Size, err)
 		}
-		for _, path := range []string{"tile/0/001", "tile/0/001.p/48", "tile/0/002.p/1", "tile/0/000.p/0", "tile/0/0", "tile/00/000", "tile/8/000",
+		for _, path := range []string{"tile/0/001", "tile/0/001.p/49", "tile/0/002.p/1", "tile/0/000.p/0", "tile/0/0", "tile/00/000", "tile/8/000",
 			"tile/0/x001/000", "tile/0/x999/x999/x999/x999/x999/999", "tile/-1/000", "tile/data/000", "tile/entries/001", "tile/entries/../0/000.p/1", "tile/2/000.p/1"} {
 			if res := w.fetch(base+path, own); res.Code != http.StatusNotFound && res.Code != http.StatusTemporaryRedirect && res.Code != http.StatusMovedPermanently {
 				t.Errorf("%s: status %d", path, res.Code)
