@@ -13,7 +13,7 @@ TAGS_attesto-agent := -tags nethttpomithttp2
 OFTEN := runtime/... internal/... crypto/internal/... regexp/... unicode/... sync/... encoding/json bytes strings strconv sort slices \
 	github.com/attesto/attesto/collectors/eventlog
 FLAGS_attesto-agent := -gcflags=all=-l $(foreach p,$(OFTEN),-gcflags=$(p)=)
-PROGRAMS  := attesto-agent attesto-server attesto-verify
+PROGRAMS  := attesto-agent attesto-server attesto-verify attesto-vmware
 ON_HOSTS  := ./evidence ./collectors/... ./agent/... ./cmd/attesto-agent ./cmd/attesto-verify
 FUZZTIME  ?= 20s
 KEPT = evidence/FuzzEnvelope evidence/FuzzStatement evidence/FuzzCheckpoint evidence/FuzzProof evidence/FuzzCosignature cmd/attesto-verify/FuzzBundle
@@ -27,7 +27,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 .PHONY: build
-build: ## build the three programs into bin/
+build: ## build the programs into bin/
 	@mkdir -p bin
 	@$(foreach p,$(PROGRAMS),echo "building bin/$(p)"; $(BUILD) $(TAGS_$(p)) $(FLAGS_$(p)) -o bin/$(p) ./cmd/$(p);)
 
@@ -77,9 +77,9 @@ corpus: ## keep what fuzzing found of the evidence's forms (up to 700 inputs a t
 	  test -d "$$from" || continue; mkdir -p "$$to"; ls -Sr "$$from" | head -n 700 | while read -r f; do cp "$$from/$$f" "$$to/"; done; done
 
 .PHONY: packages
-packages: build ## deb and rpm of agent and server into dist/
+packages: build ## deb and rpm of agent, server and attesto-vmware into dist/
 	@rm -rf dist && mkdir -p dist
-	@for p in agent server; do for form in deb rpm; do \
+	@for p in agent server vmware; do for form in deb rpm; do \
 	  VERSION="$$(packaging/scripts/package-version.sh '$(VERSION)')" GOARCH="$$(go env GOARCH)" \
 	  $(GOTOOL) nfpm package --config packaging/nfpm/$$p.yaml --packager $$form --target dist/; done; done
 

@@ -22,6 +22,8 @@ var arrows = map[string][]string{
 	"collectors/dnsbl":       {"evidence", "collectors/host"},
 	"collectors/backup":      {"evidence", "collectors/host"},
 	"collectors/restore":     {"evidence", "collectors/host", "collectors/backup"},
+	"collectors/hypervisor":  {"evidence", "collectors/host"},
+	"cmd/attesto-vmware":     {},
 	"collectors/eventlog":    {"evidence", "collectors/host"},
 	"collectors/software":    {"evidence", "collectors/host"},
 	"collectors/health":      {"evidence", "collectors/host"},
@@ -104,6 +106,20 @@ func TestContractImportsLittle(t *testing.T) {
 		if strings.Contains(first, ".") && !strings.HasPrefix(imp, "golang.org/x/mod/") &&
 			imp != "github.com/secure-systems-lab/go-securesystemslib/dsse" && imp != "filippo.io/edwards25519" {
 			t.Errorf("evidence must not import %s", imp)
+		}
+	}
+}
+
+// TestAgentIsWithoutVMware holds VMware's library out of what runs on every host: it is
+// asked through a program of its own.
+func TestAgentIsWithoutVMware(t *testing.T) {
+	for program, has := range map[string]bool{"attesto-agent": false, "attesto-server": false, "attesto-verify": false, "attesto-vmware": true} {
+		out, err := exec.Command("go", "list", "-deps", "./cmd/"+program).Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		if strings.Contains(string(out), "github.com/vmware/govmomi") != has {
+			t.Errorf("%s links VMware's library: %v, want %v", program, !has, has)
 		}
 	}
 }

@@ -81,6 +81,8 @@ func printFacts(w io.Writer, facts evidence.Facts) {
 		}
 	case evidence.Restore:
 		printRestore(w, f)
+	case evidence.Hypervisor:
+		printHypervisor(w, f)
 	case evidence.EventLog:
 		for _, s := range f.Sources {
 			row(w, "read", s.Source, fmt.Sprintf("%d lines", s.Lines), map[bool]string{true: "whole", false: "with gaps"}[s.Whole])
@@ -280,6 +282,29 @@ func printEndpoints(w io.Writer, f evidence.Endpoints) {
 			until, trouble = e.TLS.Chain[0].Until.Format(time.DateOnly), strings.Join(e.TLS.Trouble, ", ")
 		}
 		row(w, e.Name, last.Result, strings.ReplaceAll(last.Reason, "_", " "), fmt.Sprint(last.Millis), until, trouble)
+	}
+}
+
+func printHypervisor(w io.Writer, f evidence.Hypervisor) {
+	for _, h := range f.Hosts {
+		row(w, "host", h.Name, strings.TrimSpace(h.Platform+" "+h.Version), h.State)
+	}
+	for _, s := range f.Stores {
+		use := ""
+		if s.Size > 0 && s.Free >= 0 {
+			use = fmt.Sprintf("%.0f %% of %.1f GiB", 100*float64(s.Size-s.Free)/float64(s.Size), float64(s.Size)/(1<<30))
+		}
+		row(w, "store", strings.TrimSpace(s.Host+" "+s.Name), s.State, use)
+	}
+	for i, g := range f.Guests {
+		if i == maxRows {
+			row(w, fmt.Sprintf("(%d more guests)", len(f.Guests)-i))
+			break
+		}
+		row(w, "guest", g.Name, g.State, fmt.Sprintf("%d snapshots", g.Snapshots), "backup "+when(g.Backup))
+	}
+	for _, h := range f.HA {
+		row(w, "HA", h.Name, h.State)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/attesto/attesto/collectors/eventlog"
 	"github.com/attesto/attesto/collectors/health"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/hypervisor"
 	"github.com/attesto/attesto/collectors/mail"
 	"github.com/attesto/attesto/collectors/restore"
 	"github.com/attesto/attesto/collectors/software"
@@ -28,6 +29,7 @@ func All() []host.Spec {
 		eventlog.Spec(),
 		health.Spec(),
 		storage.Spec(),
+		hypervisor.Spec(),
 		endpoints.Spec(),
 		software.Spec(),
 		antivirus.Spec(),

@@ -165,18 +165,19 @@ func ReadFacts(kind Kind, blob []byte) (Facts, []Gap, error) {
 func FactsKinds() []Kind { return slices.Sorted(maps.Keys(factsCheckers)) }
 
 var factsCheckers = map[Kind]func([]byte) (Facts, []Gap, error){
-	KindDNSBL:     checkAs[DNSBL],
-	KindBackup:    checkAs[Backup],
-	KindEventLog:  checkAs[EventLog],
-	KindSoftware:  checkAs[Software],
-	KindHealth:    checkAs[Health],
-	KindEndpoints: checkAs[Endpoints],
-	KindStorage:   checkAs[Storage],
-	KindAccounts:  checkAs[Accounts],
-	KindAntivirus: checkAs[Antivirus],
-	KindRestore:   checkAs[Restore],
-	KindMail:      checkAs[Mail],
-	KindRestored:  checkAs[Restored],
+	KindDNSBL:      checkAs[DNSBL],
+	KindBackup:     checkAs[Backup],
+	KindHypervisor: checkAs[Hypervisor],
+	KindEventLog:   checkAs[EventLog],
+	KindSoftware:   checkAs[Software],
+	KindHealth:     checkAs[Health],
+	KindEndpoints:  checkAs[Endpoints],
+	KindStorage:    checkAs[Storage],
+	KindAccounts:   checkAs[Accounts],
+	KindAntivirus:  checkAs[Antivirus],
+	KindRestore:    checkAs[Restore],
+	KindMail:       checkAs[Mail],
+	KindRestored:   checkAs[Restored],
 }
 
 func checkAs[F Facts](blob []byte) (Facts, []Gap, error) { return DecodeFacts[F](blob) }

@@ -20,18 +20,19 @@ type Kind string
 
 // The kinds that this version knows.
 const (
-	KindDNSBL     Kind = "dnsbl"
-	KindBackup    Kind = "backup"
-	KindEventLog  Kind = "eventlog"
-	KindSoftware  Kind = "software"
-	KindHealth    Kind = "health"
-	KindEndpoints Kind = "endpoints"
-	KindStorage   Kind = "storage"
-	KindAccounts  Kind = "accounts"
-	KindAntivirus Kind = "antivirus"
-	KindMail      Kind = "mail"
-	KindRestore   Kind = "restore"
-	KindRestored  Kind = "restored" // the host itself was set back; no collector looks for it
+	KindDNSBL      Kind = "dnsbl"
+	KindBackup     Kind = "backup"
+	KindHypervisor Kind = "hypervisor"
+	KindEventLog   Kind = "eventlog"
+	KindSoftware   Kind = "software"
+	KindHealth     Kind = "health"
+	KindEndpoints  Kind = "endpoints"
+	KindStorage    Kind = "storage"
+	KindAccounts   Kind = "accounts"
+	KindAntivirus  Kind = "antivirus"
+	KindMail       Kind = "mail"
+	KindRestore    Kind = "restore"
+	KindRestored   Kind = "restored" // the host itself was set back; no collector looks for it
 )
 
 // Outcome says whether a look worked. It is never a verdict on what was seen.

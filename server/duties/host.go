@@ -21,20 +21,22 @@ type check struct {
 
 // checks lists the checks that this build can make.
 var checks = map[string]check{
-	"dnsbl":     dnsblCheck,
-	"software":  softwareCheck,
-	"backup":    backupCheck,
-	"restore":   restoreCheck,
-	"eventlog":  eventlogCheck,
-	"health":    healthCheck,
-	"endpoints": endpointsCheck,
-	"storage":   storageCheck,
-	"accounts":  accountsCheck,
-	"site":      siteCheck,
-	"trend":     trendCheck,
-	"antivirus": antivirusCheck,
-	"mail":      mailCheck,
-	"signal":    signalCheck,
+	"dnsbl":      dnsblCheck,
+	"software":   softwareCheck,
+	"backup":     backupCheck,
+	"restore":    restoreCheck,
+	"hypervisor": hypervisorCheck,
+	"vmbackup":   vmbackupCheck,
+	"eventlog":   eventlogCheck,
+	"health":     healthCheck,
+	"endpoints":  endpointsCheck,
+	"storage":    storageCheck,
+	"accounts":   accountsCheck,
+	"site":       siteCheck,
+	"trend":      trendCheck,
+	"antivirus":  antivirusCheck,
+	"mail":       mailCheck,
+	"signal":     signalCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

@@ -42,7 +42,7 @@ func TestVerdictWords(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	c := builtin(t)
-	for id, want := range map[string][]evidence.Kind{"PE-P3": {evidence.KindDNSBL}, "WH-P1": {evidence.KindBackup}, "SC-P2": {evidence.KindStorage, evidence.KindHealth}, "SC-P5": nil} {
+	for id, want := range map[string][]evidence.Kind{"PE-P3": {evidence.KindDNSBL}, "WH-P1": {evidence.KindBackup}, "SC-P2": {evidence.KindHypervisor, evidence.KindStorage, evidence.KindHealth}, "SC-P5": nil} {
 		d, _ := c.Duty(id)
 		var got []evidence.Kind
 		for _, n := range c.Needs(d) {

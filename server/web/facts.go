@@ -30,6 +30,8 @@ func viewOf(facts any) any {
 		return backupView(f)
 	case evidence.Restore:
 		return f.Tests
+	case evidence.Hypervisor:
+		return hypervisorView(f)
 	case evidence.EventLog:
 		return eventlogView(f)
 	case evidence.Software:
@@ -327,4 +329,29 @@ func known(n *int64) int {
 		return -1
 	}
 	return int(*n)
+}
+
+type hyperBody struct {
+	evidence.Hypervisor
+	Stores []hyperStore
+	More   int // guests that are not shown
+}
+
+type hyperStore struct {
+	evidence.HyperStore
+	Used float64 // percent; -1 if not known
+}
+
+// hypervisorView adds to each store how full it is.
+func hypervisorView(f evidence.Hypervisor) hyperBody {
+	v := hyperBody{Hypervisor: f}
+	v.Guests, v.More = rows(f.Guests)
+	for _, s := range f.Stores {
+		u := -1.0
+		if s.Size > 0 && s.Free >= 0 {
+			u = 100 * float64(s.Size-s.Free) / float64(s.Size)
+		}
+		v.Stores = append(v.Stores, hyperStore{s, u})
+	}
+	return v
 }

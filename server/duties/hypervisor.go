@@ -1,0 +1,155 @@
+package duties
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// hypervisorCheck judges whether hosts of virtual machines, their stores, HA and
+// snapshots are in order.
+var hypervisorCheck = check{
+	kind:     evidence.KindHypervisor,
+	params:   []string{"fresh", "store", "snapshot"},
+	optional: true,
+	judge:    judgeHypervisor,
+}
+
+// vmbackupCheck judges whether each guest has a backup that is young enough, in the
+// stores that its hypervisor knows.
+var vmbackupCheck = check{
+	kind:     evidence.KindHypervisor,
+	params:   []string{"fresh", "age"},
+	optional: true,
+	judge:    judgeVMBackup,
+}
+
+func judgeHypervisor(h host) []AssetFinding {
+	facts, gaps, err := decode[evidence.Hypervisor](h)
+	if err != nil {
+		return h.unreadable(err)
+	}
+	var found []AssetFinding
+	bad := func(v Verdict, thing, key string, more ...any) {
+		args := append([]any{"name", thing, "host", h.agent.Name, "at", h.clock(h.moment(h.newest()))}, more...)
+		found = append(found, h.find(v, thing, say(key, args...)))
+	}
+	for _, x := range facts.Hosts {
+		switch x.State {
+		case evidence.HyperOffline:
+			bad(Breached, x.Name, "hyper_host_down")
+		case evidence.HyperUnknown:
+			bad(Unproven, x.Name, "hyper_unknown")
+		}
+	}
+	h.stores(facts, bad)
+	for _, x := range facts.HA {
+		switch x.State {
+		case evidence.HyperHAError:
+			bad(Breached, x.Name, "hyper_ha")
+		case evidence.HyperUnknown:
+			bad(Unproven, x.Name, "hyper_unknown")
+		}
+	}
+	h.guests(facts, bad)
+	if len(gaps) > 0 {
+		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
+	}
+	if len(found) == 0 {
+		found = append(found, h.find(Fulfilled, "", say("hyper_good", "host", h.agent.Name, "hosts", len(facts.Hosts), "stores", len(facts.Stores), "guests", len(facts.Guests), "at", h.clock(h.moment(h.newest())))))
+	}
+	return found
+}
+
+func (h host) stores(facts evidence.Hypervisor, bad func(Verdict, string, string, ...any)) {
+	limit := h.number("store")
+	for _, x := range facts.Stores {
+		name := x.Name
+		if x.Host != "" {
+			name += " (" + x.Host + ")"
+		}
+		switch {
+		case x.State == evidence.HyperInactive:
+			bad(Breached, name, "hyper_store_away")
+		case x.State == evidence.HyperAvailable && x.Size > 0 && x.Free >= 0 && used(x) >= limit:
+			bad(Breached, name, "hyper_store_full", "used", fmt.Sprintf("%.0f", used(x)), "limit", limit)
+		case x.State == evidence.HyperUnknown && h.anyUp(facts, x.Host):
+			bad(Unproven, name, "hyper_unknown")
+		}
+	}
+}
+
+// used is how full a store is, in percent.
+func used(x evidence.HyperStore) float64 { return 100 * float64(x.Size-x.Free) / float64(x.Size) }
+
+// anyUp tells whether the host of a store could have been asked: of one that is down,
+// the host itself is the finding.
+func (h host) anyUp(facts evidence.Hypervisor, name string) bool {
+	for _, x := range facts.Hosts {
+		if x.Name == name {
+			return x.State != evidence.HyperOffline
+		}
+	}
+	return true
+}
+
+func (h host) guests(facts evidence.Hypervisor, bad func(Verdict, string, string, ...any)) {
+	days := h.duration("snapshot")
+	for _, g := range facts.Guests {
+		switch {
+		case g.State == evidence.HyperCrashed:
+			bad(Breached, g.Name, "hyper_guest_crashed")
+		case days > 0 && g.Oldest != nil && h.at.Sub(h.local(g.Oldest.Time)) > days:
+			bad(Breached, g.Name, "hyper_snapshot", "count", g.Snapshots, "taken", h.clock(h.local(g.Oldest.Time)), "limit", int(days.Hours()/24))
+		}
+	}
+}
+
+func judgeVMBackup(h host) []AssetFinding {
+	facts, gaps, err := decode[evidence.Hypervisor](h)
+	if err != nil {
+		return h.unreadable(err)
+	}
+	var found []AssetFinding
+	young := 0
+	age := h.duration("age")
+	var due time.Time
+	for _, g := range facts.Guests {
+		if g.Template {
+			continue
+		}
+		find := func(v Verdict, key string, more ...any) {
+			args := append([]any{"name", g.Name, "host", h.agent.Name, "limit", int(age.Hours() / 24)}, more...)
+			found = append(found, h.find(v, g.Name, say(key, args...)))
+		}
+		switch {
+		case g.Backup == nil && !facts.Backups:
+			// nobody asked: said once, below
+		case g.Backup == nil:
+			find(Breached, "vmbackup_none")
+		case g.Damaged:
+			find(Breached, "vmbackup_damaged", "at", h.clock(h.local(g.Backup.Time)))
+		case h.at.Sub(h.local(g.Backup.Time)) > age:
+			find(Breached, "vmbackup_old", "at", h.clock(h.local(g.Backup.Time)))
+		case h.local(g.Backup.Time).After(h.at.Add(time.Hour)):
+			find(Unproven, "vmbackup_future", "at", h.clock(h.local(g.Backup.Time)))
+		default:
+			young++
+			if d := h.upcoming(h.local(g.Backup.Time).Add(age)); due.IsZero() || d.Before(due) {
+				due = d
+			}
+		}
+	}
+	if !facts.Backups {
+		found = append(found, h.find(Unproven, "", say("vmbackup_unasked", "host", h.agent.Name, "gaps", gapText(gaps))))
+	}
+	if len(found) == 0 {
+		f := h.find(Fulfilled, "", say("vmbackup_good", "host", h.agent.Name, "count", young, "limit", int(age.Hours()/24)))
+		if !due.IsZero() && (f.Due.IsZero() || due.Before(f.Due)) {
+			f.Due = due
+		}
+		found = append(found, f)
+	}
+	return found
+}
