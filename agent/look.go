@@ -101,6 +101,12 @@ func unsupported(kind evidence.Kind, at time.Time, goos string) Result {
 }
 
 func resultOf(kind evidence.Kind, l host.Look, err error, started, ended time.Time) Result {
+	if err != nil {
+		err = quiet{err}
+	}
+	for i := range l.Gaps {
+		l.Gaps[i].Why = host.WithoutSecrets(l.Gaps[i].Why)
+	}
 	r := Result{Kind: kind, Facts: l.Facts, Detail: l.Detail, Gaps: l.Gaps, Next: l.Next, From: l.From, To: l.To}
 	if r.To.IsZero() {
 		r.To = ended
@@ -124,6 +130,12 @@ func resultOf(kind evidence.Kind, l host.Look, err error, started, ended time.Ti
 	}
 	return r
 }
+
+// quiet is an error whose words hold no secrets: they go into evidence and into the log.
+type quiet struct{ error }
+
+func (q quiet) Error() string { return host.WithoutSecrets(q.error.Error()) }
+func (q quiet) Unwrap() error { return q.error }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -10,12 +10,14 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/attesto/attesto/collectors/host"
 )
 
 // maxSample bounds a sample, in bytes.
 const maxSample = 512
 
-const removed = "[removed]"
+const removed = host.Removed
 
 // redactor makes samples of messages: addresses stay, people become pseudonyms
 // that only this host can tell, what looks like a secret goes.
@@ -28,31 +30,23 @@ var (
 	spoken = regexp.MustCompile(`(?i)\b((?:(?:for|by|as) )?(?:(?:invalid|illegal|unknown) )?(?:user(?:name)?|account|mailbox) |for |by )(['"<]?)([\pL\pN._%+@\\$-]+)`)
 	home   = regexp.MustCompile(`(/(?:home|Users)/)([^/\s,;:"']+)`)
 
-	secretKey = `(?:[\w.-]*(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|cookie|session(?:id)?))`
-	secret    = regexp.MustCompile(`(?i)(` + secretKey + `["']?\s*(?:[:=]|\bis\b|\bwas\b)\s*)("[^"]*"?|'[^']*'?|<[^>]*>?|[^\s,;&]+)`)
-	option    = regexp.MustCompile(`(?i)(--?` + secretKey + `\s+)(\S+)`)
-	// These take all that follows: their ends cannot be told.
-	wholeRest = regexp.MustCompile(`(?i)(\b(?:subject|(?:proxy-)?authorization|set-cookie)["']?\s*[:=]|\b(?:bearer|basic)\s|-----BEGIN|\bAUTH (?:PLAIN|LOGIN|XOAUTH2?)\b|\bPASS\b).*`)
-	command   = regexp.MustCompile(`(?s)((?:COMMAND|command|cmd)=(?:\S*[\\/])?[\w.-]*).*`)
+	// Said in words; what is written as key and value host.WithoutSecrets takes out.
+	secret  = regexp.MustCompile(`(?i)([\w.-]*(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?)["']?\s+(?:is|was)\s+)("[^"]*"?|'[^']*'?|[^\s,;&]+)`)
+	command = regexp.MustCompile(`(?s)((?:COMMAND|command|cmd)=(?:\S*[\\/])?[\w.-]*).*`)
 	// What visitors sent: query strings, and what a firewall for web programs quotes of them.
 	query    = regexp.MustCompile(`(/[^\s"?]*\?)[^\s"]+`)
 	quoted   = regexp.MustCompile("(\\[(?:data|uri|unique_id) |\\(Value: |\\bcmd: )[^\\]]*")
-	userInfo = regexp.MustCompile(`(\w+://)[^\s/@]+@`)
 	longWord = regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`)
-	keyword  = regexp.MustCompile(`\b(?:AKIA|ASIA|ghp_|gho_|glpat-|xox[abprs]-|sk-|eyJ)[\w.-]+`)
 )
 
 // sample makes a sample of a message that a rule matched.
 func (r redactor) sample(m Match, e Event) string {
 	msg := string(e.Message[:min(len(e.Message), 8*maxSample)])
 	msg = command.ReplaceAllString(msg, "$1 "+removed)
-	msg = wholeRest.ReplaceAllString(msg, "$1 "+removed)
 	msg = query.ReplaceAllString(msg, "${1}"+removed)
 	msg = quoted.ReplaceAllString(msg, "${1}"+removed)
-	msg = userInfo.ReplaceAllString(msg, "${1}"+removed+"@")
 	msg = secret.ReplaceAllString(msg, "${1}"+removed)
-	msg = option.ReplaceAllString(msg, "${1}"+removed)
-	msg = keyword.ReplaceAllString(msg, removed)
+	msg = host.WithoutSecrets(msg)
 	msg = r.withoutNames(msg, m, e.Message)
 	msg = mailbox.ReplaceAllStringFunc(msg, r.pseudonym)
 	msg = longWord.ReplaceAllStringFunc(msg, withoutKeys)

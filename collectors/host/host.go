@@ -121,7 +121,7 @@ type Command struct {
 // Result is what a program gave. Exit is its exit code, -1 if a signal ended it.
 type Result struct {
 	Stdout []byte
-	Stderr string // at most 8 KiB
+	Stderr string // at most 8 KiB, without secrets
 	Exit   int
 	Cut    bool
 }
@@ -162,7 +162,7 @@ func Exec(ctx context.Context, c Command) (Result, error) {
 	cmd.WaitDelay = 2 * time.Second
 	ownGroup(cmd)
 	err = cmd.Run()
-	res := Result{Stdout: stdout.Bytes(), Stderr: stderr.String(), Exit: cmd.ProcessState.ExitCode(), Cut: out.cut}
+	res := Result{Stdout: stdout.Bytes(), Stderr: WithoutSecrets(stderr.String()), Exit: cmd.ProcessState.ExitCode(), Cut: out.cut}
 	var exit *exec.ExitError
 	switch {
 	case res.Cut:
