@@ -19,6 +19,8 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite"
+
+	"github.com/attesto/attesto/collectors"
 )
 
 // patience bounds every wait in a script.
@@ -42,8 +44,22 @@ func cmdNeed(ts *testscript.TestScript, _ bool, args []string) {
 
 // render FROM TO: copies a file with $VARIABLES filled in.
 func cmdRender(ts *testscript.TestScript, _ bool, args []string) {
-	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	text := withoutOthers(os.Expand(ts.ReadFile(args[0]), ts.Getenv))
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
+}
+
+// withoutOthers puts a line for each kind that a configuration does not name in the
+// place of "others: {enabled: false}", so that a story stays what it is when there is a
+// new kind.
+func withoutOthers(text string) string {
+	const others = "  others: {enabled: false}\n"
+	var off strings.Builder
+	for _, s := range collectors.All() {
+		if !strings.Contains(text, "\n  "+string(s.Kind)+":") {
+			fmt.Fprintf(&off, "  %s: {enabled: false}\n", s.Kind)
+		}
+	}
+	return strings.Replace(text, others, off.String(), 1)
 }
 
 // verdict URL TOKEN ORG DUTY WANT [PART WANT]...: waits until the read API says so

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +153,7 @@ func TestPageOfBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	head := string(regexp.MustCompile(`/1\\n[0-9]+\\n`).Find(sound))
 	for _, tt := range []struct {
 		name, old, new string
 		proven         bool
@@ -161,7 +163,7 @@ func TestPageOfBundle(t *testing.T) {
 		{"an entry is changed", `\"seq\":1,`, `\"seq\":2,`, false},
 		{"a proof is of another place", `index 1\n`, `index 0\n`, false},
 		{"another root key", `"root":"MCowBQYDK2VwAyEA`, `"root":"MCowBQYDK2VwAyEB`, false},
-		{"another head", `/1\n2\n`, `/1\n3\n`, false},
+		{"another head", head, strings.Replace(head, `/1\n`, `/1\n9`, 1), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := bytes.Replace(sound, []byte(tt.old), []byte(tt.new), 1)
