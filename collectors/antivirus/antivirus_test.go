@@ -141,7 +141,7 @@ func TestWhatCannotBeSeen(t *testing.T) {
 		t.Error("an age out of nothing")
 	}
 	h = machine(t, map[string]string{"/usr/bin/imunify360-agent": "", "/var/imunify360/files/sigs/v1/a.hdb": ""}, nil)
-	h.Run = func(_ context.Context, c host.Command) (host.Result, error) {
+	h.Run = func(_ context.Context, _ host.Command) (host.Result, error) {
 		return host.Result{Exit: 1, Stderr: "permesso negato\naltro"}, nil
 	}
 	f, l = look(t, h, antivirus.Config{})

@@ -76,7 +76,7 @@ func TestFormatsRefuseRubbish(t *testing.T) {
 	for name, bad := range map[string][]string{
 		"clamav-db":       {"", "ClamAV-VDB:1:2:3", strings.Repeat(" ", 512), strings.Repeat("x:", 256), header(1, 1)[:511]},
 		"clamav-version":  {"", "Motore antivirus 1.4", "ClamAV"},
-		"freshclam-log":   {"", "Aggiornamento terminato\n"},
+		"freshclam-log":   {"", "Aggiornamento finito\n"},
 		"clamscan-log":    {"", "----------- SCAN SUMMARY -----------\nEngine version: 1\n"},
 		"imunify-status":  {"", "OK", "[]", "{}", `{"status":"yes"}`},
 		"imunify-malware": {"", "{}", `{"items":{}}`},

@@ -139,7 +139,7 @@ func (w *mailWindow) suspects() []AssetFinding {
 		f.Cites, f.Due = a.cites, soonest(f.Due, w.upcoming(a.last.Add(w.duration("window"))))
 		found = append(found, f)
 	}
-	slices.SortFunc(found, func(a, b AssetFinding) int { return cmp.Compare(a.Asset.Thing, b.Asset.Thing) })
+	slices.SortFunc(found, func(a, b AssetFinding) int { return cmp.Compare(a.Thing, b.Thing) })
 	return found
 }
 
