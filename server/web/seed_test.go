@@ -42,7 +42,8 @@ func seeded(s *site) *town {
 		last := now.Sub(at) < 6*time.Hour
 		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), read(at, 0))
 		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(health(at, 0.6)), whole(services(at)), read(at, 3))
-		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)), read(at, 9))
+		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)), read(at, 9),
+			whole(antivirus(at)), look{facts: posted(at), outcome: evidence.Complete, from: at.Add(-6 * time.Hour)})
 		w.vault.sees(whole(health(at, 0.9)), whole(software(at, "proxmox-backup", 0)))
 		age := time.Duration(0)
 		if now.Sub(at) < 30*time.Hour {
@@ -235,4 +236,33 @@ func services(at time.Time) evidence.Endpoints {
 		{Name: "tcp://10.0.0.5:3306", Proto: evidence.ProtoTCP, Found: evidence.EndpointConfigured,
 			Probes: []evidence.Probe{{At: evidence.At(at), Result: evidence.ProbeUp, Millis: 1}}},
 	}}
+}
+
+// antivirus are a product that is current and one that nobody renews.
+func antivirus(at time.Time) evidence.Antivirus {
+	level, waiting, age := int64(90), int64(2), int64(4)
+	return evidence.Antivirus{Products: []evidence.AntivirusProduct{
+		{Name: "clamav", Engine: "1.4.3", Supported: "2027-08-15", Served: "2028-08-15", Listed: "2026-11-23", Running: evidence.Yes, RealTime: evidence.No,
+			Definitions: []evidence.Definitions{{Name: "bytecode", Version: "339", Built: stamp(at.AddDate(-1, 0, 0)), Level: &level},
+				{Name: "daily", Version: "27801", Decides: true, Built: stamp(at.Add(-9 * time.Hour)), Level: &level}},
+			Loaded: &evidence.Definitions{Name: "daily", Version: "27801", Decides: true, Built: stamp(at.Add(-9 * time.Hour))},
+			Update: evidence.AntivirusUpdate{Result: evidence.UpdateOK, At: stamp(at.Add(-time.Hour)), Good: stamp(at.Add(-time.Hour))},
+			Scan:   &evidence.AntivirusScan{At: stamp(at.Add(-30 * time.Hour)), Files: &level, Infected: &waiting}},
+		{Name: "imunify", Engine: "8.8.6", Licence: evidence.No, RealTime: evidence.Unknown, Threats: &waiting, NeverScans: true,
+			Definitions: []evidence.Definitions{{Name: "signatures", Decides: true, Days: &age}},
+			Update:      evidence.AntivirusUpdate{Result: evidence.UpdateFailed, Reason: evidence.UpdateUnreachable}},
+	}}
+}
+
+// posted is a mail server of whose accounts one shows signs.
+func posted(at time.Time) evidence.Mail {
+	return evidence.Mail{Days: 30, Seen: 212, Messages: 3120, Recipients: 9871, Sent: 8003, Deferred: 1402, Bounced: 466,
+		Queue: &evidence.MailQueue{System: "postfix", Messages: 1411, Deferred: 1380, Held: 2, Bytes: 18 << 20, Oldest: stamp(at.Add(-20 * time.Hour)),
+			Reasons: []evidence.MailReason{{Reason: evidence.MailUnreachable, Count: 40}, {Reason: evidence.MailBlocked, Count: 1900}},
+			Senders: []evidence.MailSender{{Name: "account-3f19c0aa71be", Messages: 1290, Recipients: 5160}, {Name: "account-0b6c51e2d977", Messages: 12, Recipients: 12}}},
+		Sources: []evidence.LogSource{{Source: "journald", Lines: 92_110, Bytes: 14 << 20, Whole: true}, {Source: "/var/log/exim4/mainlog", Lines: 12, Bytes: 900}},
+		Accounts: []evidence.MailAccount{
+			{Name: "account-3f19c0aa71be", Messages: 2101, Recipients: 8404, Peak: 4000, Usual: 40, Logins: 2110, Failures: 31, Networks: 9, Done: 5000, Bounced: 410, Queued: 1290,
+				Signs: []evidence.MailSign{{Sign: evidence.SignRate, Strength: 3, Count: 4000, Usual: 40, At: evidence.At(at)}, {Sign: evidence.SignQueue, Strength: 2, Count: 91, Usual: -1, At: evidence.At(at)}}},
+			{Name: "account-0b6c51e2d977", Messages: 30, Recipients: 41, Peak: 12, Usual: -1, Logins: 30, Networks: 1, Done: 41, Bounced: 1}}}
 }
