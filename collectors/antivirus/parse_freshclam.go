@@ -79,7 +79,9 @@ func (r *run) line(at time.Time, text string) {
 	if !at.IsZero() {
 		r.at = at
 	}
-	text = strings.TrimPrefix(strings.TrimPrefix(text, "ERROR: "), "WARNING: ")
+	for _, mark := range []string{"ERROR: ", "WARNING: ", "!", "^"} { // the last two before 0.103
+		text = strings.TrimPrefix(text, mark)
+	}
 	if m := databaseLine.FindStringSubmatch(text); m != nil {
 		if m[1] == deciding {
 			r.good = true
@@ -95,9 +97,9 @@ func (r *run) line(at time.Time, text string) {
 	switch {
 	case strings.Contains(text, "installation is OUTDATED"):
 		r.outdated = true
-	case strings.Contains(text, "received error code 403"), strings.Contains(text, "Forbidden; Blocked by CDN"), strings.Contains(text, "Blocked from using server"):
+	case strings.Contains(text, "received error code 403"), strings.Contains(text, "403 Forbidden"), strings.Contains(text, "Forbidden; Blocked by CDN"), strings.Contains(text, "Blocked from using server"):
 		fails(evidence.UpdateBlocked)
-	case strings.Contains(text, "received error code 429"), strings.Contains(text, "cool-down until after"):
+	case strings.Contains(text, "received error code 429"), strings.Contains(text, "429 Too Many"), strings.Contains(text, "cool-down until after"):
 		fails(evidence.UpdateLimited)
 	case strings.Contains(text, "Can't connect"), strings.Contains(text, "Could not resolve"), strings.Contains(text, "Couldn't connect"),
 		strings.Contains(text, "Download failed"), strings.Contains(text, "Can't download"), strings.Contains(text, "Connection"):

@@ -28,6 +28,7 @@ func TestFreshclam(t *testing.T) {
 		{"no network", start + "ERROR: remote_cvdhead: Download failed (7) ERROR:  Message: Couldn't connect to server\nERROR: Update failed for database: daily\nERROR: Database update process failed: HTTP GET failed\nERROR: Update failed.\n", "failed", "unreachable"},
 		{"cut off", start + "WARNING: Your ClamAV installation is OUTDATED!\nWARNING: FreshClam received error code 403 from the ClamAV Content Delivery Network (CDN).\n", "failed", "blocked"},
 		{"told to wait", start + "WARNING: FreshClam received error code 429 from the ClamAV Content Delivery Network (CDN).\nWARNING: You are on cool-down until after: 2026-11-23 21:31:00\n", "failed", "limited"},
+		{"cut off, old words", start + "Sun Nov 22 21:31:00 2026 -> ^Your ClamAV installation is OUTDATED!\nSun Nov 22 21:31:01 2026 -> ^getfile: Unknown response from database.clamav.net (IP: 192.0.2.1): HTTP/1.1 403 Forbidden\nSun Nov 22 21:31:02 2026 -> !Update failed. Your network may be down or none of the mirrors listed in /etc/freshclam.conf is working.\n", "failed", "blocked"},
 		{"put into place", start + "ERROR: Database update process failed: Test failed\nERROR: Update failed.\n", "failed", "broken"},
 		{"the last known run counts", start + "ERROR: Update failed.\n" + start + "daily.cld database is up-to-date (version: 27800, sigs: 1, f-level: 90, builder: x)\n" + start + "Downloading", "ok", ""},
 		{"good, then bad", freshLog + start + "ERROR: Update failed.\n", "failed", "broken"},
