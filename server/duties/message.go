@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +70,37 @@ func (c *Catalogue) Render(lang string, m Message) (why, cure string) {
 	}
 	r := strings.NewReplacer(pairs...)
 	return r.Replace(w.Why), r.Replace(w.Cure)
+}
+
+// Shown is Render for pages: days and moments among the arguments are written as the
+// language writes them.
+func (c *Catalogue) Shown(lang string, m Message) (why, cure string) {
+	args := make(map[string]string, len(m.Args))
+	for name, value := range m.Args {
+		args[name] = dated(lang, value)
+	}
+	m.Args = args
+	return c.Render(lang, m)
+}
+
+// moment is how arguments state a day or a moment, with its zone.
+var moment = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)( \d\d:\d\d( [A-Z0-9+-]{1,6})?)?$`)
+
+// dated writes an argument that is a day or a moment as the language does.
+func dated(lang, value string) string {
+	m := moment.FindStringSubmatch(value)
+	if m == nil {
+		return value
+	}
+	day, err := time.Parse(time.DateOnly, m[1])
+	if err != nil {
+		return value
+	}
+	layout := "2 Jan 2006"
+	if lang == Italian {
+		layout = "02/01/2006"
+	}
+	return day.Format(layout) + m[2]
 }
 
 // Code puts a code of facts, such as a reason, into words; one that is not known

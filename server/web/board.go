@@ -229,7 +229,7 @@ func (w *Web) words(lang, stored string) (why, cure string) {
 	if stored == "" || json.Unmarshal([]byte(stored), &m) != nil {
 		return "", ""
 	}
-	return w.Catalogue.Render(lang, m)
+	return w.Catalogue.Shown(lang, m)
 }
 
 func (w *Web) logFoot(r *http.Request, org string) (logFoot, error) {

@@ -58,11 +58,11 @@ func (w *Web) digestIn(r *http.Request, org store.Org, service string) (digestBo
 		if duty, ok := w.Catalogue.Duty(l.Duty); ok {
 			row.Name = duty.Title.In(lang)
 			for _, p := range l.Parts {
-				why, cure := w.Catalogue.Render(lang, p.Why)
+				why, cure := w.Catalogue.Shown(lang, p.Why)
 				row.Parts = append(row.Parts, assetBody{partName(duty, p.Part, lang), p.Verdict.String(), why, cure})
 			}
 		}
-		row.Why, _ = w.Catalogue.Render(lang, l.Why)
+		row.Why, _ = w.Catalogue.Shown(lang, l.Why)
 		body.Rows = append(body.Rows, row)
 	}
 	return body, nil

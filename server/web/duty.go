@@ -184,7 +184,7 @@ func (w *Web) partOf(lang string, p duties.Part, c store.Cell) partBody {
 			if i == maxAssets {
 				break
 			}
-			why, cure := w.Catalogue.Render(lang, a.Why)
+			why, cure := w.Catalogue.Shown(lang, a.Why)
 			b.Assets = append(b.Assets, assetBody{a.String(), a.Verdict.String(), why, cure})
 		}
 	}

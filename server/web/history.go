@@ -182,7 +182,7 @@ func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, err
 		body.Share = body.Sum.Covered * 100 / body.Sum.Expected
 	}
 	for _, g := range body.Sum.Gaps {
-		why, _ := w.Catalogue.Render(lang, g.Why)
+		why, _ := w.Catalogue.Shown(lang, g.Why)
 		body.Gaps = append(body.Gaps, gapBody{g.From, g.To.AddDate(0, 0, -1), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
 	}
 	return body, nil
@@ -225,13 +225,13 @@ func (w *Web) apiDays(rw http.ResponseWriter, r *http.Request) error {
 	}
 	out := []dayAnswer{}
 	for _, x := range list {
-		why, _ := w.Catalogue.Render(w.views.lang(r), x.Why)
+		why, _ := w.Catalogue.Shown(w.views.lang(r), x.Why)
 		a := dayAnswer{From: rfc(x.From), To: rfc(x.To), Open: x.Open, Seconds: map[string]int64{}}
 		if x.Judged {
 			a.Verdict, a.Why, a.Cause = x.Verdict.String(), why, string(x.Cause())
 		}
 		if x.Late {
-			why, _ := w.Catalogue.Render(w.views.lang(r), x.FactsWhy)
+			why, _ := w.Catalogue.Shown(w.views.lang(r), x.FactsWhy)
 			a.Late = &factsAnswer{x.Facts.String(), why}
 		}
 		if x.Rules {
@@ -269,7 +269,7 @@ func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
 	}
 	gaps := []gap{}
 	for _, g := range sum.Gaps {
-		why, _ := w.Catalogue.Render(w.views.lang(r), g.Why)
+		why, _ := w.Catalogue.Shown(w.views.lang(r), g.Why)
 		gaps = append(gaps, gap{rfc(g.From), rfc(g.To), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
 	}
 	writeJSON(rw, http.StatusOK, map[string]any{"from": rfc(from), "to": rfc(to), "windowDays": d.Rhythm(), "expected": sum.Expected, "covered": sum.Covered,
@@ -312,9 +312,9 @@ func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) 
 			continue
 		}
 		c.Verdict, c.Since, c.Cause = known.Verdict.String(), known.At, known.Cause()
-		c.Why, _ = w.Catalogue.Render(lang, known.Why)
+		c.Why, _ = w.Catalogue.Shown(lang, known.Why)
 		if facts.Verdict != known.Verdict {
-			why, _ := w.Catalogue.Render(lang, facts.Why)
+			why, _ := w.Catalogue.Shown(lang, facts.Why)
 			c.Late = &factsAnswer{facts.Verdict.String(), why}
 		}
 	}
