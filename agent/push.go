@@ -226,7 +226,7 @@ func (p *pusher) note(err error) {
 
 func (p *pusher) push(ctx context.Context, recs []spooled, envs []evidence.Envelope) error {
 	known := p.knownHead()
-	ask := evidence.Push{Known: p.claim(known), Cosign: p.cosign(known)}
+	ask := evidence.Push{Known: p.claim(known), Cosign: p.cosign(known), Backlog: max(0, p.spool.State().Waiting-len(recs))}
 	for _, rec := range recs {
 		ask.Records = append(ask.Records, evidence.PushRecord{Envelope: rec.Envelope, Blobs: rec.Blobs})
 	}

@@ -26,7 +26,8 @@ const (
 // token as "Authorization: Bearer"; integrity comes from the signatures alone.
 type Push struct {
 	Known   KnownHead    `json:"known"`
-	Cosign  string       `json:"cosign,omitempty"` // line for the checkpoint of Known.Size
+	Cosign  string       `json:"cosign,omitempty"`  // line for the checkpoint of Known.Size
+	Backlog int          `json:"backlog,omitempty"` // records that wait on the host behind these
 	Records []PushRecord `json:"records"`
 }
 

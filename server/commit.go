@@ -256,7 +256,7 @@ func (a *appending) push(ctx context.Context, p *push) error {
 			return err
 		}
 	}
-	if err := a.tx.Seen(ctx, agent.ID, p.received); err != nil {
+	if err := a.tx.Seen(ctx, agent.ID, p.received, p.backlog); err != nil {
 		return err
 	}
 	c, err := a.s.cosigned(ctx, a.tx.Reader, a.st, p)

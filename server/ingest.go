@@ -99,6 +99,7 @@ type push struct {
 	known    int64
 	claim    string // its signed head, once it was told of a smaller one
 	cosign   string
+	backlog  int64 // records that wait on the host behind these
 	records  []pushed
 	done     chan error
 
@@ -124,6 +125,7 @@ func parsePush(b []byte, agent store.Agent, keys keyring) (*push, *evidence.Erro
 	var body struct {
 		Known   evidence.KnownHead `json:"known"`
 		Cosign  string             `json:"cosign"`
+		Backlog int64              `json:"backlog"`
 		Records []json.RawMessage  `json:"records"`
 	}
 	if err := evidence.DecodeWire(b, &body); err != nil {
@@ -135,7 +137,7 @@ func parsePush(b []byte, agent store.Agent, keys keyring) (*push, *evidence.Erro
 	if body.Known.Size < 0 {
 		return nil, malformed("known.size is %d", body.Known.Size)
 	}
-	p := &push{agent: agent, keyset: body.Known.Keyset, origin: body.Known.Origin, known: body.Known.Size, claim: body.Known.Checkpoint, cosign: body.Cosign, done: make(chan error, 1), records: make([]pushed, len(body.Records))}
+	p := &push{agent: agent, keyset: body.Known.Keyset, origin: body.Known.Origin, known: body.Known.Size, claim: body.Known.Checkpoint, cosign: body.Cosign, backlog: max(0, body.Backlog), done: make(chan error, 1), records: make([]pushed, len(body.Records))}
 	openRecords(body.Records, p.records, agent, keys)
 	return p, nil
 }

@@ -45,6 +45,7 @@ type Agent struct {
 	From        string          // address at its enrollment
 	Replaces    string          // the agent of this host before; "" for none
 	Protection  string          // of its key: file, systemd-creds, tpm2; as the agent stated it
+	Backlog     int64           // records that waited on the host behind its last push, as it said
 	Customers   []string        // of a provider's agent: whom it works for; all that have its services when empty
 }
 
@@ -66,7 +67,7 @@ func (a Agent) Standing() string {
 }
 
 const agentColumns = `id, org_id, name, spki, witness, machine, os, version, services, push_hash, state,
-	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect, held, came_from, replaces, protection, customers`
+	enrolled, enroll_idx, seq, stmt, seen, skew_ms, lost, rotated, suspect, held, came_from, replaces, protection, customers, backlog`
 
 func scanAgent(row func(...any) error) (Agent, error) {
 	var a Agent
@@ -75,7 +76,7 @@ func scanAgent(row func(...any) error) (Agent, error) {
 	var enrolled, seen, skew, suspect, held int64
 	err := row(&a.ID, &a.Org, &a.Name, &a.SPKI, &a.Witness, &machine, &a.OS, &a.Version, &services, &push, &a.State,
 		&enrolled, &a.EnrollIndex, &a.Seq, &stmt, &seen, &skew, &a.Lost, &a.Rotated, &suspect,
-		&held, &a.From, &a.Replaces, &a.Protection, &customers)
+		&held, &a.From, &a.Replaces, &a.Protection, &customers, &a.Backlog)
 	if err != nil {
 		return a, err
 	}
@@ -108,10 +109,10 @@ func optional(d evidence.Digest) []byte {
 // active in its organisation; then it reports false.
 func (t *Tx) AddAgent(ctx context.Context, a Agent) (bool, error) {
 	n, err := t.exec(ctx, "adding an agent", `INSERT INTO agent (`+agentColumns+`)
-		VALUES `+values(1, 25)+` ON CONFLICT DO NOTHING`,
+		VALUES `+values(1, 26)+` ON CONFLICT DO NOTHING`,
 		a.ID, a.Org, a.Name, a.SPKI, a.Witness, optional(a.Machine), a.OS, a.Version, strings.Join(a.Services, ","), a.PushHash[:], a.State,
 		Micros(a.Enrolled), a.EnrollIndex, a.Seq, a.Stmt[:], Micros(a.Seen), a.Skew.Milliseconds(), a.Lost, a.Rotated, Micros(a.Suspect),
-		Micros(a.Held), a.From, a.Replaces, a.Protection, strings.Join(a.Customers, ","))
+		Micros(a.Held), a.From, a.Replaces, a.Protection, strings.Join(a.Customers, ","), a.Backlog)
 	return n == 1, err
 }
 
@@ -220,9 +221,9 @@ func (t *Tx) Advance(ctx context.Context, id string, seq int64, stmt evidence.Di
 	return err
 }
 
-// Seen notes that an agent pushed.
-func (t *Tx) Seen(ctx context.Context, id string, at time.Time) error {
-	_, err := t.exec(ctx, "noting a push of agent "+id, `UPDATE agent SET seen = $2 WHERE id = $1 AND seen < $2`, id, Micros(at))
+// Seen notes that an agent pushed, and how many records it said wait there yet.
+func (t *Tx) Seen(ctx context.Context, id string, at time.Time, backlog int64) error {
+	_, err := t.exec(ctx, "noting a push of agent "+id, `UPDATE agent SET seen = $2, backlog = $3 WHERE id = $1 AND seen < $2`, id, Micros(at), backlog)
 	return err
 }
 

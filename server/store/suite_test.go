@@ -105,11 +105,11 @@ func TestAgents(t *testing.T) {
 			}
 		}
 		tx(t, s, func(ctx context.Context, tx *store.Tx) error {
-			return errors.Join(tx.Advance(ctx, first.ID, 7, evidence.Sum([]byte("7")), "2", -3*time.Second, 5), tx.Seen(ctx, first.ID, now),
-				tx.Seen(ctx, first.ID, now.Add(-time.Hour)), tx.SetAgentState(ctx, first.ID, store.AgentForked))
+			return errors.Join(tx.Advance(ctx, first.ID, 7, evidence.Sum([]byte("7")), "2", -3*time.Second, 5), tx.Seen(ctx, first.ID, now, 4),
+				tx.Seen(ctx, first.ID, now.Add(-time.Hour), 9), tx.SetAgentState(ctx, first.ID, store.AgentForked))
 		})
 		want := first
-		want.Seq, want.Stmt, want.Version, want.Skew, want.Lost, want.Seen, want.State = 7, evidence.Sum([]byte("7")), "2", -3*time.Second, 5, now, store.AgentForked
+		want.Seq, want.Stmt, want.Version, want.Skew, want.Lost, want.Seen, want.Backlog, want.State = 7, evidence.Sum([]byte("7")), "2", -3*time.Second, 5, now, 4, store.AgentForked
 		got, err = s.Agent(ctx, first.ID)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Fatalf("%v\n%s", err, diff)

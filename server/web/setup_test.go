@@ -120,3 +120,18 @@ func TestFiguresOfADuty(t *testing.T) {
 		t.Error("the customer may set the provider's figures")
 	}
 }
+
+// The page of agents says how much still waits on a host.
+func TestBacklogIsShown(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	h := s.enroll(s.customer, "slow.bianchi.example", "sc")
+	c, page := s.signedIn(s.add(s.customer, store.RoleAdmin)), "/orgs/"+s.customer.ID+"/agents"
+	for _, n := range []int{1200, 0} {
+		s.now = s.now.Add(time.Minute)
+		h.backlog = n
+		h.sees(whole(health(s.now, 0.5)))
+		if _, body := s.get(c, page); strings.Contains(body, "more waited on the host") != (n > 0) || n > 0 && !strings.Contains(body, "1200 more") {
+			t.Errorf("%d records wait, and the page says:\n%s", n, body)
+		}
+	}
+}

@@ -212,6 +212,7 @@ type host struct {
 	id, push string
 	known    evidence.Head
 	seq      uint64
+	backlog  int // that it says waits behind a push
 	prev     evidence.Digest
 }
 
@@ -346,7 +347,7 @@ func (h *host) sees(looks ...look) int64 {
 		t.Fatal(err)
 	}
 	var answer evidence.PushAnswer
-	h.s.ask(evidence.PathRecords, h.push, evidence.Push{Known: evidence.KnownHead{Size: h.known.Size},
+	h.s.ask(evidence.PathRecords, h.push, evidence.Push{Known: evidence.KnownHead{Size: h.known.Size}, Backlog: h.backlog,
 		Records: []evidence.PushRecord{{Envelope: string(env.Bytes()), Blobs: blobs}}}, &answer)
 	if len(answer.Results) != 1 || answer.Results[0].Error != nil {
 		t.Fatalf("pushing: %+v", answer.Results)
