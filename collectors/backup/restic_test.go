@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -239,7 +240,9 @@ func TestResticPoints(t *testing.T) {
 func TestResticLocked(t *testing.T) {
 	b := newRestic(t)
 	b.do("backup", "src")
-	b.write("big", strings.Repeat("0123456789abcdef", 1<<16))
+	big := make([]byte, 1<<20) // random, since what can be compressed is soon uploaded
+	_, _ = rand.Read(big)
+	b.write("big", string(big))
 	cmd := exec.CommandContext(t.Context(), "restic", "backup", "--limit-upload", "1", "big")
 	cmd.Env = append(os.Environ(), b.env...)
 	if cmd.Dir = b.dir; cmd.Start() != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -196,16 +197,15 @@ func TestRealPrograms(t *testing.T) {
 				c.Name = h.Path(c.Name)
 				return host.Exec(ctx, c)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), map[string]time.Duration{"hangs": time.Second, "floods": time.Minute}[name])
+			ctx, cancel := context.WithTimeout(t.Context(), map[string]time.Duration{"hangs": time.Second, "floods": 10 * time.Minute}[name])
 			defer cancel()
-			start := time.Now()
 			l, err := newCollector(t, h, mail.Config{}).Collect(ctx, nil)
-			if err != nil || time.Since(start) > 30*time.Second {
-				t.Fatalf("%v after %s", err, time.Since(start))
+			if err != nil || name == "floods" && ctx.Err() != nil {
+				t.Fatalf("%v, %v", err, ctx.Err())
 			}
 			f := l.Facts.(evidence.Mail)
-			want := map[string]string{"hangs": "only 1 messages were listed", "floods": "its list is over"}[name]
-			if f.Queue == nil || f.Queue.Messages < 1 || !slices.ContainsFunc(l.Gaps, func(g evidence.Gap) bool { return strings.HasPrefix(g.Why, want) }) {
+			want := map[string]string{"hangs": "^only 1 messages were listed", "floods": "^(its list is over|only [0-9]+ messages were listed)"}[name]
+			if f.Queue == nil || f.Queue.Messages < 1 || !slices.ContainsFunc(l.Gaps, func(g evidence.Gap) bool { return regexp.MustCompile(want).MatchString(g.Why) }) {
 				t.Errorf("%+v, gaps %v", f.Queue, l.Gaps)
 			}
 			if name == "floods" {
