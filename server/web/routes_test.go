@@ -45,6 +45,11 @@ func visits(w *town) []visit {
 		{"POST /settings/password", "/settings/password", "soooooooo"},
 		{"POST /settings/logins/{login}/end", "/settings/logins/s_nobody/end", "snnnnnnnn"},
 		{"POST /settings/logins/end", "/settings/logins/end", "soooooooo"},
+		{"POST /signin/passkey/ask", "/signin/passkey/ask", "ooooooooo"},
+		{"POST /signin/passkey", "/signin/passkey", "ooooooooo"},
+		{"POST /settings/passkeys/new", "/settings/passkeys/new", "sffffffff"}, // no password was said
+		{"POST /settings/passkeys", "/settings/passkeys", "soooooooo"},
+		{"POST /settings/passkeys/{key}/remove", "/settings/passkeys/p_nothing/remove", "soooooooo"},
 		{"GET /signin/second", "/signin/second", "ooooooooo"},
 		{"POST /signin/second", "/signin/second", "ooooooooo"},
 		{"POST /settings/totp/new", "/settings/totp/new", "soooooooo"},

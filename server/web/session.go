@@ -42,19 +42,20 @@ func (w *Web) signinPage(rw http.ResponseWriter, r *http.Request) error {
 		http.Redirect(rw, r, "/", http.StatusSeeOther)
 		return nil
 	}
-	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: local(r.FormValue("next"))})
+	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: local(r.FormValue("next")), MayPasskey: w.passkeysWork(r)})
 }
 
 type signinBody struct {
 	Next, Email, Fault string
 	Done               string // what was done just before
+	MayPasskey         bool   // passkeys work here
 }
 
 // signin checks a password. Unknown users, wrong passwords and disabled accounts
 // take the same time and get the same answer.
 func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 	email, password := strings.ToLower(strings.TrimSpace(r.PostFormValue("email"))), r.PostFormValue("password")
-	body := signinBody{Next: local(r.PostFormValue("next")), Email: email}
+	body := signinBody{Next: local(r.PostFormValue("next")), Email: email, MayPasskey: w.passkeysWork(r)}
 	addr := address(r)
 	if !w.limits.allow(addr, email) {
 		body.Fault = "signin_slow"

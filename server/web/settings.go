@@ -12,8 +12,10 @@ import (
 type settingsBody struct {
 	Fault, Done string // what became of the form that was sent
 	Logins      []loginBody
-	Own         bool       // signs in with a password of its own
-	Clock       bool       // clock codes are asked for
+	Own         bool // signs in with a password of its own
+	Clock       bool // clock codes are asked for
+	Passkeys    []passkeyRow
+	MayPasskey  bool       // passkeys work here
 	Guarded     bool       // there is a second factor
 	Recovery    int        // codes that are left
 	New         *clockBody // a secret that is to be confirmed
@@ -37,7 +39,10 @@ func (w *Web) settingsPage(rw http.ResponseWriter, r *http.Request, body setting
 	if body.Clock, passkeys, err = w.secondsOf(r.Context(), v.user.ID); err != nil {
 		return err
 	}
-	body.Guarded = body.Clock || passkeys
+	body.Guarded, body.MayPasskey = body.Clock || passkeys, w.passkeysWork(r)
+	if body.Passkeys, err = w.passkeysOf(r.Context(), v.user.ID); err != nil {
+		return err
+	}
 	left, err := w.Store.Factors(r.Context(), v.user.ID, store.FactorRecovery)
 	if err != nil {
 		return err

@@ -171,6 +171,11 @@ func dropKind(ctx context.Context, tx *store.Tx, user, kind string) error {
 	if err := tx.DropFactors(ctx, user, kind); err != nil {
 		return err
 	}
+	return dropIdle(ctx, tx, user)
+}
+
+// dropIdle removes recovery codes that stand in for nothing any more.
+func dropIdle(ctx context.Context, tx *store.Tx, user string) error {
 	for _, other := range []string{store.FactorTOTP, store.FactorPasskey} {
 		if left, err := tx.Factors(ctx, user, other); err != nil || len(left) > 0 {
 			return err
