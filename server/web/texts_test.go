@@ -196,6 +196,7 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		note(problemInCode, text, func(key string) { use("error_" + key); use("error_" + key + "_cure") })
 	})
 	scan("../*.go", func(text string) {
+		note(eventInCode, text, func(event string) { use("event_" + strings.ReplaceAll(event, ".", "_")) })
 		note(refusalInCode, text, func(key string) { use("error_" + key); use("error_" + key + "_cure") })
 	})
 	use("duties") // as a heading only
