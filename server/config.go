@@ -14,6 +14,7 @@ import (
 
 	"github.com/attesto/attesto/server/anchor"
 	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/web"
 )
 
 // Config is the server's configuration file. packaging/conf/attesto-server.yaml
@@ -26,6 +27,7 @@ type Config struct {
 	Data      string    `yaml:"data"`       // folder with keys/
 	Guard     string    `yaml:"guard"`      // file of the guard, outside the database
 	TLS       TLS       `yaml:"tls"`
+	Proxies   []string  `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-For counts
 	SMTP      SMTP      `yaml:"smtp"`
 	Webhooks  Webhooks  `yaml:"webhooks"`
 	Digests   bool      `yaml:"digests"` // mail each morning what is to be looked at
@@ -38,12 +40,25 @@ type Config struct {
 	Anchor *anchor.Config `yaml:"anchor"` // nil: no anchor log
 }
 
-// TLS names the server's certificate; empty for plain HTTP on loopback or behind
-// a proxy.
+// TLS says where the server's certificate comes from; empty for plain HTTP on loopback
+// or behind a proxy.
 type TLS struct {
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
+	ACME *ACME  `yaml:"acme"` // nil: certificates are not obtained
 }
+
+// ACME says how certificates are obtained (RFC 8555).
+type ACME struct {
+	Domains   []string `yaml:"domains"`
+	Email     string   `yaml:"email"`
+	Directory string   `yaml:"directory"`
+	CA        string   `yaml:"ca"`   // file with the certificates that the directory's own must lead to; "" for the system's
+	HTTP      string   `yaml:"http"` // host:port where names are proven over plain HTTP; "" for the server's own listener
+}
+
+// letsEncrypt is the directory when none is named.
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 // SMTP is the relay that alert mails go through; no mail without a host.
 type SMTP struct {
@@ -139,8 +154,11 @@ func (c *Config) Complete() error {
 	if r := c.Retention; r.FactsDays < 0 || r.DetailDays < 0 || r.FactsDays > 0 && r.FactsDays < leastFacts {
 		return fmt.Errorf("retention: facts_days %d, detail_days %d: want 0 (for good) or more, and facts at least %d days, because verdicts rest on them", r.FactsDays, r.DetailDays, leastFacts)
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		return errors.New("tls: cert and key belong together; set both or none")
+	if err := c.TLS.complete(c.PublicURL); err != nil {
+		return err
+	}
+	if _, err := web.ParseProxies(c.Proxies); err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
 	}
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
@@ -185,6 +203,31 @@ func (c *Config) ReadCatalogue() (*duties.Catalogue, error) {
 		return nil, fmt.Errorf("catalogue %s:\n%w", c.Catalogue, err)
 	}
 	return all, nil
+}
+
+// complete fills in the directory, and refuses what cannot work.
+func (t *TLS) complete(public string) error {
+	if (t.Cert == "") != (t.Key == "") {
+		return errors.New("tls: cert and key belong together; set both or none")
+	}
+	a := t.ACME
+	switch {
+	case a == nil:
+		return nil
+	case t.Cert != "":
+		return errors.New("tls: set cert and key, or acme, not both")
+	case len(a.Domains) == 0:
+		return errors.New("tls.acme.domains: name the server's host names, such as [proof.example.com]")
+	case a.HTTP != "" && !strings.HasPrefix(public, "https://"):
+		return errors.New("tls.acme.http: set public_url to https://HOST too: other requests there are sent on to it")
+	}
+	if a.Directory == "" {
+		a.Directory = letsEncrypt
+	}
+	if u, err := url.Parse(a.Directory); err != nil || u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("tls.acme.directory %q: want https://HOST/PATH", a.Directory)
+	}
+	return nil
 }
 
 // validName accepts what may stand as the first part of an origin.

@@ -16,7 +16,6 @@ import (
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
-	"github.com/attesto/attesto/server/web"
 )
 
 const (
@@ -102,7 +101,7 @@ func (s *Server) handleEnroll(w http.ResponseWriter, r *http.Request) {
 	}
 	e, refusal, err := s.openEnrollment(r.Context(), ask)
 	if err == nil && refusal == nil {
-		e.from = web.ClientAddr(r)
+		e.from = s.proxies.ClientAddr(r)
 		refusal = within(e.token, e.from)
 	}
 	if err == nil && refusal == nil {

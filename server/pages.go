@@ -18,8 +18,8 @@ func (s *Server) startPages() error {
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
-		Keyset: func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
-		Note:   s.note, AddOrg: s.AddOrg,
+		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
+		Proxies: s.proxies, Note: s.note, AddOrg: s.AddOrg,
 	}
 	if s.cfg.SMTP.Host != "" {
 		deps.Mail = s.mail

@@ -17,7 +17,12 @@ const drain = 20 * time.Second
 // Serve answers on l and runs the background loops until ctx ends; then it lets
 // requests under way finish. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	secured, err := s.encryption(ctx, l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	srv := &http.Server{
+		TLSConfig:         secured,
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -31,13 +36,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go func() { loops <- s.Run(background) }()
 	served := make(chan error, 1)
 	go func() {
-		if s.cfg.TLS.Cert != "" {
-			served <- srv.ServeTLS(l, s.cfg.TLS.Cert, s.cfg.TLS.Key)
+		if secured != nil {
+			served <- srv.ServeTLS(l, "", "")
 			return
 		}
 		served <- srv.Serve(l)
 	}()
-	var err error
 	select {
 	case err = <-served:
 		err = fmt.Errorf("serving: %w", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/web"
 )
 
 // Deps is what a server is made of besides its configuration.
@@ -51,6 +52,7 @@ type Server struct {
 	hooks   []func(org string, kinds []evidence.Kind)
 	loops   []func(context.Context) error
 	pages   http.Handler
+	proxies web.Proxies
 
 	catalogue *duties.Catalogue
 	judge     *Judge
@@ -77,6 +79,9 @@ func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
 		cfg: cfg, store: d.Store, keys: d.Keys, id: id,
 		log: d.Log.With("component", "server"), version: d.Version, now: d.Now,
 		rates: newRates(cfg.Limits), busy: make(chan struct{}, maxReading),
+	}
+	if s.proxies, err = web.ParseProxies(cfg.Proxies); err != nil {
+		return nil, fmt.Errorf("trusted_proxies: %w", err)
 	}
 	if s.now == nil {
 		s.now = time.Now

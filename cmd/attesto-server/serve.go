@@ -66,7 +66,7 @@ account are made; each start makes a new one, and the first account ends it.`,
 // sayHowToSetUp prints the link for the first account while there is none.
 func (a *app) sayHowToSetUp(ctx context.Context, o *opened, at net.Addr) error {
 	scheme, host := "http", at.String()
-	if o.cfg.TLS.Cert != "" {
+	if o.cfg.TLS.Cert != "" || o.cfg.TLS.ACME != nil {
 		scheme = "https"
 	}
 	if name, port, err := net.SplitHostPort(host); err == nil && net.ParseIP(name).IsUnspecified() {

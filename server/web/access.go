@@ -84,6 +84,7 @@ type contextKey int
 const (
 	viewerKey contextKey = iota
 	orgKey
+	addrKey
 )
 
 func viewerOf(ctx context.Context) viewer {

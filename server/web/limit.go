@@ -1,9 +1,6 @@
 package web
 
 import (
-	"net/http"
-	"net/netip"
-	"strings"
 	"sync"
 	"time"
 )
@@ -81,37 +78,4 @@ func (l *limits) passed(addr, email string) {
 		clear(l.known)
 	}
 	l.known[both] = true
-}
-
-// address is whom tries are counted for: a whole /64 of IPv6, which one host can
-// have.
-func address(r *http.Request) string {
-	addr := ClientAddr(r)
-	if !addr.IsValid() {
-		return r.RemoteAddr
-	}
-	if addr.Is6() {
-		if net, err := addr.WithZone("").Prefix(64); err == nil {
-			return net.String()
-		}
-	}
-	return addr.String()
-}
-
-// ClientAddr is where a request comes from. Behind a proxy on the same host it is
-// the last address that the proxy names; the zero address when it is not known.
-func ClientAddr(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr := peer.Addr().Unmap()
-	if list := r.Header.Values("X-Forwarded-For"); addr.IsLoopback() && len(list) > 0 {
-		last := list[len(list)-1]
-		last = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-		if named, err := netip.ParseAddr(last); err == nil {
-			addr = named.Unmap()
-		}
-	}
-	return addr
 }

@@ -75,6 +75,8 @@ type Deps struct {
 	TestChannel func(ctx context.Context, c alert.Channel) error
 	// Keyset is the envelope of the keyset, and the root key's SPKI that signed it.
 	Keyset func() (sealed, root []byte)
+	// Proxies are whose word is taken about where a request comes from.
+	Proxies Proxies
 	// Note records, in the logs of organisations, what somebody did there, in the
 	// transaction that does it.
 	Note func(ctx context.Context, tx *store.Tx, d Deed) error
@@ -279,14 +281,14 @@ func New(d Deps) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/static/", static)
 	mux.Handle("/", w.sessions.LoadAndSave(cross.Handler(pages)))
-	return secure(mux), nil
+	return d.Proxies.located(secure(mux, strings.HasPrefix(d.PublicURL, "https://"))), nil
 }
 
 func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
 
 // secure sets the headers that hold for every answer. Scripts and styles come
 // from this server only; nothing is inline.
-func secure(next http.Handler) http.Handler {
+func secure(next http.Handler, https bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
@@ -295,6 +297,9 @@ func secure(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		if https {
+			h.Set("Strict-Transport-Security", "max-age=31536000") // RFC 6797: a year
+		}
 		next.ServeHTTP(w, r)
 	})
 }
