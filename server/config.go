@@ -28,6 +28,7 @@ type Config struct {
 	Guard     string    `yaml:"guard"`      // file of the guard, outside the database
 	TLS       TLS       `yaml:"tls"`
 	Proxies   []string  `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-For counts
+	OIDC      *OIDC     `yaml:"oidc"`            // nil: no identity provider
 	SMTP      SMTP      `yaml:"smtp"`
 	Webhooks  Webhooks  `yaml:"webhooks"`
 	Digests   bool      `yaml:"digests"` // mail each morning what is to be looked at
@@ -59,6 +60,16 @@ type ACME struct {
 
 // letsEncrypt is the directory when none is named.
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
+// OIDC is the identity provider by which people may sign in, besides their passwords.
+type OIDC struct {
+	Name       string `yaml:"name"` // as the button says it
+	Issuer     string `yaml:"issuer"`
+	ClientID   string `yaml:"client_id"`
+	SecretFile string `yaml:"client_secret_file"` // read at each sign-in, so that it can be changed
+	NewOrg     string `yaml:"new_people_org"`     // id of the organisation that people come into whom nobody invited; "" for none
+	NewRole    string `yaml:"new_people_role"`    // viewer or auditor
+}
 
 // SMTP is the relay that alert mails go through; no mail without a host.
 type SMTP struct {
@@ -157,6 +168,9 @@ func (c *Config) Complete() error {
 	if err := c.TLS.complete(c.PublicURL); err != nil {
 		return err
 	}
+	if err := c.OIDC.complete(); err != nil {
+		return err
+	}
 	if _, err := web.ParseProxies(c.Proxies); err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
 	}
@@ -226,6 +240,26 @@ func (t *TLS) complete(public string) error {
 	}
 	if u, err := url.Parse(a.Directory); err != nil || u.Scheme != "https" || u.Host == "" {
 		return fmt.Errorf("tls.acme.directory %q: want https://HOST/PATH", a.Directory)
+	}
+	return nil
+}
+
+// complete refuses what cannot work. Nobody becomes an administrator uninvited.
+func (o *OIDC) complete() error {
+	if o == nil {
+		return nil
+	}
+	if u, err := url.Parse(o.Issuer); err != nil || u.Host == "" || u.Scheme != "https" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
+		return fmt.Errorf("oidc.issuer %q: want https://HOST", o.Issuer)
+	}
+	if o.ClientID == "" || o.SecretFile == "" {
+		return errors.New("oidc: set client_id and client_secret_file, as the identity provider gave them")
+	}
+	if o.Name == "" {
+		o.Name = "OpenID Connect"
+	}
+	if o.NewOrg != "" && o.NewRole != "viewer" && o.NewRole != "auditor" || o.NewOrg == "" && o.NewRole != "" {
+		return fmt.Errorf("oidc.new_people_role %q: want viewer or auditor, together with new_people_org", o.NewRole)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/server/web"
@@ -20,6 +22,12 @@ func (s *Server) startPages() error {
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
 		Proxies: s.proxies, Note: s.note, AddOrg: s.AddOrg,
+	}
+	if o := s.cfg.OIDC; o != nil {
+		deps.OIDC = &web.OIDC{Name: o.Name, Issuer: o.Issuer, ClientID: o.ClientID, NewOrg: o.NewOrg, NewRole: o.NewRole, Secret: func() (string, error) {
+			b, err := os.ReadFile(o.SecretFile)
+			return strings.TrimSpace(string(b)), err
+		}}
 	}
 	if s.cfg.SMTP.Host != "" {
 		deps.Mail = s.mail

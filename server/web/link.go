@@ -198,5 +198,5 @@ func (w *Web) newPassword(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: "/", Email: u.Email, Done: "password_changed", MayPasskey: w.passkeysWork(r)})
+	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: "/", Email: u.Email, Done: "password_changed", MayPasskey: w.passkeysWork(r), OIDC: w.oidcName()})
 }

@@ -45,6 +45,8 @@ func visits(w *town) []visit {
 		{"POST /settings/password", "/settings/password", "soooooooo"},
 		{"POST /settings/logins/{login}/end", "/settings/logins/s_nobody/end", "snnnnnnnn"},
 		{"POST /settings/logins/end", "/settings/logins/end", "soooooooo"},
+		{"GET /signin/oidc", "/signin/oidc", "nnnnnnnnn"}, // not configured here
+		{"GET /signin/oidc/callback", "/signin/oidc/callback", "nnnnnnnnn"},
 		{"POST /signin/passkey/ask", "/signin/passkey/ask", "ooooooooo"},
 		{"POST /signin/passkey", "/signin/passkey", "ooooooooo"},
 		{"POST /settings/passkeys/new", "/settings/passkeys/new", "sffffffff"}, // no password was said

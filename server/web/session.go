@@ -42,20 +42,21 @@ func (w *Web) signinPage(rw http.ResponseWriter, r *http.Request) error {
 		http.Redirect(rw, r, "/", http.StatusSeeOther)
 		return nil
 	}
-	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: local(r.FormValue("next")), MayPasskey: w.passkeysWork(r)})
+	return w.render(rw, r, http.StatusOK, "signin", "signin_title", signinBody{Next: local(r.FormValue("next")), MayPasskey: w.passkeysWork(r), OIDC: w.oidcName()})
 }
 
 type signinBody struct {
 	Next, Email, Fault string
 	Done               string // what was done just before
 	MayPasskey         bool   // passkeys work here
+	OIDC               string // name of the identity provider; "" for none
 }
 
 // signin checks a password. Unknown users, wrong passwords and disabled accounts
 // take the same time and get the same answer.
 func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 	email, password := strings.ToLower(strings.TrimSpace(r.PostFormValue("email"))), r.PostFormValue("password")
-	body := signinBody{Next: local(r.PostFormValue("next")), Email: email, MayPasskey: w.passkeysWork(r)}
+	body := signinBody{Next: local(r.PostFormValue("next")), Email: email, MayPasskey: w.passkeysWork(r), OIDC: w.oidcName()}
 	addr := address(r)
 	if !w.limits.allow(addr, email) {
 		body.Fault = "signin_slow"
@@ -67,7 +68,7 @@ func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	hash := u.Hash
-	if err != nil || !u.Disabled.IsZero() {
+	if err != nil || !u.Disabled.IsZero() || u.Hash == "" {
 		hash = w.dummy
 	}
 	if !w.hashes.holds(r.Context(), password, hash) {

@@ -125,7 +125,7 @@ func codes() map[string][]string {
 	}
 	list["event"] = append(list["event"], "review_digest", "statement_standing")
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
-	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery", "passkey"}
+	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery", "passkey", "oidc"}
 	list["then"] = []string{"day", "week", "month", "year"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())

@@ -75,6 +75,8 @@ type Deps struct {
 	TestChannel func(ctx context.Context, c alert.Channel) error
 	// Keyset is the envelope of the keyset, and the root key's SPKI that signed it.
 	Keyset func() (sealed, root []byte)
+	// OIDC is the identity provider by which people may sign in; nil for none.
+	OIDC *OIDC
 	// Proxies are whose word is taken about where a request comes from.
 	Proxies Proxies
 	// Note records, in the logs of organisations, what somebody did there, in the
@@ -98,6 +100,7 @@ type Web struct {
 	hashes   hashing
 	mailing  chan struct{} // one place for each mail that is on its way
 	views    *views
+	idp      identityProvider
 	places   stripPlaces
 	dummy    string // a hash that no password has, so that unknown users take as long
 }
@@ -136,6 +139,8 @@ var routes = []route{
 	{"GET /{$}", signedIn, false, (*Web).home},
 	{"GET /signin", anyone, false, (*Web).signinPage},
 	{"POST /signin", anyone, false, (*Web).signin},
+	{"GET /signin/oidc", anyone, false, (*Web).askOIDC},
+	{"GET /signin/oidc/callback", anyone, false, (*Web).oidcBack},
 	{"POST /signin/passkey/ask", anyone, false, (*Web).askPasskey},
 	{"POST /signin/passkey", anyone, false, (*Web).passkey},
 	{"GET /signin/second", anyone, false, (*Web).secondPage},
