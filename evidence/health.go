@@ -42,6 +42,7 @@ type HealthHour struct {
 	Mem  float64 `json:"m"` // percent
 	Load float64 `json:"l"`
 	Disk float64 `json:"d"` // of the fullest file system, percent
+	Net  float64 `json:"n"` // received and sent by all interfaces, MiB
 }
 
 // maxWeek bounds the hours of a week, and the one under way.
@@ -137,7 +138,7 @@ func (h Health) validateWeek() error {
 		return fmt.Errorf("%d hours of a week", len(h.Week))
 	}
 	for i, w := range h.Week {
-		if !percent(w.CPU) || !percent(w.Mem) || !percent(w.Disk) || w.Load < 0 && w.Load != -1 || i > 0 && !w.At.After(h.Week[i-1].At.Time) {
+		if !percent(w.CPU) || !percent(w.Mem) || !percent(w.Disk) || w.Load < 0 && w.Load != -1 || w.Net < 0 && w.Net != -1 || i > 0 && !w.At.After(h.Week[i-1].At.Time) {
 			return fmt.Errorf("hour %d of the week: %+v", i, w)
 		}
 	}

@@ -48,14 +48,14 @@ func Spec() host.Spec {
 		Formats: Formats(),
 		About: host.About{
 			Reads: []string{
-				"CPU, memory, swap, load and uptime from `/proc`",
+				"CPU, memory, swap, load, uptime and bytes of traffic from `/proc`",
 				"space and inodes of mounted file systems",
 				"failed units and those that must run, from systemd",
 				"how the clock is kept, from the kernel (`adjtimex`), and from a time server where one is named; the time zone",
 			},
 			Sends: []string{
 				"a sample every five minutes, file systems with their use, failed units by name",
-				"once a day the last week by hours: CPU, memory, load, the fullest file system",
+				"once a day the last week by hours: CPU, memory, load, the fullest file system, traffic",
 			},
 			Never: []string{
 				"names and arguments of processes",
@@ -121,7 +121,11 @@ func (c *collector) Collect(ctx context.Context, past []byte) (host.Look, error)
 	}
 
 	next := cursor{V: cursorVersion, CPU: counters, State: state(facts, gaps), Week: before.Week}
-	next.Week.add(sample, facts.Disks)
+	traffic, err := c.host.Traffic(ctx)
+	if err != nil {
+		traffic = -1 // the hours then say that it is not known
+	}
+	next.Week.add(sample, facts.Disks, traffic)
 	look := host.Look{Gaps: gaps, To: now.Time}
 	if next.State == before.State && len(facts.Samples) < hour {
 		next.Samples = facts.Samples
@@ -132,7 +136,6 @@ func (c *collector) Collect(ctx context.Context, past []byte) (host.Look, error)
 			look.From = facts.Samples[0].At.Time
 		}
 	}
-	var err error
 	look.Next, err = next.encode()
 	return look, err
 }

@@ -69,6 +69,7 @@ func newMachine(t *testing.T) *machine {
 	m.put("/proc/meminfo", "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 600 kB\nSwapTotal: 200 kB\nSwapFree: 150 kB\n")
 	m.put("/proc/loadavg", "0.25 0.10 0.05 1/100 4242\n")
 	m.put("/proc/uptime", "3600.00 7000.00\n")
+	m.put("/proc/self/net/dev", "Inter-|   Receive\n face |bytes\n    lo: 999999 0 0 0 0 0 0 0 999999 0 0 0 0 0 0 0\n  eth0: 1048576 0 0 0 0 0 0 0 1048576 0 0 0 0 0 0 0\n")
 	m.work(100, 300)
 	return m
 }
@@ -492,12 +493,14 @@ func TestWeek(t *testing.T) {
 	m.Now = func() time.Time { return now }
 	c := m.collector("{}")
 	f, l := m.look(c, nil)
-	told := 0
+	told, sent := 0, int64(2<<20)
 	for range 9 * 24 * 2 { // every half an hour for nine days
 		if len(f.Week) > 0 {
 			told++
 		}
 		now = now.Add(30 * time.Minute)
+		sent += 1 << 20
+		m.put("/proc/self/net/dev", fmt.Sprintf("eth0: 0 0 0 0 0 0 0 0 %d 0 0 0 0 0 0 0\n", sent))
 		f, l = m.look(c, l.Next)
 	}
 	if told != 10 { // on the first day and on each of the nine that follow
@@ -508,7 +511,7 @@ func TestWeek(t *testing.T) {
 		f, l = m.look(c, l.Next)
 	}
 	last := f.Week[len(f.Week)-1]
-	if len(f.Week) != 168 || last.CPU != 25 || last.Mem != 40 || last.Disk != 50 || last.Load != 0.25 || !last.At.Before(now) {
+	if len(f.Week) != 168 || last.CPU != 25 || last.Mem != 40 || last.Disk != 50 || last.Load != 0.25 || f.Week[0].Net != 2 || !last.At.Before(now) {
 		t.Errorf("%d hours, the last %+v", len(f.Week), last)
 	}
 	if len(l.Next) > 32<<10 {

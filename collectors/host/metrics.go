@@ -114,6 +114,10 @@ func (h *Host) Load1(ctx context.Context) (float64, error) {
 	return avg.Load1, nil
 }
 
+// Traffic is how many bytes all interfaces but loopback have received and sent since
+// they came up.
+func (h *Host) Traffic(ctx context.Context) (int64, error) { return h.traffic(ctx) }
+
 // Boot is when the system started and how long it has been up.
 func (h *Host) Boot(ctx context.Context) (at time.Time, up time.Duration, err error) {
 	return h.boot(ctx)

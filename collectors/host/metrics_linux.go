@@ -24,6 +24,15 @@ func (h *Host) boot(context.Context) (time.Time, time.Duration, error) {
 	return at, d, err
 }
 
+// traffic reads the agent's own view of the interfaces.
+func (h *Host) traffic(context.Context) (int64, error) {
+	b, err := h.ReadFile("/proc/self/net/dev", 4<<20)
+	if err != nil {
+		return 0, err
+	}
+	return ParseNetDev(b)
+}
+
 // mounts reads the agent's own table: only what it names can be asked for its
 // size. gopsutil reads that of process 1.
 func (h *Host) mounts(context.Context) ([]Mount, error) {

@@ -70,6 +70,43 @@ func ParseBootTime(data []byte) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("no btime in /proc/stat")
 }
 
+// ParseNetDev sums the bytes received and sent of /proc/net/dev (proc_pid_net(5)).
+// Left out are loopback and what passes other interfaces once more: bridges' and
+// containers' ends, bonds, VLANs and tunnels.
+func ParseNetDev(data []byte) (int64, error) {
+	var sum int64
+	seen := 0
+	for line := range bytes.Lines(data) {
+		name, rest, ok := bytes.Cut(line, []byte(":"))
+		fields := bytes.Fields(rest)
+		if !ok || len(fields) < 16 {
+			continue
+		}
+		received, err1 := strconv.ParseInt(string(fields[0]), 10, 64)
+		sent, err2 := strconv.ParseInt(string(fields[8]), 10, 64)
+		if err1 != nil || err2 != nil || received < 0 || sent < 0 {
+			return 0, fmt.Errorf("counters %q and %q in /proc/net/dev", fields[0], fields[8])
+		}
+		seen++
+		if !virtualInterface(string(bytes.TrimSpace(name))) {
+			sum += received + sent
+		}
+	}
+	if seen == 0 || sum < 0 {
+		return 0, fmt.Errorf("/proc/net/dev names no interface")
+	}
+	return sum, nil
+}
+
+func virtualInterface(name string) bool {
+	for _, prefix := range []string{"lo", "veth", "br-", "docker", "virbr", "vmbr", "tap", "fwbr", "fwln", "fwpr", "bond", "tun", "wg", "ifb", "dummy", "cali", "flannel", "cni"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return strings.Contains(name, ".") // a VLAN
+}
+
 // ParseUptime reads the first figure of /proc/uptime (proc_uptime(5)).
 func ParseUptime(data []byte) (time.Duration, error) {
 	fields := bytes.Fields(data)

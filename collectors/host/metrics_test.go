@@ -132,3 +132,29 @@ func FuzzProcFiles(f *testing.F) {
 		}
 	})
 }
+
+func TestNetDev(t *testing.T) {
+	const head = "Inter-|   Receive |  Transmit\n face |bytes packets|bytes packets\n"
+	for text, want := range map[string]int64{
+		head + "    lo: 5 0 0 0 0 0 0 0 5 0 0 0 0 0 0 0\n  eth0: 100 0 0 0 0 0 0 0 23 0 0 0 0 0 0 0\n":                                   123,
+		head + "ens3:7 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0\nveth1: 9 0 0 0 0 0 0 0 9 0 0 0 0 0 0 0\nens3.5: 3 0 0 0 0 0 0 0 3 0 0 0 0 0 0 0\n": 8,
+		head: -1, "": -1, "eth0: x 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0\n": -1, "eth0: -5 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0\n": -1,
+	} {
+		got, err := host.ParseNetDev([]byte(text))
+		if err != nil {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q: %d, want %d (%v)", text, got, want, err)
+		}
+	}
+}
+
+func FuzzNetDev(f *testing.F) {
+	f.Add([]byte("eth0: 100 0 0 0 0 0 0 0 23 0 0 0 0 0 0 0\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n, err := host.ParseNetDev(b); err == nil && n < 0 {
+			t.Fatal(n)
+		}
+	})
+}

@@ -307,6 +307,7 @@ type weekCase struct {
 	Peak                     int
 	PeakCPU                  float64 `yaml:"peak_cpu"`
 	PeakLoad                 float64 `yaml:"peak_load"`
+	PeakNet                  float64 `yaml:"peak_net"`
 }
 
 func (w weekCase) facts(at time.Time) []any {
@@ -317,10 +318,14 @@ func (w weekCase) facts(at time.Time) []any {
 		if i >= w.Hours-w.Peak {
 			cpu, load = max(cpu, w.PeakCPU), max(load, w.PeakLoad)
 		}
+		net := 20.0
+		if i >= w.Hours-w.Peak {
+			net = max(net, w.PeakNet)
+		}
 		if w.To > 0 {
 			disk += (w.To - w.Disk) * float64(i) / float64(w.Hours-1)
 		}
-		out = append(out, map[string]any{"t": evidence.At(at.Add(time.Duration(i-w.Hours) * time.Hour)), "c": cpu, "m": w.Mem, "l": load, "d": disk})
+		out = append(out, map[string]any{"t": evidence.At(at.Add(time.Duration(i-w.Hours) * time.Hour)), "c": cpu, "m": w.Mem, "l": load, "d": disk, "n": net})
 	}
 	return out
 }

@@ -20,6 +20,9 @@ var trendCheck = check{
 // trendFacts is how far back a week is looked for: hosts tell it once a day.
 const trendFacts = 50 * time.Hour
 
+// trafficFloor is the traffic of an hour, in MiB, below which nothing is unusual.
+const trafficFloor = 1024
+
 func judgeTrend(h host) []AssetFinding {
 	_, facts := usable[evidence.Health](h, h.at.Add(-trendFacts))
 	at := len(facts) - 1
@@ -46,6 +49,7 @@ func judgeTrend(h host) []AssetFinding {
 	}{
 		{"measure_cpu", h.number("floor"), func(w evidence.HealthHour) float64 { return w.CPU }},
 		{"measure_memory", h.number("floor"), func(w evidence.HealthHour) float64 { return w.Mem }},
+		{"measure_traffic", trafficFloor, func(w evidence.HealthHour) float64 { return w.Net }},
 		{"measure_load", cpus, func(w evidence.HealthHour) float64 { return w.Load }},
 	} {
 		found = append(found, h.outliers(week, m.name, m.floor, m.of)...)
