@@ -40,13 +40,16 @@ var (
 func ParseSudoers(data []byte) (Sudoers, error) {
 	var s Sudoers
 	known := false
-	whole := ""
+	var whole strings.Builder
 	for line := range lines(data) {
-		if before, more := strings.CutSuffix(line, `\`); more && len(whole) < 64<<10 {
-			whole += before + " "
+		before, more := strings.CutSuffix(line, `\`)
+		whole.WriteString(before)
+		if more && whole.Len() < 64<<10 {
+			whole.WriteByte(' ')
 			continue
 		}
-		line, whole = strings.TrimSpace(whole+line), ""
+		line = strings.TrimSpace(whole.String())
+		whole.Reset()
 		if m := sudoInclude.FindStringSubmatch(line); m != nil {
 			known = true
 			if p := m[2]; strings.HasPrefix(p, "/") && len(s.Includes) < 100 {
