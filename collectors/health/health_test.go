@@ -563,7 +563,7 @@ func TestClockFormats(t *testing.T) {
 		{"timedatectl", "      Local time: Wed\n       Time zone: Europe/Rome (CET, +0100)\n     NTP enabled: yes\nNTP synchronized: no\n", "no Europe/Rome"},
 		{"timedatectl", "                Time zone: Etc/UTC (UTC, +0000)\nSystem clock synchronized: yes\n              NTP service: active\n", "yes Etc/UTC"},
 		{"timedatectl", "Timezone=Europe/Rome\nNTPSynchronized=yes\n", "yes Europe/Rome"},
-		{"timedatectl", "comando non trovato\n", "error"},
+		{"timedatectl", "programma non trovato\n", "error"},
 		{"chronyc-tracking", "Reference ID    : 0A000001\nSystem time     : 0.250000000 seconds slow of NTP time\nLeap status     : Normal\n", "yes 250 ntp "},
 		{"chronyc-tracking", "System time     : 1.5 seconds fast of NTP time\nLeap status     : Not synchronised\n", "no -1500 ntp "},
 		{"chronyc-tracking", "506 Cannot talk to daemon\n", "error"},

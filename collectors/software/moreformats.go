@@ -114,10 +114,11 @@ func explainNeedrestart(data []byte, at time.Time) (host.Look, error) {
 	l.kernelFacts = evidence.Kernel{Running: n.Running, Installed: n.Expected}
 	l.needs(n)
 	l.gap("programs of other users", "needrestart sees them as root only, and who ran it was not captured")
-	if n.Kernel == 1 {
-		l.unsure = nil
-	} else if n.Kernel == 0 {
+	switch n.Kernel {
+	case 0:
 		l.unknown("the running kernel", "needrestart cannot tell")
+	case 1:
+		l.unsure = nil
 	}
 	return l.told(), nil
 }

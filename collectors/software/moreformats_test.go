@@ -113,7 +113,7 @@ func TestMoreFormats(t *testing.T) {
 
 		{"plesk", "plesk-version", "Product version: Plesk Obsidian 18.0.62 Update #2\nOS version: Debian 12\n", "plesk 18.0.62.2 eol 2024-09-17"},
 		{"plesk's file", "plesk-version", "18.0.34 Ubuntu 20.04 1800210330.13\n", "plesk 18.0.34 eol "},
-		{"not plesk", "plesk-version", "bash: plesk: comando non trovato\n", "error"},
+		{"not plesk", "plesk-version", "bash: plesk: programma non trovato\n", "error"},
 		{"php", "php-version", "PHP 8.1.2-1ubuntu2.14 (cli) (built: Aug 18 2023 11:41:11) (NTS)\nCopyright (c) The PHP Group\n", "php 8.1.2 eol 2025-12-31"},
 		{"not php", "php-version", "php: command not found\n", "error"},
 		{"ends of life", "endoflife", php, "php 8.1 eol 2026-11-20; php 8.9 eol 2031-12-31; php 9 eol "},

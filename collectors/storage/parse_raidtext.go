@@ -80,7 +80,7 @@ var (
 // show config detail (HPE Smart Storage Administrator user guide).
 func ParseSsacli(out []byte) ([]evidence.StorageDevice, error) {
 	slot, item := "slot 0", ""
-	return raidLines("ssacli", out, ssaHead, func(line string, last *evidence.StorageDevice) (evidence.StorageDevice, bool) {
+	return raidLines("ssacli", out, ssaHead, func(line string, _ *evidence.StorageDevice) (evidence.StorageDevice, bool) {
 		if m := ssaLogical.FindStringSubmatch(line); m != nil {
 			return raidOf(evidence.StorageArray, slot+" ld "+m[1], strings.ToLower(m[2]), m[3]), true
 		}

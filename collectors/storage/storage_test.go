@@ -121,7 +121,7 @@ func TestParsers(t *testing.T) {
 		{"mpt-status", "mpt-status", "ioc0 vol_id 0 type IM, 2 phy, 73 GB, state DEGRADED, flags ENABLED\nioc0 phy 1 scsi_id 32 ATA  X  J, 74 GB, state MISSING, flags OUT_OF_SYNC\n", "ioc0 vol_id 0 degraded faulted; ioc0 phy 1 failed missing"},
 		{"cciss_vol_status", "cciss-vol-status", "/dev/cciss/c0d0: (Smart Array P400i) RAID 1 Volume 0 status: Using interim recovery mode.\n", "/dev/cciss/c0d0 volume 0 degraded faulted"},
 		{"cli64", "areca", " #  Name  Disks TotalCap FreeCap DiskChannels State\n 1  Raid Set # 00       15 15000.0GB    0.0GB 123    Rebuilding\nGuiErrMsg<0x00>: Success.\n", "raid set 1 rebuilding"},
-		{"not a tool of RAID", "megacli", "bash: MegaCli: comando non trovato\n", "error: not the output of MegaCli"},
+		{"not a tool of RAID", "megacli", "bash: MegaCli: programma non trovato\n", "error: not the output of MegaCli"},
 
 		{"disk", "smartctl-json", `{"smartctl":{"exit_status":0},` + sda + `"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":5,"raw":{"value":0}},{"id":197,"raw":{"value":0}}]}}`, "sda ok"},
 		{"disk with pending sectors", "smartctl-json", `{` + sda + `"smart_status":{"passed":true},"ata_smart_attributes":{"table":[{"id":197,"raw":{"value":8}}]}}`, "sda warning bad_sectors"},
