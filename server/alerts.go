@@ -30,7 +30,7 @@ func (s *Server) startJudging() error {
 	if s.cfg.SMTP.Host != "" {
 		notifiers[alert.Email] = s.mailer()
 	}
-	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink, Review: s.reviewURL},
+	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink, Review: s.reviewURL, Need: s.needLink},
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
 	s.OnAccepted(s.judge.Arrived)
@@ -78,6 +78,13 @@ func (s *Server) agentsLink(org string) string {
 		return ""
 	}
 	return s.cfg.PublicURL + "/orgs/" + org + "/agents"
+}
+
+func (s *Server) needLink(org string) string {
+	if s.cfg.PublicURL == "" {
+		return ""
+	}
+	return s.cfg.PublicURL + "/orgs/" + org + "/need"
 }
 
 func (s *Server) caseLink(org, id string) string {

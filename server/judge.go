@@ -516,7 +516,7 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 }
 
 // people adds what people confirmed, stated and did.
-func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *duties.Question) error {
+func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *duties.Question) (err error) {
 	if d.Has(duties.ProofReview) {
 		reviews, err := b.store.Reviews(ctx, o.ID, d.ID, 10)
 		if err != nil {
@@ -526,12 +526,8 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 			q.Reviews = append(q.Reviews, duties.Review{At: r.At, Log: r.Log, Index: r.Index})
 		}
 	}
-	stated, err := b.store.Statements(ctx, o.ID, d.ID, 20)
-	if err != nil {
+	if q.Statements, err = b.statements(ctx, o.ID, d, 20); err != nil {
 		return err
-	}
-	for _, s := range stated {
-		q.Statements = append(q.Statements, s.Statement)
 	}
 	standing := stands(q.Statements)
 	if standing {
@@ -549,6 +545,25 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 		q.Cases, err = b.casesOf(ctx, o)
 	}
 	return err
+}
+
+// statements are those about a duty and, where it is judged by them, about all.
+func (b *batch) statements(ctx context.Context, org string, d duties.Duty, most int) ([]duties.Statement, error) {
+	about := []string{d.ID}
+	if d.Stated() {
+		about = append(about, forAll)
+	}
+	var list []duties.Statement
+	for _, duty := range about {
+		stored, err := b.store.Statements(ctx, org, duty, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range stored {
+			list = append(list, s.Statement)
+		}
+	}
+	return list, nil
 }
 
 // stands reports whether a party has ever signed a standing instruction: what its alerts

@@ -38,6 +38,9 @@ func (s *Server) MailReminders(ctx context.Context) error {
 	list, err := s.store.EndingStatements(ctx, now, now.Add(remindBefore), 500)
 	errs := []error{err}
 	for _, st := range list {
+		if st.Kind == duties.StatementRestore || st.Kind == duties.StatementCosigned {
+			continue // how long they count is each duty's to say
+		}
 		if left := st.Until.Sub(now); left > remindBefore || left > st.Until.Sub(st.At)/4 {
 			continue
 		}

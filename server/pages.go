@@ -16,6 +16,7 @@ func (s *Server) startPages() error {
 	deps := web.Deps{
 		Store: s.store, Catalogue: s.catalogue, Log: s.log.With("component", "web"), Now: s.now, PublicURL: s.cfg.PublicURL,
 		Digest: s.Digest, ConfirmDigest: s.ConfirmDigest, ReviewLink: s.ReviewLink, FollowReviewLink: s.FollowReviewLink,
+		DeclareNeed: s.DeclareNeed, RecordRestore: s.pageRestore, CosignRestore: s.CosignRestore,
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
@@ -40,6 +41,14 @@ func (s *Server) startPages() error {
 func (s *Server) pageToken(ctx context.Context, ask web.TokenAsk) (string, time.Time, error) {
 	t, err := s.AddToken(ctx, TokenRequest{Org: ask.Org, Services: ask.Services, Uses: ask.Hosts, TTL: ask.Life, Hold: ask.Hold, Replaces: ask.Replaces, Note: ask.Note})
 	return t.String(), s.now().Add(ask.Life), err
+}
+
+func (s *Server) pageRestore(ctx context.Context, q web.Restoring) error {
+	file, err := NewStatedFile(q.FileName, q.File)
+	if err != nil {
+		return err
+	}
+	return s.RecordRestore(ctx, RestoreRequest{Org: q.Org, Test: q.Test, Good: q.Good, Text: q.Text, File: file, User: q.User})
 }
 
 func (s *Server) pageServices(ctx context.Context, org string, services []string, user string) error {

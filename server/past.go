@@ -205,12 +205,8 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	for _, r := range reviews {
 		s.Reviews = append(s.Reviews, duties.Review{At: r.At, Log: r.Log, Index: r.Index})
 	}
-	stated, err := b.store.Statements(ctx, o.ID, d.ID, most)
-	if err != nil {
+	if s.Statements, err = b.statements(ctx, o.ID, d, most); err != nil {
 		return err
-	}
-	for _, v := range stated {
-		s.Statements = append(s.Statements, v.Statement)
 	}
 	standing := stands(s.Statements)
 	if standing {

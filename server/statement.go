@@ -57,12 +57,15 @@ const (
 
 // stated is the blob of a statement or a step: what can be erased.
 type stated struct {
-	Duty  string      `json:"duty,omitempty"`
-	Good  *bool       `json:"good,omitempty"`
-	Until string      `json:"until,omitempty"`
-	Text  string      `json:"text"`
-	File  *StatedFile `json:"file,omitempty"`
-	Rule  []string    `json:"rule,omitempty"` // of a standing instruction: the checks whose alerts stand in for looking
+	Duty    string              `json:"duty,omitempty"`
+	Good    *bool               `json:"good,omitempty"`
+	Until   string              `json:"until,omitempty"`
+	Text    string              `json:"text"`
+	File    *StatedFile         `json:"file,omitempty"`
+	Need    *duties.Declared    `json:"need,omitempty"`
+	Restore *duties.RestoreTest `json:"restore,omitempty"`
+	Of      string              `json:"of,omitempty"`   // of a second signature: the statement
+	Rule    []string            `json:"rule,omitempty"` // of a standing instruction: the checks whose alerts stand in for looking
 
 	Case     string `json:"case,omitempty"`
 	Workflow string `json:"workflow,omitempty"`

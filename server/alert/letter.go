@@ -22,22 +22,27 @@ type letterWords struct {
 	ends, endsLead, renew             string
 	kinds                             map[string]string
 	verdicts                          map[duties.Verdict]string
+	several                           duties.Text // what a statement is about that concerns several duties
 }
+
+var several = duties.Text{EN: "backups", IT: "i backup"}
 
 var letters = map[string]letterWords{
 	duties.English: {
 		review: "To look at today: %s (%s)", reviewLead: "This is how the duties to verify of %s stand.",
 		confirm: "Look at it and confirm that you did", once: "The link holds for two days and can be used once. It is for you alone: whoever has it can confirm in your place.",
 		ends: "Ends on %s: %s (%s)", endsLead: "The %s of %s about %s holds until %s.", renew: "Look at it again and renew it on the page of the duty",
-		kinds:    map[string]string{duties.StatementAttestation: "statement", duties.StatementWaiver: "waiver", duties.StatementStanding: "standing instruction", duties.StatementNeed: "declared need"},
+		kinds:    map[string]string{duties.StatementAttestation: "statement", duties.StatementWaiver: "waiver", duties.StatementStanding: "standing instruction", duties.StatementNeed: "declared need", duties.StatementRestore: "restore test", duties.StatementCosigned: "signature"},
 		verdicts: map[duties.Verdict]string{duties.Unproven: "Unproven", duties.Breached: "Breached", duties.Fulfilled: "Fulfilled", duties.NoOccasion: "No occasion", duties.NotApplicable: "Not applicable"},
+		several:  several,
 	},
 	duties.Italian: {
 		review: "Da controllare oggi: %s (%s)", reviewLead: "Ecco come stanno gli obblighi di controllo di %s.",
 		confirm: "Guardare e confermare di averlo fatto", once: "Il collegamento vale due giorni e si può usare una volta. È solo per chi lo riceve: chi lo ha può confermare al suo posto.",
 		ends: "Scade il %s: %s (%s)", endsLead: "La %s di %s su %s vale fino al %s.", renew: "Ricontrollare e rinnovarla nella pagina dell'obbligo",
-		kinds:    map[string]string{duties.StatementAttestation: "dichiarazione", duties.StatementWaiver: "rinuncia", duties.StatementStanding: "istruzione permanente", duties.StatementNeed: "necessità dichiarata"},
+		kinds:    map[string]string{duties.StatementAttestation: "dichiarazione", duties.StatementWaiver: "rinuncia", duties.StatementStanding: "istruzione permanente", duties.StatementNeed: "necessità dichiarata", duties.StatementRestore: "prova di restore", duties.StatementCosigned: "firma"},
 		verdicts: map[duties.Verdict]string{duties.Unproven: "Non provato", duties.Breached: "Violato", duties.Fulfilled: "Adempiuto", duties.NoOccasion: "Nessuna occasione", duties.NotApplicable: "Non applicabile"},
+		several:  several,
 	},
 }
 
@@ -78,6 +83,9 @@ func (w Writer) statementEnds(m Message, d Delivery) (Message, error) {
 	n, text, args := letters[m.Lang], languages[m.Lang], d.Alert.Why.Args
 	duty, ok := w.Catalogue.Duty(args["duty"])
 	until, err := time.Parse(time.RFC3339, args["until"])
+	if args["duty"] == "" { // of several duties
+		ok, duty.Title = true, n.several
+	}
 	if !ok || err != nil {
 		return m, Refusal{fmt.Errorf("statement about duty %q until %q", args["duty"], args["until"])}
 	}
@@ -85,10 +93,13 @@ func (w Writer) statementEnds(m Message, d Delivery) (Message, error) {
 	if zone == nil {
 		zone = time.UTC
 	}
-	day, name := until.In(zone).Format("2006-01-02 15:04"), duty.ID+" "+duty.Title.In(m.Lang)
+	day, name := until.In(zone).Format("2006-01-02 15:04"), strings.TrimSpace(duty.ID+" "+duty.Title.In(m.Lang))
 	m.Subject = fmt.Sprintf(n.ends, day, name, d.To.Name)
 	m.Why = fmt.Sprintf(n.endsLead, n.kinds[args["kind"]], d.To.Name, name, day)
-	if w.Link != nil {
+	switch {
+	case duty.ID == "" && w.Need != nil:
+		m.Link = w.Need(d.To.ID)
+	case duty.ID != "" && w.Link != nil:
 		m.Link = w.Link(d.To.ID, duty.ID)
 	}
 	m.Body = fmt.Sprintf("%s\n\n%s:\n%s\n\n-- \n"+text.log+"\n%s\n", m.Why, n.renew, m.Link, m.OrgName, m.LogSize, m.LogRoot, text.footer)

@@ -57,6 +57,8 @@ type Writer struct {
 	Link func(org, duty string) string
 	// Agents is the address of an organisation's page of agents; likewise.
 	Agents func(org string) string
+	// Need is the address of the page on which an organisation declares its need.
+	Need func(org string) string
 	// Review is the address at which the holder of a link confirms a review.
 	Review func(link string) (string, error)
 	// Case is the address of a case's page; likewise.

@@ -195,8 +195,11 @@ func (f checksFile) validate() error {
 			return fmt.Errorf("proof %s: title is missing in one language", name)
 		}
 		var want []string
-		if name == ProofReview {
+		switch name {
+		case ProofReview:
 			want = reviewParams
+		case ProofAttestation:
+			want = attestationParams
 		}
 		if err := validateParams(p.Params, want); err != nil {
 			return fmt.Errorf("proof %s: %w", name, err)

@@ -17,6 +17,8 @@ type check struct {
 	optional bool          // not every host has this to look at
 	none     string        // the message of a host of which judge finds nothing at all
 	judge    func(host) []AssetFinding
+	// whole judges all hosts together, in place of judge.
+	whole func(c check, d Duty, p Part, q Question, v values) PartFinding
 }
 
 // checks lists the checks that this build can make.
@@ -37,6 +39,8 @@ var checks = map[string]check{
 	"antivirus":  antivirusCheck,
 	"mail":       mailCheck,
 	"signal":     signalCheck,
+	"need":       needCheck,
+	"copy":       copyCheck,
 }
 
 // Lookback is how far back a question names looks, with or without their facts.

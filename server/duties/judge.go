@@ -50,13 +50,16 @@ func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 	v := values{p.Params, q.Params[p.Name]}
 	switch {
 	case p.Proof == ProofAttestation:
-		return PartFinding{Part: p, Finding: judgeAttestation(d, q)}
+		return PartFinding{Part: p, Finding: judgeAttestation(d, q, v)}
 	case p.Proof == ProofWorkflow:
 		return c.judgeWorkflow(d, p, q)
 	case !p.Judged:
 		return PartFinding{Part: p, Finding: Finding{Why: say("way_of_proof_missing", "proof_codes", p.Name)}}
 	case len(q.Agents) == 0:
 		return PartFinding{Part: p, Finding: Finding{Why: say("no_agent", "service", d.Service, "party_codes", d.Party)}}
+	}
+	if chk := c.checks[p.Check]; chk.whole != nil {
+		return chk.whole(chk, d, p, q, v)
 	}
 	return judgeCheck(c.checks[p.Check], p, q, v)
 }

@@ -1,17 +1,23 @@
 package duties
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The kinds of statement.
 const (
 	StatementAttestation = "attestation" // a person of the party says that the duty is met, or that it is not
 	StatementWaiver      = "waiver"      // the party does without it, for a reason
 	StatementNeed        = "need"        // what must be backed up, how often, and how long it is kept
+	StatementRestore     = "restore"     // a restore was tried, and how it went
+	StatementCosigned    = "cosigned"    // the other party signs a statement, too
 	StatementStanding    = "standing"    // the duty's alerts are the party's way of looking
 )
 
 // Statement is what a person of a duty's party has signed for, until a date.
 type Statement struct {
+	ID    string
 	Kind  string
 	At    time.Time
 	Until time.Time // the review date: after it the statement proves nothing
@@ -31,6 +37,12 @@ func (d Duty) Checks() []string {
 		}
 	}
 	return names
+}
+
+// Stated reports whether the duty is judged by what its party states for all its
+// duties: the need for backups, and restore tests.
+func (d Duty) Stated() bool {
+	return d.byRestore() || d.hasCheck("need") || d.hasCheck("copy")
 }
 
 // Holds is how long a statement about a duty may hold: its cadence where the list
@@ -63,8 +75,25 @@ func newest(list []Statement, kind string) (Statement, bool) {
 	return Statement{}, false
 }
 
-func judgeAttestation(d Duty, q Question) Finding {
+// byNeed reports whether a duty is judged by the declared need: that is a statement of
+// what is wanted, signed by the customer, and attests the scope.
+func (d Duty) byNeed() bool { return d.hasCheck("need") }
+
+func (d Duty) hasCheck(name string) bool { return slices.Contains(d.Checks(), name) }
+
+// attestationParams are the parameters of an attestation.
+var attestationParams = []string{"cosigned"}
+
+func judgeAttestation(d Duty, q Question, v values) Finding {
 	s, ok := newest(q.Statements, StatementAttestation)
+	if need, declared := newest(q.Statements, StatementNeed); declared && d.byNeed() && (!ok || need.At.After(s.At)) {
+		s, ok = need, true
+	}
+	if d.byRestore() {
+		if f, tried := judgeTested(d, q, v, s.At); tried {
+			return f
+		}
+	}
 	party := []any{"party_codes", d.Party}
 	if !ok {
 		return Finding{Why: say("attestation_never", party...)}

@@ -65,7 +65,7 @@ func TestTouched(t *testing.T) {
 		{duties.Customer, evidence.KindDNSBL, []string{"PE-C6"}},
 		{duties.Provider, evidence.KindAntivirus, []string{"WH-P3", "PE-P2"}},
 		{duties.Provider, evidence.KindMail, []string{"PE-P7", "PE-P9"}},
-		{duties.Customer, evidence.KindBackup, []string{"SC-C5", "BK-C1"}},
+		{duties.Customer, evidence.KindBackup, []string{"SC-C4", "SC-C5", "WH-C5", "PE-C5", "BK-C1", "BK-C2"}},
 		{duties.Provider, evidence.KindSoftware, []string{"SC-P1", "WH-P2", "PE-P4", "BK-P2"}},
 		{duties.Customer, evidence.KindSoftware, []string{"WH-C4"}}, // its sites alone: patches of a customer's host prove no duty
 	} {

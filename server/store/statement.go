@@ -29,6 +29,7 @@ func scanStatement(row func(...any) error) (Statement, error) {
 		return s, err
 	}
 	s.At, s.Until, s.Good = Time(at), Time(until), good == 1
+	s.Statement.ID = s.ID
 	s.Data, err = evidence.ParseDigest(data)
 	return s, err
 }

@@ -220,7 +220,7 @@ func TestPagesInChromium(t *testing.T) {
 				{"duty-statement", org + "/duties/SC-C7", 200}, {"duty-stated", org + "/duties/WH-C2", 200}, {"duty-case", org + "/duties/SC-C3", 200},
 				{"cases", org + "/cases", 200}, {"case", org + "/cases/" + w.notice, 200},
 				{"agents", org + "/agents", 200}, {"agent", org + "/agents/" + w.erp.id, 200}, {"services", org + "/services", 200}, {"alerts", org + "/alerts", 200}, {"settings", org + "/settings", 200}, {"missing", org + "/nothing", 404},
-				{"digest", org + "/digest/sc", 200},
+				{"digest", org + "/digest/sc", 200}, {"need", org + "/need", 200}, {"restores", org + "/restores", 200},
 			} {
 				b.open(base+p.path, p.status)
 				look(p.name)

@@ -165,6 +165,17 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/digest/{service}", p + "/digest/pe", "snnnnooff"},
 		{"GET /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uooonoonn" + "uoonoo"},
 		{"POST /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uoffnffnn" + "ufonff"},
+		{"GET /orgs/{org}/need", c + "/need", "sooonoonn"},
+		{"GET /orgs/{org}/need", p + "/need", "snnnnnnnn"}, // the provider has none
+		{"POST /orgs/{org}/need", c + "/need", "soffnffnn"},
+		{"GET /orgs/{org}/restores", c + "/restores", "sooonoonn"},
+		{"POST /orgs/{org}/restores", c + "/restores", "soffnffnn"},
+		{"POST /orgs/{org}/restores/{test}/cosign", c + "/restores/st_none/cosign", "sfffnnnnn"}, // none of this id, for who may
+		{"GET /api/v1/orgs/{org}/need", "/api/v1" + c + "/need", "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/need", "/api/v1" + c + "/need", "uoffnffnn" + "ufonff"},
+		{"GET /api/v1/orgs/{org}/restores", "/api/v1" + c + "/restores", "uooonoonn" + "uoonoo"},
+		{"POST /api/v1/orgs/{org}/restores", "/api/v1" + c + "/restores", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/restores/{test}/cosign", "/api/v1" + c + "/restores/st_none/cosign", "ufffnnnnn" + "uffnfn"},
 		{"GET /review/{link}", "/review/rl_none.none", "ooooooooo"},  // refused as used, whoever asks
 		{"POST /review/{link}", "/review/rl_none.none", "ooooooooo"}, // likewise
 		{"GET /orgs/{org}/agents/{agent}", c + "/agents/" + w.erp.id, "sooonoonn"},

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +60,10 @@ type saying struct {
 	Skip     bool   `json:"skip"`
 	FileName string `json:"fileName"`
 	File     []byte `json:"file"` // base64
+
+	Point     string `json:"point"` // of a restore: a moment
+	Minutes   int    `json:"minutes"`
+	Decrypted bool   `json:"decrypted"`
 }
 
 // maxUpload bounds a request that may bring a file, in bytes.
@@ -82,7 +87,15 @@ func said(r *http.Request) (saying, Said, error) {
 			return f, Said{}, bad
 		}
 		f = saying{Text: r.PostFormValue("text"), Kind: r.PostFormValue("kind"), Result: r.PostFormValue("result"), Until: r.PostFormValue("until"),
-			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != ""}
+			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != "",
+			Point: r.PostFormValue("point"), Decrypted: r.PostFormValue("decrypted") != ""}
+		if text := r.PostFormValue("minutes"); text != "" {
+			n, err := strconv.Atoi(text)
+			if bad.cause = err; err != nil {
+				return f, Said{}, bad
+			}
+			f.Minutes = n
+		}
 		if file, head, err := r.FormFile("file"); err == nil {
 			defer func() { _ = file.Close() }() // only read from
 			if f.File, err = io.ReadAll(file); err != nil {

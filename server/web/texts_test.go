@@ -123,7 +123,7 @@ func codes() map[string][]string {
 		"protection": {evidence.ProtectionFile, evidence.ProtectionSystemd, evidence.ProtectionDPAPI, evidence.ProtectionTPM}, "storage": {evidence.StorageDisk, evidence.StorageArray, evidence.StoragePool, evidence.StorageRemote, evidence.StorageController, evidence.StorageMultipath}, "account": {evidence.AccountPassword, evidence.AccountEmpty, evidence.AccountLocked, evidence.AccountUnknown}, "update": {evidence.UpdateOK, evidence.UpdateFailed, evidence.UpdateUnknown}, "av_running": {evidence.Yes, evidence.No, evidence.Unknown}, "endpoint_found": {evidence.EndpointConfigured, evidence.EndpointListening}, "reason": {"retired", "replaced", "lost", "stolen", "cloned"},
 		"event": {"review_confirmed", "agent_revoked", "agent_rejoined", "agent_approved", "case_opened", "case_step", "case_withdrawn", "statement_attested", "statement_waived", "alert_acknowledged", "channel_added", "channel_removed", "parameter_set", "verdicts_rejudged", "ruleset_in_force", "org_services", "agent_serves", "log_key-revocation", "log_erasure", "log_epoch"},
 	}
-	list["event"] = append(list["event"], "review_digest", "statement_standing")
+	list["event"] = append(list["event"], "review_digest", "statement_standing", "need_declared", "restore_tested", "statement_cosigned")
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
 	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery", "passkey", "oidc"}
 	list["then"] = []string{"day", "week", "month", "year"}

@@ -53,6 +53,11 @@ type Deps struct {
 	// ReviewLink finds an unused link of a mail; FollowReviewLink confirms by it.
 	ReviewLink       func(ctx context.Context, link string) (store.ReviewLink, error)
 	FollowReviewLink func(ctx context.Context, link, seal string) error
+	// DeclareNeed records what a customer wants backed up; RecordRestore a restore that
+	// it tried, and CosignRestore the provider's signature under one.
+	DeclareNeed   func(ctx context.Context, org string, need duties.Declared, text, user string) error
+	RecordRestore func(ctx context.Context, r Restoring) error
+	CosignRestore func(ctx context.Context, org, test, text, user string) error
 	// State records what a user states about a duty. What may not be stated is a
 	// duties.Refusal; likewise below.
 	State func(ctx context.Context, s Stating) error
@@ -205,6 +210,11 @@ var routes = []route{
 	{"POST /orgs/{org}/duties/{duty}/statement", reviewOrg, false, (*Web).state},
 	{"GET /orgs/{org}/digest/{service}", seeOrg, false, (*Web).digest},
 	{"POST /orgs/{org}/digest/{service}", actOrg, false, (*Web).confirmDigest},
+	{"GET /orgs/{org}/need", seeOrg, false, (*Web).need},
+	{"POST /orgs/{org}/need", actOrg, false, (*Web).declareNeed},
+	{"GET /orgs/{org}/restores", seeOrg, false, (*Web).restores},
+	{"POST /orgs/{org}/restores", actOrg, false, (*Web).recordRestore},
+	{"POST /orgs/{org}/restores/{test}/cosign", runOrg, false, (*Web).cosignRestore},
 	{"GET /review/{link}", anyone, false, (*Web).reviewLink},
 	{"POST /review/{link}", anyone, false, (*Web).followLink},
 	{"GET /orgs/{org}/cases", seeOrg, false, (*Web).cases},
@@ -232,6 +242,11 @@ var routes = []route{
 	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", reviewOrg, true, (*Web).apiState},
 	{"GET /api/v1/orgs/{org}/digest/{service}", seeOrg, true, (*Web).apiDigest},
 	{"POST /api/v1/orgs/{org}/digest/{service}", actOrg, true, (*Web).apiConfirmDigest},
+	{"GET /api/v1/orgs/{org}/need", seeOrg, true, (*Web).apiNeed},
+	{"POST /api/v1/orgs/{org}/need", actOrg, true, (*Web).apiDeclareNeed},
+	{"GET /api/v1/orgs/{org}/restores", seeOrg, true, (*Web).apiRestores},
+	{"POST /api/v1/orgs/{org}/restores", actOrg, true, (*Web).apiRecordRestore},
+	{"POST /api/v1/orgs/{org}/restores/{test}/cosign", runOrg, true, (*Web).apiCosignRestore},
 	{"GET /api/v1/orgs/{org}/cases", seeOrg, true, (*Web).apiCases},
 	{"GET /api/v1/orgs/{org}/cases/{case}", seeOrg, true, (*Web).apiCase},
 	{"POST /api/v1/orgs/{org}/workflows/{workflow}", openCase, true, (*Web).apiOpenCase},

@@ -1,0 +1,82 @@
+package server_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/duties"
+)
+
+// Jobs are judged by what the customer declared, and its log keeps the declaration.
+func TestNeedIsDeclared(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.backedUp()
+		j.wants(j.customer.ID, "BK-C2", "unproven need_never")
+		need := func(job string) duties.Declared {
+			return duties.Declared{Sets: []duties.DataSet{{Service: "bk", Name: "Orders", Job: job, Hours: 24, Days: 0}}}
+		}
+		for what, n := range map[string]duties.Declared{"nothing": {}, "no job": need(""), "a service that it does not have": {Sets: []duties.DataSet{{Service: "xx", Name: "a", Job: "b", Hours: 1}}}} {
+			if err := j.srv.DeclareNeed(ctx, j.customer.ID, n, "", "u_1"); err == nil {
+				t.Errorf("%s was declared", what)
+			} else {
+				refused(t, err, "need")
+			}
+		}
+		for job, want := range map[string]string{"nightly": "breached need_uncovered", "files": "fulfilled need_met"} {
+			j.advance(time.Second)
+			if err := j.srv.DeclareNeed(ctx, j.customer.ID, need(job), "Orders of the shop.", "u_1"); err != nil {
+				t.Fatal(err)
+			}
+			j.wants(j.customer.ID, "BK-C2", want)
+		}
+		if got := j.stated(j.customer.ID); got["need.declared"] != 2 {
+			t.Errorf("the log states %v", got)
+		}
+		j.sound()
+	})
+}
+
+// A restore test counts for its service's duties; where the list wants both parties, the
+// provider signs it, too.
+func TestRestoreTestOfBothParties(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		file, err := server.NewStatedFile("compare.txt", []byte("12000 files, all equal\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := server.RestoreRequest{Org: j.customer.ID, Good: true, Text: "Compared by hashes.", File: file, User: "u_1",
+			Test: duties.RestoreTest{Service: "sc", What: "vm-7", Point: j.now.Add(-26 * time.Hour), Minutes: 50}}
+		bad := q
+		bad.Test.Point = j.now.Add(time.Hour)
+		refused(t, j.srv.RecordRestore(ctx, bad), "restore")
+		bad = q
+		bad.Text = ""
+		refused(t, j.srv.RecordRestore(ctx, bad), "text_missing")
+		if err := j.srv.RecordRestore(ctx, q); err != nil {
+			t.Fatal(err)
+		}
+		j.wants(j.customer.ID, "SC-C7", "unproven no_agent")
+		j.wants(j.customer.ID, "WH-C6", "unproven no_agent")
+		list, err := j.store.Statements(ctx, j.customer.ID, "", 5)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("statements %+v (%v)", list, err)
+		}
+		if err := j.srv.CosignRestore(ctx, j.customer.ID, list[0].ID, "We ran it together.", "u_ops"); err != nil {
+			t.Fatal(err)
+		}
+		j.wants(j.customer.ID, "SC-C7", "fulfilled tested_good")
+		refused(t, j.srv.CosignRestore(ctx, j.customer.ID, list[0].ID, "", "u_ops"), "cosigned")
+		if err := j.srv.CosignRestore(ctx, j.customer.ID, "st_none", "", "u_ops"); err == nil {
+			t.Error("a test that is not there was signed")
+		}
+		if got := j.stated(j.customer.ID); got["restore.tested"] != 1 || got["statement.cosigned"] != 1 {
+			t.Errorf("the log states %v", got)
+		}
+		j.sound()
+	})
+}
