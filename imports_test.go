@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"cmd/attesto-agent":      {"agent", "evidence", "collectors/backup"},
 	"server/ledger":          {"evidence"},
 	"server/duties":          {"evidence"},
+	"server/abuse":           {},
 	"server/alert":           {"evidence", "server/duties"},
 	"server/store":           {"evidence", "server/ledger", "server/duties", "server/alert"},
 	"server/anchor":          {"evidence", "evidence/rfc3161", "server/ledger", "server/store"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/abuse"
 	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
@@ -55,6 +56,11 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if q.Workflow == workflowAbuse && strings.TrimSpace(q.Title) == "" && q.File != nil {
+		if err := q.fromReport(); err != nil {
+			return "", err
+		}
+	}
 	if err := q.check(w, org); err != nil {
 		return "", err
 	}
@@ -80,6 +86,26 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 	}
 	s.alerts.Wake()
 	return c.ID, s.caseMoved(ctx, org.ID)
+}
+
+// workflowAbuse is the workflow that a report of abuse opens.
+const workflowAbuse = "abuse"
+
+// fromReport fills in what a report of abuse is about that a machine wrote: which server
+// or site, what it did, when, and who says so.
+func (q *CaseRequest) fromReport() error {
+	r, err := abuse.Parse(q.File.Data)
+	if err != nil {
+		return duties.Refusal{Key: "abuse_report", Err: err}
+	}
+	q.Title = r.Title()
+	lines := []string{strings.TrimSpace(q.Text), r.Kind + " (" + r.Format + "), " + r.Reporter}
+	if !r.At.IsZero() {
+		lines = append(lines, r.At.Format(time.RFC3339))
+	}
+	lines = append(append(lines, r.Sources...), r.Note)
+	q.Text = strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), "\n")
+	return nil
 }
 
 func (q CaseRequest) check(w duties.Workflow, org store.Org) error {

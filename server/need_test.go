@@ -80,3 +80,39 @@ func TestRestoreTestOfBothParties(t *testing.T) {
 		j.sound()
 	})
 }
+
+// A report of abuse that a machine wrote opens a case by itself: which server, what it
+// did, and who says so. The provider's decision, suspension and word to the customer
+// prove its duty.
+func TestAbuseReportOpensACase(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		report := []byte(`{"Version":"3","ReporterInfo":{"ReporterOrg":"Watch","ReporterOrgEmail":"r@watch.example"},"Report":{"ReportClass":"Activity","ReportType":"Phishing","Date":"2026-02-05T14:17:10Z","SourceIp":"192.0.2.55","Url":"https://shop.example/login"}}`)
+		file, err := server.NewStatedFile("report.json", report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := server.CaseRequest{Org: j.customer.ID, Workflow: "abuse", Service: "wh", File: file, User: "u_ops"}
+		id := j.opens(q)
+		c, err := j.store.Case(ctx, id)
+		if err != nil || c.Title != "phishing: 192.0.2.55, https://shop.example/login" {
+			t.Fatalf("case %+v (%v)", c, err)
+		}
+		j.settle()
+		j.wants(j.customer.ID, "WH-P7", "no_occasion case_running")
+		for _, step := range []string{"decided", "suspended", "informed"} {
+			j.advance(time.Minute)
+			j.steps(server.StepRequest{Org: j.customer.ID, Case: id, Step: step, Text: "Done.", User: "u_ops"})
+		}
+		j.wants(j.customer.ID, "WH-P7", "fulfilled case_done")
+		bad, err := server.NewStatedFile("x.eml", []byte("From: a@b.example\n\nStop it!\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.File = bad
+		_, err = j.srv.OpenCase(ctx, q)
+		refused(t, err, "abuse_report")
+		j.sound()
+	})
+}

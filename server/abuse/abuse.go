@@ -1,0 +1,94 @@
+// Package abuse reads reports of abuse: ARF (RFC 5965) and X-ARF (xarf.org, versions 3
+// and 4). It is pure and bounded: a report comes from anybody.
+package abuse
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Max bounds a report, in bytes.
+const Max = 700 * 1024
+
+// The formats of reports.
+const (
+	ARF   = "arf"   // RFC 5965, also with the fields of RFC 6591
+	XARF3 = "xarf3" // X-ARF version 3
+	XARF4 = "xarf4" // X-ARF version 4
+)
+
+// Report is what a report says that is needed to act on it.
+type Report struct {
+	Format   string    `json:"format"`
+	Kind     string    `json:"kind"`           // the reporter's word: "abuse", "spam", "phishing", "ddos" …
+	Sources  []string  `json:"sources"`        // addresses, host names and URLs that it speaks of, at least one
+	At       time.Time `json:"at"`             // when it happened; zero if it does not say
+	Reporter string    `json:"reporter"`       // who reports: an organisation, or a program
+	ID       string    `json:"id,omitempty"`   // the reporter's number for it
+	Note     string    `json:"note,omitempty"` // in the reporter's words
+}
+
+// Parse reads a report: a mail, or the JSON of an X-ARF report. Its error says what is
+// missing.
+func Parse(b []byte) (Report, error) {
+	if len(b) > Max {
+		return Report{}, fmt.Errorf("report of %d bytes: at most %d are read", len(b), Max)
+	}
+	if text := bytes.TrimSpace(b); len(text) > 0 && text[0] == '{' {
+		return parseXARF(text)
+	}
+	return parseMail(b)
+}
+
+// Title is what a report is about, in a line.
+func (r Report) Title() string {
+	title := r.Kind + ": " + strings.Join(r.Sources, ", ")
+	if cut := []rune(title); len(cut) > 120 {
+		return string(cut[:119]) + "…"
+	}
+	return title
+}
+
+// maxSources bounds what is kept of them.
+const maxSources = 20
+
+func (r *Report) source(s string) {
+	if s = plain(s, 200); s != "" && len(r.Sources) < maxSources {
+		for _, have := range r.Sources {
+			if have == s {
+				return
+			}
+		}
+		r.Sources = append(r.Sources, s)
+	}
+}
+
+// plain is a text on one line, without control characters, of at most so many runes.
+func plain(s string, most int) string {
+	s = strings.Join(strings.FieldsFunc(s, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }), " ")
+	if cut := []rune(strings.ToValidUTF8(s, "?")); len(cut) > most {
+		return string(cut[:most])
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+// located says why a text names no place on the internet, or nil: an address, a host's
+// name, a mail address or a URL.
+func located(s string) error {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return nil
+	}
+	if u, err := url.Parse(s); err == nil && u.Scheme != "" && u.Host != "" {
+		return nil
+	}
+	name := s[strings.LastIndexByte(s, '@')+1:]
+	if strings.Contains(name, ".") && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") == "" {
+		return nil
+	}
+	return fmt.Errorf("source %q is no address, host name or URL", plain(s, 60))
+}
