@@ -54,6 +54,9 @@ func judgeAccounts(h host) []AssetFinding {
 			}
 		}
 	}
+	if rest := besides(gaps, "ages of passwords", "settings of sshd", "rules of sudo"); len(rest) > 0 { // those count where they are asked for
+		add(Unproven, "gaps", "gaps", gapText(rest))
+	}
 	if len(found) == 0 {
 		add(Fulfilled, "accounts_good", "count", len(facts.Accounts), "at", h.clock(h.moment(h.newest())))
 	}

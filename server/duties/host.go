@@ -3,6 +3,7 @@ package duties
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -273,4 +274,11 @@ func usable[F evidence.Facts](h host, since time.Time) (looks []Seen, facts []F)
 		}
 	}
 	return looks, facts
+}
+
+// besides leaves out the gaps whose subject begins with one of some words.
+func besides(gaps []evidence.Gap, words ...string) []evidence.Gap {
+	return slices.DeleteFunc(slices.Clone(gaps), func(g evidence.Gap) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(g.What, word) })
+	})
 }

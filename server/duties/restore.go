@@ -1,6 +1,7 @@
 package duties
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +18,20 @@ var restoreCheck = check{
 }
 
 func judgeRestore(h host) []AssetFinding {
-	facts, _, err := decode[evidence.Restore](h)
+	facts, gaps, err := decode[evidence.Restore](h)
 	if err != nil {
 		return h.unreadable(err)
 	}
 	var found []AssetFinding
 	for _, t := range facts.Tests {
 		found = append(found, h.restored(t))
+	}
+	// A gap on a job that is stated shows in the job's own test.
+	gaps = slices.DeleteFunc(gaps, func(g evidence.Gap) bool {
+		return slices.ContainsFunc(facts.Tests, func(t evidence.RestoreTest) bool { return g.What == "restore test of "+t.Job })
+	})
+	if len(gaps) > 0 {
+		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
 	}
 	return found
 }
