@@ -79,6 +79,10 @@ type host struct {
 
 func newHost(a Agent, q Question, v values, kind evidence.Kind) host {
 	h := host{agent: a, at: q.At, zone: q.Zone, values: v, releases: q.releases}
+	if q.past != nil {
+		h.looks = q.past.looksUntil(lookKey{a.ID, kind}, q.At)
+		return h
+	}
 	for _, s := range q.Facts {
 		if s.Agent == a.ID && s.Kind == kind {
 			h.looks = append(h.looks, s)

@@ -22,6 +22,7 @@ var vmbackupCheck = check{
 	kind:     evidence.KindHypervisor,
 	params:   []string{"fresh", "age"},
 	optional: true,
+	none:     "vmbackup_no_guests",
 	judge:    judgeVMBackup,
 }
 
@@ -144,7 +145,11 @@ func judgeVMBackup(h host) []AssetFinding {
 	if !facts.Backups {
 		found = append(found, h.find(Unproven, "", say("vmbackup_unasked", "host", h.agent.Name, "gaps", gapText(gaps))))
 	}
-	if len(found) == 0 {
+	others := besides(gaps, "snapshots", "guests' snapshots", "libvirt's start-up", "libvirt's pool", "Proxmox VE's HA", "Proxmox VE's version", "guests' backups", "backups in store")
+	if len(others) > 0 { // guests may be missing
+		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(others))))
+	}
+	if len(found) == 0 && young > 0 {
 		f := h.find(Fulfilled, "", say("vmbackup_good", "host", h.agent.Name, "count", young, "limit", int(age.Hours()/24)))
 		if !due.IsZero() && (f.Due.IsZero() || due.Before(f.Due)) {
 			f.Due = due

@@ -34,7 +34,12 @@ func (c *Catalogue) Replay(d Duty, s Story) []Turn {
 	for _, p := range d.Parts {
 		if p.Proof == ProofCheck && p.Judged {
 			for _, a := range s.Agents {
-				line := r.timeline(c.checks[p.Check], p, a)
+				chk := c.checks[p.Check]
+				if chk.judge == nil { // all hosts are judged together, each time
+					moments = append(moments, r.seen(lookKey{a.ID, chk.kind})...)
+					continue
+				}
+				line := r.timeline(chk, p, a)
 				r.hosts[hostPart{p.Name, a.ID}] = line
 				for _, t := range line {
 					moments = append(moments, t.at)
@@ -126,6 +131,25 @@ func (r *past) sort() {
 	for _, list := range r.logs {
 		slices.SortStableFunc(list, func(a, b logHit) int { return a.visible.Compare(b.visible) })
 	}
+}
+
+// seen lists the moments of the stretch from which on looks count.
+func (r *past) seen(key lookKey) (list []time.Time) {
+	for _, s := range r.looks[key] {
+		if at := r.visible(s); at.After(r.From) && at.Before(r.To) {
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+// looksUntil are those that count at a moment: of the time that a question reaches back,
+// or the newest.
+func (r *past) looksUntil(key lookKey, at time.Time) []Seen {
+	list := r.looks[key]
+	list = list[:until(list, at, r.visible)]
+	first := until(list, at.Add(-Lookback), r.visible)
+	return inOrder(list[min(first, max(len(list)-1, 0)):])
 }
 
 // people lists the moments at which people did something, or what they said lapsed.
