@@ -65,6 +65,12 @@ bench: build ## measure, each figure beside its baseline in the same run
 	@packaging/scripts/idle.sh
 	go test -run '^$$' -bench . -benchtime 2s ./evidence ./collectors/... ./server/... ./cmd/attesto-verify | grep -vE '^(ok|PASS|goos|goarch|pkg|cpu|\?|testing:)'
 
+MUTATED ?= .
+.PHONY: mutate
+mutate: ## change the judging by small faults and see whether a test finds each: make mutate [MUTATED='history|replay'], some seconds a fault
+	GOFLAGS=-short $(GOTOOL) gremlins unleash --workers 2 --timeout-coefficient 8 --exclude-files '^(.*/)?[^/]*_test\.go$$' \
+	  $$(cd server/duties && ls *.go | grep -v _test.go | grep -vE '$(MUTATED)' | sed -E 's/(.*)\.go/--exclude-files ^(.*\/)?\1\\.go$$/') ./server/duties
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME
 	@for pkg in $$(go list ./...); do dir=$$(go list -f '{{.Dir}}' $$pkg); \
