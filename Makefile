@@ -68,7 +68,7 @@ bench: build ## measure, each figure beside its baseline in the same run
 MUTATED ?= .
 .PHONY: mutate
 mutate: ## change the judging by small faults and see whether a test finds each: make mutate [MUTATED='history|replay'], some seconds a fault
-	GOFLAGS=-short $(GOTOOL) gremlins unleash --workers 2 --timeout-coefficient 8 --exclude-files '^(.*/)?[^/]*_test\.go$$' \
+	GOFLAGS=-short $(GOTOOL) gremlins unleash --workers 1 --timeout-coefficient 8 --exclude-files '^(.*/)?[^/]*_test\.go$$' \
 	  $$(cd server/duties && ls *.go | grep -v _test.go | grep -vE '$(MUTATED)' | sed -E 's/(.*)\.go/--exclude-files ^(.*\/)?\1\\.go$$/') ./server/duties
 
 .PHONY: fuzz
