@@ -14,7 +14,7 @@ import (
 // restored.
 var backupCheck = check{
 	kind:     evidence.KindBackup,
-	params:   []string{"fresh", "interval", "grace", "retention"},
+	params:   []string{"fresh", "interval", "grace", "retention", "hole"},
 	facts:    pruneWindow,
 	thin:     true,
 	optional: true,
@@ -70,11 +70,7 @@ func (b backupJob) judge() AssetFinding {
 		return b.say(Unproven, "backup_unknown")
 	}
 	newest, restorable := b.newestPoint()
-	interval := b.duration("interval")
-	if j.ExpectedMinutes > 0 {
-		interval = time.Duration(j.ExpectedMinutes) * time.Minute
-	}
-	limit := interval + b.duration("grace")
+	limit := b.every() + b.duration("grace")
 	switch {
 	case newest.IsZero():
 		return b.say(Unproven, "backup_no_point")
@@ -132,7 +128,40 @@ func (b backupJob) retention() *AssetFinding {
 		f := b.say(Breached, "retention_hole", "days", days)
 		return &f
 	}
+	if from, to, ok := b.hole(days); ok {
+		f := b.say(Breached, "retention_days_hole", "days", days, "from", from, "to", to)
+		return &f
+	}
 	return nil
+}
+
+// hole finds the newest stretch of the term without a restore point that is longer than
+// allowed and than the job's interval, by whole days: points of one night may stand on
+// two days.
+func (b backupJob) hole(days int) (from, to string, ok bool) {
+	allowed := b.duration("hole")
+	if allowed == 0 {
+		return "", "", false
+	}
+	limit := max(allowed, b.every()+24*time.Hour)
+	start := b.at.AddDate(0, 0, -days).Format(time.DateOnly)
+	list := b.job.Day
+	for i := len(list) - 1; i > 0 && list[i].Day > start; i-- {
+		a, err := time.Parse(time.DateOnly, list[i-1].Day)
+		z, err2 := time.Parse(time.DateOnly, list[i].Day)
+		if err == nil && err2 == nil && z.Sub(a) > limit {
+			return list[i-1].Day, list[i].Day, true
+		}
+	}
+	return "", "", false
+}
+
+// every is the time between two restore points.
+func (b backupJob) every() time.Duration {
+	if b.job.ExpectedMinutes > 0 {
+		return time.Duration(b.job.ExpectedMinutes) * time.Minute
+	}
+	return b.duration("interval")
 }
 
 // removed reports whether an earlier look saw an older restore point than there
