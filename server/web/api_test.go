@@ -165,7 +165,7 @@ func TestChangedRecordShows(t *testing.T) {
 	w := seeded(newSite(t, storetest.SQLite(t)))
 	c := w.signedIn(w.add(w.customer, store.RoleAdmin))
 	page := path("/orgs/%s/records/%d", w.customer.ID, w.erpIndex)
-	if _, body := w.get(c, page); strings.Contains(body, "Not proven") {
+	if _, body := w.get(c, page); strings.Contains(body, "Not proven<") {
 		t.Fatal("it is not proven to begin with")
 	}
 	rec, err := w.store.Record(t.Context(), w.customer.ID, 1, w.erpIndex)
@@ -180,7 +180,7 @@ func TestChangedRecordShows(t *testing.T) {
 	}
 	w.spoil(`UPDATE blob SET data = zeroblob(length(data)) WHERE sha = $1`, changed[:])
 	res, body := w.get(c, page)
-	if res.StatusCode != http.StatusOK || !strings.Contains(body, "Not proven") || !strings.Contains(body, "does not hold") {
+	if res.StatusCode != http.StatusOK || !strings.Contains(body, "Not proven<") || !strings.Contains(body, "does not hold") {
 		t.Errorf("status %d, and the page does not say that the record was changed", res.StatusCode)
 	}
 }
