@@ -101,12 +101,15 @@ func (w *Web) confirmFrom(r *http.Request) error {
 	return refused(w.ConfirmDigest(r.Context(), orgOf(r.Context()).ID, r.PathValue("service"), seal, viewerOf(r.Context()).id()))
 }
 
+// sealing is what the API sends to confirm a digest.
+type sealing struct {
+	Seal string `json:"seal"`
+}
+
 // sealOf reads the seal of what was shown, from a form or JSON.
 func sealOf(r *http.Request) (string, error) {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
-		var in struct {
-			Seal string `json:"seal"`
-		}
+		var in sealing
 		dec := json.NewDecoder(r.Body)
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil {

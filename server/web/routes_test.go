@@ -165,6 +165,7 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/digest/{service}", p + "/digest/pe", "snnnnooff"},
 		{"GET /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uooonoonn" + "uoonoo"},
 		{"POST /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uoffnffnn" + "ufonff"},
+		{"GET /api/v1/openapi.json", "/api/v1/openapi.json", "ooooooooo" + "uooooo"},
 		{"GET /orgs/{org}/need", c + "/need", "sooonoonn"},
 		{"GET /orgs/{org}/need", p + "/need", "snnnnnnnn"}, // the provider has none
 		{"POST /orgs/{org}/need", c + "/need", "soffnffnn"},

@@ -107,6 +107,7 @@ type Web struct {
 	views    *views
 	idp      identityProvider
 	places   stripPlaces
+	openAPI  map[string]any
 	dummy    string // a hash that no password has, so that unknown users take as long
 }
 
@@ -223,6 +224,7 @@ var routes = []route{
 	{"POST /orgs/{org}/cases/{case}/steps/{step}", stepCase, false, (*Web).stepCase},
 	{"GET /orgs/{org}/files/{epoch}/{index}", seeDated, false, (*Web).file},
 
+	{"GET /api/v1/openapi.json", anyone, true, (*Web).description},
 	{"GET /api/v1/orgs", signedIn, true, (*Web).apiOrgs},
 	{"GET /api/v1/orgs/{org}/duties", seeOrg, true, (*Web).apiDuties},
 	{"GET /api/v1/orgs/{org}/duties/{duty}", seeOrg, true, (*Web).apiDuty},
@@ -270,7 +272,7 @@ func (rt route) limit() int64 {
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
 	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), codes: newLimits(d.Now), mailing: make(chan struct{}, maxMailing),
-		hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
+		openAPI: openAPI(), hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
 	w.codes.most = perSecond
 	var err error
 	if w.views, err = newViews(); err != nil {

@@ -1,0 +1,226 @@
+package web
+
+import (
+	"encoding"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// operation is what the API's description says of a route, besides its path.
+type operation struct {
+	summary string
+	query   []string // parameters of the query
+	in      any      // what is sent, nil for nothing
+	out     any      // what comes back, nil for nothing (204)
+	list    string   // out comes as a list under this key
+	status  int      // of success, where it is neither 200 nor 204
+}
+
+// operations describe every route of the API; a test holds them to the routes.
+var operations = map[string]operation{
+	"GET /api/v1/orgs":                                  {summary: "The organisations that the token may see", out: orgAnswer{}, list: "orgs"},
+	"GET /api/v1/orgs/{org}/duties":                     {summary: "The duties of a board as they stand", out: dutyAnswer{}, list: "duties"},
+	"GET /api/v1/orgs/{org}/duties/{duty}":              {summary: "One duty with its parts and the records that it rests on", out: dutyAnswer{}},
+	"GET /api/v1/orgs/{org}/duties/{duty}/days":         {summary: "A duty day by day", query: []string{"from", "to"}, out: dayAnswer{}, list: "days"},
+	"GET /api/v1/orgs/{org}/duties/{duty}/continuity":   {summary: "How much of a period was proven, and why not the rest", query: []string{"from", "to"}, out: map[string]any{}},
+	"GET /api/v1/orgs/{org}/state":                      {summary: "The board as it stood at a moment", query: []string{"at"}, out: dutyAnswer{}, list: "duties"},
+	"POST /api/v1/orgs/{org}/duties/{duty}/review":      {summary: "Confirm having looked at a duty's results"},
+	"GET /api/v1/orgs/{org}/records/{index}":            {summary: "One record of the log with its proofs", query: []string{"epoch"}, out: recordAnswer{}},
+	"GET /api/v1/orgs/{org}/records/{index}/proof":      {summary: "A record as raw bytes with all that proves it", query: []string{"epoch"}, out: proofAnswer{}},
+	"GET /api/v1/orgs/{org}/agents":                     {summary: "The hosts of an organisation", out: agentAnswer{}, list: "agents"},
+	"GET /api/v1/orgs/{org}/agents/{agent}":             {summary: "One host, with what its facts count for", out: servesAnswer{}},
+	"POST /api/v1/orgs/{org}/agents/{agent}/serves":     {summary: "Say what a host's facts count for", in: tagging{}},
+	"GET /api/v1/orgs/{org}/services":                   {summary: "The services of an organisation, and who proves them", out: serviceAnswer{}, list: "services"},
+	"POST /api/v1/orgs/{org}/services":                  {summary: "Say what a customer has of the provider", in: tagging{}},
+	"GET /api/v1/orgs/{org}/alerts":                     {summary: "Alerts, open ones first", out: alertAnswer{}, list: "alerts"},
+	"POST /api/v1/orgs/{org}/alerts/{alert}/ack":        {summary: "Take an alert on"},
+	"POST /api/v1/orgs/{org}/duties/{duty}/statement":   {summary: "State that a duty is met, does not apply, or is looked after by its alerts", in: saying{}},
+	"GET /api/v1/orgs/{org}/digest/{service}":           {summary: "What an organisation has to look at in a service", out: digestAnswer{}},
+	"POST /api/v1/orgs/{org}/digest/{service}":          {summary: "Confirm having looked at a digest", in: sealing{}},
+	"GET /api/v1/orgs/{org}/need":                       {summary: "What the customer declared to be backed up", out: needAnswer{}},
+	"POST /api/v1/orgs/{org}/need":                      {summary: "Declare what must be backed up", in: needing{}},
+	"GET /api/v1/orgs/{org}/restores":                   {summary: "Restore tests that people tried", out: restoreAnswer{}, list: "restores"},
+	"POST /api/v1/orgs/{org}/restores":                  {summary: "Record a restore test", in: saying{}},
+	"POST /api/v1/orgs/{org}/restores/{test}/cosign":    {summary: "Sign a restore test as the provider", in: saying{}},
+	"GET /api/v1/orgs/{org}/cases":                      {summary: "What happens between the parties", out: caseAnswer{}, list: "cases"},
+	"GET /api/v1/orgs/{org}/cases/{case}":               {summary: "One case", out: caseAnswer{}},
+	"POST /api/v1/orgs/{org}/workflows/{workflow}":      {summary: "Open a case", in: saying{}, out: opened{}, status: http.StatusCreated},
+	"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}": {summary: "Take the step that a case waits for, or withdraw it", in: saying{}},
+	"GET /api/v1/openapi.json":                          {summary: "This description", out: map[string]any{}},
+}
+
+// opened is the answer to a case that was opened.
+type opened struct {
+	ID string `json:"id"`
+}
+
+// failure is every answer that is not what was asked for.
+type failure struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Cure    string `json:"cure"`
+	} `json:"error"`
+}
+
+// openAPI describes the API (OpenAPI 3.1, spec.openapis.org) from the routes and the
+// types that they speak.
+func openAPI() map[string]any {
+	s := schemas{}
+	paths := map[string]map[string]any{}
+	for _, rt := range routes {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		op, ok := operations[rt.pattern]
+		if !ok {
+			continue
+		}
+		if paths[path] == nil {
+			paths[path] = map[string]any{}
+		}
+		paths[path][strings.ToLower(method)] = s.operation(path, op)
+	}
+	return map[string]any{
+		"openapi": "3.1.0",
+		"info":    map[string]any{"title": "Attesto", "version": "1", "description": "docs/api.md says what each field is."},
+		"paths":   paths,
+		"components": map[string]any{"schemas": s,
+			"securitySchemes": map[string]any{"token": map[string]any{"type": "http", "scheme": "bearer"}}},
+		"security": []any{map[string]any{"token": []string{}}},
+	}
+}
+
+var wildcard = regexp.MustCompile(`\{(\w+)\}`)
+
+func (s schemas) operation(path string, op operation) map[string]any {
+	params := []any{}
+	param := func(name, in string, required bool) {
+		params = append(params, map[string]any{"name": name, "in": in, "required": required, "schema": map[string]any{"type": "string"}})
+	}
+	for _, m := range wildcard.FindAllStringSubmatch(path, -1) {
+		param(m[1], "path", true)
+	}
+	for _, q := range op.query {
+		param(q, "query", false)
+	}
+	content := func(schema any) map[string]any {
+		return map[string]any{"application/json": map[string]any{"schema": schema}}
+	}
+	answers := map[string]any{"default": map[string]any{"description": "What went wrong", "content": content(s.of(reflect.TypeFor[failure]()))}}
+	switch {
+	case op.out == nil:
+		answers["204"] = map[string]any{"description": "Done"}
+	default:
+		schema, status := any(s.of(reflect.TypeOf(op.out))), "200"
+		if op.list != "" {
+			schema = map[string]any{"type": "object", "required": []string{op.list}, "properties": map[string]any{op.list: map[string]any{"type": "array", "items": schema}}}
+		}
+		if op.status == http.StatusCreated {
+			status = "201"
+		}
+		answers[status] = map[string]any{"description": "Done", "content": content(schema)}
+	}
+	out := map[string]any{"summary": op.summary, "parameters": params, "responses": answers}
+	if op.in != nil {
+		out["requestBody"] = map[string]any{"required": true, "content": content(s.of(reflect.TypeOf(op.in)))}
+	}
+	return out
+}
+
+// schemas are the types that the description names.
+type schemas map[string]any
+
+var texts = reflect.TypeFor[encoding.TextMarshaler]()
+
+// of is the schema of a type as its JSON looks.
+func (s schemas) of(t reflect.Type) map[string]any {
+	switch {
+	case t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[evidence.Time]():
+		return map[string]any{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[json.RawMessage]():
+		return map[string]any{}
+	case t.Kind() == reflect.Pointer:
+		return s.of(t.Elem())
+	case t.Implements(texts):
+		return map[string]any{"type": "string"}
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.String:
+		return map[string]any{"type": "string"}
+	case reflect.Float32, reflect.Float64:
+		return map[string]any{"type": "number"}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return map[string]any{"type": "integer"}
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return map[string]any{"type": "string", "contentEncoding": "base64"}
+		}
+		return map[string]any{"type": "array", "items": s.of(t.Elem())}
+	case reflect.Map:
+		return map[string]any{"type": "object", "additionalProperties": s.of(t.Elem())}
+	case reflect.Struct:
+		if t.Name() == "" {
+			return s.object(t)
+		}
+		if _, known := s[t.Name()]; !known {
+			s[t.Name()] = nil // so that a type within itself ends
+			s[t.Name()] = s.object(t)
+		}
+		return map[string]any{"$ref": "#/components/schemas/" + t.Name()}
+	}
+	return map[string]any{} // anything
+}
+
+func (s schemas) object(t reflect.Type) map[string]any {
+	properties := map[string]any{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "-" || !f.IsExported() && !f.Anonymous:
+		case f.Anonymous && name == "":
+			if inner, ok := s.object(f.Type)["properties"].(map[string]any); ok {
+				for k, v := range inner {
+					properties[k] = v
+				}
+			}
+		case name == "":
+			properties[f.Name] = s.of(f.Type)
+		default:
+			properties[name] = s.of(f.Type)
+		}
+	}
+	return map[string]any{"type": "object", "properties": properties}
+}
+
+// description hands out what the API is, to whoever asks: it names nobody.
+func (w *Web) description(rw http.ResponseWriter, _ *http.Request) error {
+	writeJSON(rw, http.StatusOK, w.openAPI)
+	return nil
+}
+
+// Undescribed lists the routes of the API that its description leaves out, and what it
+// describes that is no route; a test wants none.
+func Undescribed() []string {
+	var list []string
+	known := map[string]bool{}
+	for _, rt := range routes {
+		known[rt.pattern] = true
+		if _, path, _ := strings.Cut(rt.pattern, " "); strings.HasPrefix(path, "/api/") && operations[rt.pattern].summary == "" {
+			list = append(list, rt.pattern)
+		}
+	}
+	for pattern := range operations {
+		if !known[pattern] {
+			list = append(list, pattern)
+		}
+	}
+	return list
+}
