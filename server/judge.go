@@ -331,7 +331,10 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
 	whole, parts := b.catalogue.Judge(d, q)
-	boards, err := b.boards(ctx, d, q)
+	boards, until, err := b.boards(ctx, d, q)
+	if !until.IsZero() && (whole.Due.IsZero() || until.Before(whole.Due)) {
+		whole.Due = until
+	}
 	if err != nil {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
@@ -373,26 +376,44 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 
 // boards are the verdicts of a provider's duty on its customers' boards where they
 // differ: where cases prove it, each customer's own count there and nobody else's are
-// shown; where agents work for some customers only, each is shown what its agents saw.
+// shown; where it was waived towards some customers; where agents work for some customers only, each is shown what its agents saw.
 // It is nil where one verdict stands for all.
-func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) ([]store.Verdict, error) {
-	if d.Party != duties.Provider || !d.Has(duties.ProofWorkflow) && !b.divided(q) {
-		return nil, nil
+func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) (list []store.Verdict, until time.Time, err error) {
+	if d.Party != duties.Provider {
+		return nil, until, nil
+	}
+	waived, err := b.store.OpenWaivers(ctx, d.ID, q.At)
+	if err != nil {
+		return nil, until, err
+	}
+	towards := map[string][]duties.Statement{}
+	for _, s := range waived {
+		if s.Party == "" {
+			continue // the provider's own, towards all
+		}
+		towards[s.Org] = append(towards[s.Org], s.Statement)
+		if until.IsZero() || s.Until.Before(until) {
+			until = s.Until
+		}
+	}
+	if !d.Has(duties.ProofWorkflow) && !b.divided(q) && len(towards) == 0 {
+		return nil, until, nil
 	}
 	orgs, err := b.store.Orgs(ctx)
 	if err != nil {
-		return nil, err
+		return nil, until, err
 	}
 	cases := map[string][]duties.Case{}
 	for _, c := range q.Cases {
 		cases[c.Org] = append(cases[c.Org], c)
 	}
-	list := []store.Verdict{}
+	list = []store.Verdict{}
 	for _, o := range orgs {
 		if o.Kind != store.Customer || !o.Erased.IsZero() || !slices.Contains(o.Services, d.Service) {
 			continue
 		}
 		of := b.serving(q, o.ID)
+		of.Statements = append(slices.Clone(q.Statements), towards[o.ID]...)
 		of.Cases, of.Zone = append(slices.Clone(cases[o.ID]), cases[""]...), o.Location()
 		whole, parts := b.catalogue.Judge(d, of)
 		list = append(list, verdicts(o.ID, d.ID, q.At, whole, parts)...)
@@ -400,7 +421,7 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) ([
 			list[i].Due = time.Time{} // the provider's row has it judged again
 		}
 	}
-	return list, nil
+	return list, until, nil
 }
 
 // putChanged writes the verdicts of a duty that differ from those that stand: of

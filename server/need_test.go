@@ -7,6 +7,7 @@ import (
 
 	"github.com/attesto/attesto/server"
 	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
 )
 
 // Jobs are judged by what the customer declared, and its log keeps the declaration.
@@ -113,6 +114,41 @@ func TestAbuseReportOpensACase(t *testing.T) {
 		q.File = bad
 		_, err = j.srv.OpenCase(ctx, q)
 		refused(t, err, "abuse_report")
+		j.sound()
+	})
+}
+
+// A customer gives up a duty of the provider's towards itself alone, and the provider
+// declares that a customer's does not apply; both stand in the customer's log, with an end.
+func TestWaiversOfEitherParty(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		other, err := j.srv.AddOrg(ctx, store.Org{Kind: store.Customer, Name: "Other", Services: duties.Services(), Lang: "en"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.settle()
+		sign := server.StatementRequest{Board: j.customer.ID, Party: duties.Customer, Duty: "PE-P3", Kind: duties.StatementWaiver, Until: j.now.AddDate(0, 1, 0), Text: "We send no mail.", User: "u_1"}
+		if err := j.srv.State(ctx, sign); err != nil {
+			t.Fatal(err)
+		}
+		j.wants(j.customer.ID, "PE-P3", "not_applicable waived")
+		j.wants(other.ID, "PE-P3", "unproven no_agent")
+		j.wants(j.provider.ID, "PE-P3", "unproven no_agent")
+		sign.Duty, sign.Party, sign.User = "SC-C8", duties.Provider, "u_ops"
+		if err := j.srv.State(ctx, sign); err != nil {
+			t.Fatal(err)
+		}
+		j.wants(j.customer.ID, "SC-C8", "not_applicable waived")
+		j.wants(other.ID, "SC-C8", "unproven no_agent")
+		if got := j.stated(j.customer.ID); got["statement.waived"] != 2 {
+			t.Errorf("the log states %v", got)
+		}
+		j.now = sign.Until
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "unproven no_agent")
+		j.wants(j.customer.ID, "SC-C8", "unproven no_agent")
 		j.sound()
 	})
 }

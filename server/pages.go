@@ -65,7 +65,7 @@ func (s *Server) pageStatement(ctx context.Context, q web.Stating) error {
 	if err != nil {
 		return err
 	}
-	return s.State(ctx, StatementRequest{Board: q.Org, Duty: q.Duty, Kind: q.Kind, Good: q.Good, Until: q.Until, Text: q.Text, File: file, User: q.User})
+	return s.State(ctx, StatementRequest{Board: q.Org, Party: q.Party, Duty: q.Duty, Kind: q.Kind, Good: q.Good, Until: q.Until, Text: q.Text, File: file, User: q.User})
 }
 
 func (s *Server) pageCase(ctx context.Context, q web.Opening) (string, error) {

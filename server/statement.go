@@ -14,6 +14,7 @@ import (
 // StatementRequest is what a person states about a duty.
 type StatementRequest struct {
 	Board string // the organisation on whose board it was made
+	Party string // who signs a waiver on a customer's board
 	Duty  string
 	Kind  string // duties.StatementAttestation, StatementWaiver or StatementStanding
 	Good  bool   // of an attestation: the duty is met
@@ -91,6 +92,10 @@ func (s *Server) State(ctx context.Context, q StatementRequest) error {
 	if err := q.check(d, now); err != nil {
 		return err
 	}
+	in, party, err := s.signedIn(ctx, q, owner)
+	if err != nil {
+		return err
+	}
 	event := eventAttested
 	detail := stated{Duty: d.ID, Good: &q.Good, Until: q.Until.UTC().Format(time.RFC3339), Text: q.Text, File: q.File}
 	switch q.Kind {
@@ -100,17 +105,31 @@ func (s *Server) State(ctx context.Context, q StatementRequest) error {
 		event, detail.Good, detail.Rule = eventStanding, nil, d.Checks()
 	}
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: owner, Event: event, At: evidence.At(now), By: q.User, Duty: d.ID}, detail)
+		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: in, Event: event, At: evidence.At(now), By: q.User, Duty: d.ID}, detail)
 		if err != nil {
 			return err
 		}
-		return tx.AddStatement(ctx, store.Statement{ID: evidence.NewID("st_"), Org: owner, Duty: d.ID, User: q.User, Data: entry.data,
-			Statement: duties.Statement{Kind: q.Kind, At: now, Until: q.Until, Good: q.Good, Log: entry.log, Index: entry.index}})
+		return tx.AddStatement(ctx, store.Statement{ID: evidence.NewID("st_"), Org: in, Duty: d.ID, User: q.User, Data: entry.data,
+			Statement: duties.Statement{Kind: q.Kind, Party: party, At: now, Until: q.Until, Good: q.Good, Log: entry.log, Index: entry.index}})
 	})
 	if err != nil {
 		return fmt.Errorf("stating %s: %w", d.ID, err)
 	}
 	return s.judge.Again(ctx, owner, d)
+}
+
+// signedIn is the organisation in whose log a statement stands, and who signed it where
+// that is to be said. A waiver on a customer's board is between the two: either gives up
+// what the duty would bring it, or declares that it does not apply there.
+func (s *Server) signedIn(ctx context.Context, q StatementRequest, owner string) (org, party string, err error) {
+	if q.Kind != duties.StatementWaiver {
+		return owner, "", nil
+	}
+	o, err := s.store.Org(ctx, q.Board)
+	if err != nil || o.Kind == store.Provider {
+		return owner, "", err
+	}
+	return o.ID, q.Party, nil
 }
 
 // check refuses what a statement may not be.

@@ -37,7 +37,7 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 		whole.Due = soonest(whole.Due, f.Due)
 	}
 	whole.Cites = cited(whole.Cites)
-	for _, off := range []func() (Finding, bool){func() (Finding, bool) { return waived(q) }, func() (Finding, bool) { return c.notApplied(d, q) }} {
+	for _, off := range []func() (Finding, bool){func() (Finding, bool) { return waived(d, q) }, func() (Finding, bool) { return c.notApplied(d, q) }} {
 		if f, ok := off(); ok {
 			f.Due = soonest(f.Due, whole.Due)
 			return f, parts

@@ -1,6 +1,7 @@
 package duties
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -112,12 +113,12 @@ func judgeAttestation(d Duty, q Question, v values) Finding {
 }
 
 // waived is the finding of a duty that its party does without.
-func waived(q Question) (Finding, bool) {
+func waived(d Duty, q Question) (Finding, bool) {
 	s, ok := newest(q.Statements, StatementWaiver)
 	if !ok || !q.At.Before(s.Until) {
 		return Finding{}, false
 	}
-	return Finding{Verdict: NotApplicable, Why: say("waived", "at", clock(s.At, q.Zone), "until", clock(s.Until, q.Zone)),
+	return Finding{Verdict: NotApplicable, Why: say("waived", "party_codes", cmp.Or(s.Party, d.Party), "at", clock(s.At, q.Zone), "until", clock(s.Until, q.Zone)),
 		Cites: []Cite{{s.Log, s.Index}}, Due: s.Until}, true
 }
 

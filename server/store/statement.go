@@ -56,6 +56,13 @@ func (r Reader) EndingStatements(ctx context.Context, from, to time.Time, limit 
 		ORDER BY until, id LIMIT $3`, []any{Micros(from), Micros(to), int64(limit)}, scanStatement)
 }
 
+// OpenWaivers lists those of a duty that hold at a moment, oldest first: each stands on
+// the board of its organisation.
+func (r Reader) OpenWaivers(ctx context.Context, duty string, at time.Time) ([]Statement, error) {
+	return all(ctx, r, "reading waivers", `SELECT `+statementColumns+` FROM statement WHERE duty = $1 AND kind = 'waiver' AND until > $2 ORDER BY at, id`,
+		[]any{duty, Micros(at)}, scanStatement)
+}
+
 // Reminded notes that a statement's party was told that it ends; it reports false when
 // that was noted before.
 func (t *Tx) Reminded(ctx context.Context, id string, at time.Time) (bool, error) {

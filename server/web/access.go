@@ -191,6 +191,11 @@ func (w *Web) acts(r *http.Request, v viewer, org store.Org, g grant) (bool, err
 		return v.manages(org.ID), nil
 	case adminOrg:
 		return v.admins(org.ID), nil
+	case stateOrg:
+		if _, ok := w.Catalogue.Duty(r.PathValue("duty")); !ok {
+			return false, notFound()
+		}
+		return v.actsFor(org.ID, duties.Provider) || v.actsFor(org.ID, duties.Customer), nil
 	case reviewOrg:
 		d, ok := w.Catalogue.Duty(r.PathValue("duty"))
 		if !ok {

@@ -23,6 +23,7 @@ type dutyBody struct {
 	MayReview   bool
 	Reviewed    bool   // the duty asks for a review
 	MayState    bool   // the reader may state that the duty is met, or does not apply
+	MayWaive    bool   // the reader may state that the duty does not apply here
 	Attested    bool   // the duty asks for a statement
 	Latest      string // the last day that a statement may hold until
 	Statement   []statementBody
@@ -143,6 +144,7 @@ type statementBody struct {
 func (w *Web) statements(r *http.Request, body *dutyBody) error {
 	ctx, org, v := r.Context(), orgOf(r.Context()), viewerOf(r.Context())
 	body.Attested, body.MayState = body.Has(duties.ProofAttestation), v.actsFor(org.ID, body.Party)
+	body.MayWaive = v.actsFor(org.ID, duties.Provider) || v.actsFor(org.ID, duties.Customer)
 	body.Latest = w.Now().Add(body.Holds()).In(org.Location()).Format(time.DateOnly)
 	owner := org.ID
 	if body.Party == duties.Provider && org.Kind != store.Provider {
@@ -156,8 +158,16 @@ func (w *Web) statements(r *http.Request, body *dutyBody) error {
 	if err != nil {
 		return err
 	}
+	if owner != org.ID { // what was waived on this board
+		own, err := w.Store.Statements(ctx, org.ID, body.ID, 10)
+		if err != nil {
+			return err
+		}
+		list = append(list, own...)
+	}
 	for i := len(list) - 1; i >= 0; i-- {
 		s := list[i]
+		owner := s.Org
 		if !v.shows(org.ID, s.At) {
 			continue
 		}

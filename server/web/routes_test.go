@@ -191,8 +191,8 @@ func visits(w *town) []visit {
 		{"GET /api/v1/orgs/{org}/services", "/api/v1" + c + "/services", "uooonoonn" + "uoonoo"},
 		{"POST /api/v1/orgs/{org}/services", "/api/v1/orgs/" + w.other.ID + "/services", "unnnfoonn" + "ufnffo"},
 
-		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-C2/statement", "soffnffnn"},
-		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-P6/statement", "sfffnoonn"},
+		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-C2/statement", "soffnoonn"},
+		{"POST /orgs/{org}/duties/{duty}/statement", c + "/duties/WH-P6/statement", "soffnoonn"},
 		{"POST /orgs/{org}/duties/{duty}/statement", p + "/duties/WH-P6/statement", "snnnnooff"},
 		{"GET /orgs/{org}/cases", c + "/cases", "sooonoonn"},
 		{"GET /orgs/{org}/cases", p + "/cases", "snnnnoooo"},
@@ -215,7 +215,7 @@ func visits(w *town) []visit {
 		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + fmt.Sprint(w.fileIndex), "sooonoonn"},
 		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + erp, "snnnnnnnn"}, // no file there
 
-		{"POST /api/v1/orgs/{org}/duties/{duty}/statement", "/api/v1" + c + "/duties/WH-C2/statement", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/duties/{duty}/statement", "/api/v1" + c + "/duties/WH-C2/statement", "uoffnoonn" + "ufonfo"},
 		{"GET /api/v1/orgs/{org}/duties/{duty}/days", "/api/v1" + c + "/duties/PE-P3/days", "uooonoonn" + "uoonoo"},
 		{"GET /api/v1/orgs/{org}/duties/{duty}/days", "/api/v1" + p + "/duties/SC-C5/days", "unnnnnnnn" + "unnnnn"},
 		{"GET /api/v1/orgs/{org}/duties/{duty}/continuity", "/api/v1" + c + "/duties/PE-P3/continuity", "uooonoonn" + "uoonoo"},

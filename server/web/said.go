@@ -31,6 +31,7 @@ type Said struct {
 type Stating struct {
 	Said
 	Duty  string
+	Party string // who signs
 	Kind  string // duties.StatementAttestation or duties.StatementWaiver
 	Good  bool
 	Until time.Time
@@ -154,7 +155,15 @@ func (w *Web) stateFrom(r *http.Request) error {
 	if err != nil || !slices.Contains(kinds, f.Kind) || f.Kind == duties.StatementAttestation && f.Result != "good" && f.Result != "bad" {
 		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
 	}
-	return refused(w.State(r.Context(), Stating{Said: s, Duty: d.ID, Kind: f.Kind, Good: f.Result == "good", Until: until.AddDate(0, 0, 1)}))
+	v := viewerOf(r.Context())
+	if f.Kind != duties.StatementWaiver && !v.actsFor(org.ID, d.Party) {
+		return forbidden()
+	}
+	party := duties.Customer
+	if v.runs() {
+		party = duties.Provider
+	}
+	return refused(w.State(r.Context(), Stating{Said: s, Duty: d.ID, Party: party, Kind: f.Kind, Good: f.Result == "good", Until: until.AddDate(0, 0, 1)}))
 }
 
 // words of a statement or step, as its blob holds them.

@@ -124,6 +124,7 @@ const (
 	manageOrg              // its admins; the provider's admins and operators in all
 	adminOrg               // its admins; the provider's admins in all; no token
 	adminAll               // the provider's admins; no token
+	stateOrg               // who acts for either party of the duty in the path; for its own alone but for waivers
 	reviewOrg              // who acts for the party of the duty in the path
 	openCase               // who acts for the party that opens the workflow in the path
 	stepCase               // who acts for the party of the step in the path; who opened it may withdraw a case
@@ -208,7 +209,7 @@ var routes = []route{
 	{"POST /orgs/{org}/channels/{channel}/remove", manageOrg, false, (*Web).removeChannel},
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
 	{"POST /orgs/{org}/alerts/{alert}/ack", ackAlert, false, (*Web).ackAlert},
-	{"POST /orgs/{org}/duties/{duty}/statement", reviewOrg, false, (*Web).state},
+	{"POST /orgs/{org}/duties/{duty}/statement", stateOrg, false, (*Web).state},
 	{"GET /orgs/{org}/digest/{service}", seeOrg, false, (*Web).digest},
 	{"POST /orgs/{org}/digest/{service}", actOrg, false, (*Web).confirmDigest},
 	{"GET /orgs/{org}/need", seeOrg, false, (*Web).need},
@@ -241,7 +242,7 @@ var routes = []route{
 	{"POST /api/v1/orgs/{org}/services", runOrg, true, (*Web).apiSetServices},
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
 	{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", ackAlert, true, (*Web).apiAckAlert},
-	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", reviewOrg, true, (*Web).apiState},
+	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", stateOrg, true, (*Web).apiState},
 	{"GET /api/v1/orgs/{org}/digest/{service}", seeOrg, true, (*Web).apiDigest},
 	{"POST /api/v1/orgs/{org}/digest/{service}", actOrg, true, (*Web).apiConfirmDigest},
 	{"GET /api/v1/orgs/{org}/need", seeOrg, true, (*Web).apiNeed},
@@ -263,7 +264,7 @@ const maxForm = 64 << 10
 
 // limit bounds a request's body.
 func (rt route) limit() int64 {
-	if rt.grant == openCase || rt.grant == stepCase || rt.grant == reviewOrg || rt.grant == actOrg || rt.pattern == "POST /review/{link}" {
+	if rt.grant == openCase || rt.grant == stepCase || rt.grant == reviewOrg || rt.grant == stateOrg || rt.grant == actOrg || rt.pattern == "POST /review/{link}" {
 		return maxUpload
 	}
 	return maxForm
