@@ -63,6 +63,9 @@ func TestEveryDuty(t *testing.T) {
 				if got := fmt.Sprintf("%s %s", whole.Verdict, whole.Why.Key); got != tc["want"] {
 					t.Errorf("%v: got %s (%s); if it is right: go test ./server/duties -run TestEveryDuty -update", tc, got, whole.Why)
 				}
+				if last := replayed(c, d, situation(t, c, d, looks, tc)); last.Verdict != whole.Verdict {
+					t.Errorf("%v: told again it is %s %s", tc, last.Verdict, last.Why.Key)
+				}
 				have[situationName(tc)] = true
 				have[whole.Verdict.String()] = true
 				have[whole.Why.Key] = true
@@ -77,6 +80,19 @@ func TestEveryDuty(t *testing.T) {
 	if len(all) != len(c.Duties()) || n < 400 {
 		t.Errorf("%d cases of %d duties", n, len(all))
 	}
+}
+
+// replayed is what a question is at the end of its last two hours, told as a story.
+func replayed(c *duties.Catalogue, d duties.Duty, q duties.Question) duties.Turn {
+	s := duties.Story{Question: q, From: q.At.Add(-2 * time.Hour), To: q.At.Add(time.Microsecond), Known: true, Forked: map[string]time.Time{}}
+	for i, a := range q.Agents {
+		if a.Forked {
+			s.Forked[a.ID] = a.Enrolled
+			s.Agents[i].Forked = false
+		}
+	}
+	turns := c.Replay(d, s)
+	return turns[len(turns)-1]
 }
 
 func readCases(t *testing.T, path string, to any) {
