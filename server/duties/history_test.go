@@ -84,6 +84,15 @@ func TestWindows(t *testing.T) {
 				t.Errorf("windows %s, want %s", got, tt.want)
 			}
 			c := duties.Sum(list)
+			before := 0
+			for _, w := range list {
+				if !w.Judged && !w.Open {
+					before++
+				}
+			}
+			if c.Before != before {
+				t.Errorf("%d windows before the first judgement, want %d", c.Before, before)
+			}
 			gaps := []string{}
 			for _, g := range c.Gaps {
 				gaps = append(gaps, fmt.Sprint(g.Why.Key, " ", g.Windows))
