@@ -87,7 +87,7 @@ func (i Inventory) facts(name func(Guest) string) (f evidence.Hypervisor, more [
 	f.HA = unique(i.HA, evidence.MaxHyperGuests, func(h evidence.HyperHA) string { return h.Name }, &more, "services of HA")
 	var guests []evidence.HyperGuest
 	for _, g := range i.Guests {
-		g.HyperGuest.Name = name(g)
+		g.Name = name(g)
 		guests = append(guests, g.HyperGuest)
 	}
 	f.Guests = unique(guests, evidence.MaxHyperGuests, func(g evidence.HyperGuest) string { return g.Name }, &more, "guests")

@@ -251,10 +251,10 @@ func ParsePVESnapshots(out []byte) (count int, oldest time.Time, err error) {
 		return 0, oldest, fmt.Errorf("not the output of pvesh get …/snapshot: %w", err)
 	}
 	for _, s := range list {
-		switch {
-		case s.Name == "":
+		switch s.Name {
+		case "":
 			return 0, oldest, errors.New("not the output of pvesh get …/snapshot: an element without a name")
-		case s.Name == "current":
+		case "current":
 			continue
 		}
 		count++

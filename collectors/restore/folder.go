@@ -29,10 +29,12 @@ func openFolder(path string) (*folder, error) {
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
 		return nil, errors.New("the folder of restore tests is open to other accounts, or is no folder: chmod 0700 it, or name another one as restore: folder")
 	}
+	ownedAsState(path)
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the lock of restore tests: %w", plain(err))
 	}
+	ownedAsState(lock.Name())
 	if err := tryLock(lock); err != nil {
 		return nil, errors.Join(errBusy, lock.Close())
 	}
@@ -82,7 +84,7 @@ func remove(dir string) error {
 	if err == nil {
 		return nil
 	}
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700) //nolint:gosec // a folder that is deleted next
 		}
