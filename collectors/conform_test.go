@@ -33,14 +33,14 @@ import (
 
 // settings make kinds look at something on a host that has nothing.
 var settings = map[evidence.Kind]string{
-	evidence.KindBackup: `repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}, {name: borg, tool: borg, repository: /srv/b}]`,
-	"restore":           `{repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}], interval: 1h}`,
-	evidence.KindDNSBL:  `{addresses: [192.0.2.1]}`,
+	evidence.KindBackup:  `repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}, {name: borg, tool: borg, repository: /srv/b}]`,
+	evidence.KindRestore: `{repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}], interval: 1h}`,
+	evidence.KindDNSBL:   `{addresses: [192.0.2.1]}`,
 }
 
 // mustAsk are kinds that rest on programs of the host: a test that starts none of
 // them would prove nothing.
-var mustAsk = []evidence.Kind{evidence.KindBackup, evidence.KindEventLog, evidence.KindHealth, evidence.KindStorage, evidence.KindSoftware, evidence.KindAntivirus}
+var mustAsk = []evidence.Kind{evidence.KindBackup, evidence.KindEventLog, evidence.KindHealth, evidence.KindStorage, evidence.KindSoftware, evidence.KindAntivirus, evidence.KindRestore, evidence.KindHypervisor}
 
 // signs are files by which kinds find their tools' traces.
 var signs = map[string]string{
@@ -72,10 +72,11 @@ var signs = map[string]string{
 	"/usr/sbin/smartctl":                   "x",
 	"/usr/sbin/zpool":                      "x",
 	"/usr/sbin/lvs":                        "x",
-	"/usr/bin/pveversion":                  "x",
+	"/usr/bin/pvesh":                       "x",
+	"/run/libvirt/libvirt-sock-ro":         "",
 	"/etc/pve/storage.cfg":                 "dir: local\n\tpath /var/lib/vz\n",
 	"/usr/bin/virsh":                       "x",
-	"/etc/veeam/veeam.ini":                 "x",
+	"/usr/bin/veeamconfig":                 "x",
 }
 
 // kept are files that a kind may leave on purpose, each with its reason.

@@ -96,6 +96,9 @@ var tried = []struct{ files, format, says, see string }{
 	{"06-hardware/raidctl/tw_cli_lumpy_info", "tw-cli", `"name":"c0","kind":"controller","form":"raid","state":"degraded"`, ""},
 	{"06-hardware/raidctl/tw_cli_2_c0.show.all", "tw-cli", `"form":"raid-5","state":"checking"`, ""},
 	{"06-hardware/raidctl/tw_cli_*", "tw-cli", `"state":"ok"`, ""},
+	{"06-hardware/proxmox/storage.json", "pve-storage", `"name":"local","form":"dir","state":"available","size":100861726720,"free":15127162880`, ""},
+	{"06-hardware/proxmox/tasks.json", "pve-tasks", `"job":"vzdump".*"result":"ok".*"lastEnd":"2026-03-24T11:07:13`, ""},
+	{"06-hardware/virsh/domstats0.txt", "virsh-domstats", `"name":"ubuntu","state":"running".*"name":"win11","state":"stopped"`, ""},
 	{"06-hardware/passwords/*_shadow.out", "shadow", `"state":"password"`, "accounts: every account's day"},
 	{"06-hardware/passwords/*_passwd.out", "passwd", `"name":"root","state":"unknown","admin":true`, ""},
 }
@@ -137,7 +140,6 @@ var excepted = []struct{ files, why string }{
 	{"06-hardware/jc/*", "of a command that no kind runs: the kernel is asked, or systemd by JSON and fields"},
 	{"06-hardware/netdata/fail2ban_*", "its log is read by eventlog"}, {"06-hardware/netdata/rspamd_*", "no kind asks rspamd"},
 	{"06-hardware/netdata/nvme_nvme-list-empty.json", "a list of names: smartctl --scan is asked"},
-	{"06-hardware/proxmox/*", "hypervisor"}, {"06-hardware/virsh/*", "hypervisor"},
 	{"06-hardware/raidctl/_expected.json", "the verdict of several outputs together"},
 	{"06-hardware/raidctl/*issue90_a", "arcconf's list of controllers"},
 	{"06-hardware/raidctl/cciss_cciss-1.11", "a version"}, {"06-hardware/raidctl/*lsscsi*", "a list of names"},
