@@ -198,6 +198,10 @@ func factsOf(kind evidence.Kind, blob []byte) any {
 		f, _, err = evidence.DecodeFacts[evidence.DNSBL](blob)
 	case evidence.KindBackup:
 		f, _, err = evidence.DecodeFacts[evidence.Backup](blob)
+	case evidence.KindRestore:
+		f, _, err = evidence.DecodeFacts[evidence.Restore](blob)
+	case evidence.KindHypervisor:
+		f, _, err = evidence.DecodeFacts[evidence.Hypervisor](blob)
 	case evidence.KindEventLog:
 		f, _, err = evidence.DecodeFacts[evidence.EventLog](blob)
 	case evidence.KindSoftware:

@@ -15,8 +15,8 @@ import (
 // town is a site with some days of evidence behind it.
 type town struct {
 	*site
-	mail, web, node, vault, erp, files *host
-	mailIndex, nodeIndex, erpIndex     int64 // newest records
+	mail, web, node, vault, erp, files         *host
+	mailIndex, nodeIndex, erpIndex, vaultIndex int64 // newest records
 
 	notice, vendor        string // cases: with the customer, and the provider's own
 	ownAlert, theirsAlert string // open alerts of the customer's and the provider's duties
@@ -40,11 +40,11 @@ func seeded(s *site) *town {
 	for at := now.Add(-78 * time.Hour); !at.After(now); at = at.Add(6 * time.Hour) {
 		s.now = at
 		last := now.Sub(at) < 6*time.Hour
-		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), read(at, 0))
+		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), whole(machines(at)), read(at, 0))
 		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(health(at, 0.6)), whole(services(at)), read(at, 3))
 		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)), read(at, 9),
 			whole(antivirus(at)), look{facts: posted(at), outcome: evidence.Complete, from: at.Add(-6 * time.Hour)})
-		w.vault.sees(whole(health(at, 0.9)), whole(software(at, "proxmox-backup", 0)))
+		w.vaultIndex = w.vault.sees(whole(health(at, 0.9)), whole(restores(at)), whole(software(at, "proxmox-backup", 0)))
 		age := time.Duration(0)
 		if now.Sub(at) < 30*time.Hour {
 			age = 30*time.Hour - now.Sub(at)
@@ -265,4 +265,27 @@ func posted(at time.Time) evidence.Mail {
 			{Name: "account-3f19c0aa71be", Messages: 2101, Recipients: 8404, Peak: 4000, Usual: 40, Logins: 2110, Failures: 31, Networks: 9, Done: 5000, Bounced: 410, Queued: 1290,
 				Signs: []evidence.MailSign{{Sign: evidence.SignRate, Strength: 3, Count: 4000, Usual: 40, At: evidence.At(at)}, {Sign: evidence.SignQueue, Strength: 2, Count: 91, Usual: -1, At: evidence.At(at)}}},
 			{Name: "account-0b6c51e2d977", Messages: 30, Recipients: 41, Peak: 12, Usual: -1, Logins: 30, Networks: 1, Done: 41, Bounced: 1}}}
+}
+
+// machines are a cluster with a full store, a forgotten snapshot and a guest without backup.
+func machines(at time.Time) evidence.Hypervisor {
+	return evidence.Hypervisor{
+		Backups: true,
+		Hosts:   []evidence.HyperHost{{Name: "hv1", Platform: "proxmox", Version: "8.2.4", State: evidence.HyperOnline}, {Name: "hv2", Platform: "proxmox", State: evidence.HyperMaintenance}},
+		Stores: []evidence.HyperStore{{Name: "local", Host: "hv1", Form: "dir", State: evidence.HyperAvailable, Size: 4 << 40, Free: 300 << 30},
+			{Name: "pbs", Form: "pbs", State: evidence.HyperInactive, Size: -1, Free: -1}},
+		Guests: []evidence.HyperGuest{{Name: "vm-100", Host: "hv1", State: evidence.HyperRunning, Starts: true, Snapshots: 2, Oldest: stamp(at.AddDate(0, 0, -40)), Backup: stamp(at.Add(-9 * time.Hour)), Backups: 14},
+			{Name: "vm-101", Host: "hv1", State: evidence.HyperStopped, Snapshots: -1}, {Name: "vm-900", Host: "hv1", State: evidence.HyperStopped, Template: true}},
+		HA: []evidence.HyperHA{{Name: "quorum", State: evidence.HyperHAOK}},
+	}
+}
+
+// restores are a sample that came back and one that could not be tried.
+func restores(at time.Time) evidence.Restore {
+	return evidence.Restore{Tests: []evidence.RestoreTest{
+		{Job: "mailboxes", Tool: "restic", Result: evidence.BackupOK, At: stamp(at.Add(-2 * time.Hour)), LastGood: stamp(at.Add(-2 * time.Hour)), Point: stamp(at.Add(-9 * time.Hour)),
+			Millis: 4100, Held: 212400, Files: 20, Bytes: 48_318_382, Compared: 12, Encryption: "aes256"},
+		{Job: "sites", Tool: "borg", Result: evidence.BackupFailed, Reasons: []string{evidence.RestoreDiffers}, At: stamp(at.Add(-time.Hour)), Point: stamp(at.Add(-9 * time.Hour)),
+			Millis: 900, Held: 5000, Files: 19, Bytes: 1000, Encryption: "none"},
+		{Job: "old", Tool: "borg", Result: evidence.BackupUnknown, Reasons: []string{evidence.ReasonUnreachable}, At: stamp(at.Add(-time.Hour)), Encryption: "unknown"}}}
 }
