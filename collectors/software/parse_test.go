@@ -281,21 +281,22 @@ func TestMaps(t *testing.T) {
 }
 
 func TestProStatus(t *testing.T) {
+	at := time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
 	const form = `{"attached": %s, "services": [{"name": "esm-apps", "status": "enabled"}, {"name": "esm-infra", "status": "%s"}]}`
 	for _, c := range []struct {
 		attached, status string
 		want             bool
 	}{{"true", "enabled", true}, {"true", "disabled", false}, {"false", "enabled", false}} {
-		if got, err := software.ParseProStatus(fmt.Appendf(nil, form, c.attached, c.status), lookAt); err != nil || got.Infra != c.want {
+		if got, err := software.ParseProStatus(fmt.Appendf(nil, form, c.attached, c.status), at); err != nil || got.Infra != c.want {
 			t.Errorf("attached %s, esm-infra %s: %v, %v", c.attached, c.status, got, err)
 		}
 	}
 	ended := []byte(`{"attached": true, "expires": "2026-01-01T00:00:00+00:00", "services": [{"name": "esm-infra", "status": "enabled"}]}`)
-	if got, err := software.ParseProStatus(ended, lookAt); err != nil || got.Attached {
+	if got, err := software.ParseProStatus(ended, at); err != nil || got.Attached {
 		t.Errorf("a subscription that has ended: %+v, %v", got, err)
 	}
 	for _, bad := range []string{"{", "[]", `{"services":[]}`} {
-		if _, err := software.ParseProStatus([]byte(bad), lookAt); err == nil {
+		if _, err := software.ParseProStatus([]byte(bad), at); err == nil {
 			t.Errorf("%s: no error", bad)
 		}
 	}
