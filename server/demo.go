@@ -40,7 +40,8 @@ type DemoSummary struct {
 
 // demoKinds are the kinds that every agent must have sent before the table is
 // printed.
-var demoKinds = []evidence.Kind{evidence.KindDNSBL, evidence.KindBackup, evidence.KindEventLog, evidence.KindSoftware, evidence.KindHealth}
+var demoKinds = []evidence.Kind{evidence.KindDNSBL, evidence.KindBackup, evidence.KindEventLog, evidence.KindSoftware, evidence.KindHealth,
+	evidence.KindStorage, evidence.KindAccounts, evidence.KindAntivirus, evidence.KindMail}
 
 // demoPatience bounds how long the agents may take for their first record.
 const demoPatience = 100 * time.Second

@@ -89,6 +89,14 @@ func factsLine(kind evidence.Kind, blob []byte) (string, []evidence.Gap, error) 
 		return line(blob, softwareLine)
 	case evidence.KindHealth:
 		return line(blob, healthLine)
+	case evidence.KindStorage:
+		return line(blob, func(f evidence.Storage) string { return count(len(f.Devices), "device", "devices") })
+	case evidence.KindAccounts:
+		return line(blob, func(f evidence.Accounts) string { return count(len(f.Accounts), "account", "accounts") })
+	case evidence.KindAntivirus:
+		return line(blob, antivirusLine)
+	case evidence.KindMail:
+		return line(blob, mailLine)
 	}
 	_, gaps, err := evidence.ParseFactsBlob(blob)
 	return "", gaps, err
@@ -271,4 +279,32 @@ func (r *demoRun) summary(ctx context.Context) (s DemoSummary, ready bool, err e
 		s.Duties[id] = v.Verdict.String()
 	}
 	return s, ready, err
+}
+
+func antivirusLine(f evidence.Antivirus) string {
+	var list []string
+	for _, p := range f.Products {
+		newest := "no definitions"
+		for _, d := range p.Definitions {
+			if d.Decides && d.Built != nil {
+				newest = "definitions of " + d.Built.Format("2006-01-02 15:04Z")
+			}
+		}
+		list = append(list, fmt.Sprintf("%s %s, %s", p.Name, clip(p.Engine, 20), newest))
+	}
+	return strings.Join(list, "; ")
+}
+
+func mailLine(f evidence.Mail) string {
+	queue := "queue not read"
+	if f.Queue != nil {
+		queue = count(int(f.Queue.Messages), "message waits", "messages wait")
+	}
+	signs := 0
+	for _, a := range f.Accounts {
+		if len(a.Signs) > 0 {
+			signs++
+		}
+	}
+	return fmt.Sprintf("%s; %s seen, %d with a sign", queue, count(f.Seen, "account", "accounts"), signs)
 }

@@ -74,6 +74,9 @@ func readQueue(ctx context.Context, h *host.Host, whose func(id, from string) st
 		return q, gap(fmt.Sprintf("its list is over %d bytes: only the first %d messages were looked at", maxQueue, q.Messages))
 	case res.Exit != 0:
 		why, _, _ := strings.Cut(strings.TrimSpace(res.Stderr), "\n")
+		if strings.Contains(why, "accessing queue directly") { // it says so to root only: no permission is missing
+			s.cure = "start it: postfix start"
+		}
 		return nil, gap(fmt.Sprintf("%s ended with %d: %s; %s", program, res.Exit, strings.ToValidUTF8(why[:min(len(why), 200)], "?"), s.cure))
 	case (out.bad > 0 || len(out.rest) > 0) && q.Messages == 0:
 		return nil, gap(out.trouble())
