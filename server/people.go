@@ -98,6 +98,11 @@ func (s *Server) DisableUser(ctx context.Context, u store.User, undo bool) error
 	})
 }
 
+// RemoveFactors takes the second factors from an account whose owner has lost them.
+func (s *Server) RemoveFactors(ctx context.Context, u store.User) error {
+	return s.onUser(ctx, u, "user.factors_removed", func(ctx context.Context, tx *store.Tx) error { return tx.DropSeconds(ctx, u.ID) })
+}
+
 // onUser does something to an account at the command line, on record.
 func (s *Server) onUser(ctx context.Context, u store.User, event string, do func(ctx context.Context, tx *store.Tx) error) error {
 	return s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {

@@ -32,6 +32,10 @@ func TestPeopleAndTheirTokens(t *testing.T) {
 	if a, b := c.must("user", "password", "--email", "OP@example.com"), c.must("user", "password", "--email", "op@example.com"); len(a) < 16 || a == b {
 		t.Errorf("new passwords %q and %q", a, b)
 	}
+	c.must("user", "remove-factors", "--email", "op@example.com")
+	if code, _, errOut := c.run("user", "remove-factors", "--email", "nobody@example.com"); code != exitMisused || !strings.Contains(errOut, "nobody@example.com") {
+		t.Errorf("factors of nobody: exit %d, %q", code, errOut)
+	}
 	if code, _, errOut := c.run("user", "password", "--email", "nobody@example.com"); code == exitOK || !strings.Contains(errOut, "nobody@example.com") {
 		t.Errorf("password of nobody: exit %d, %q", code, errOut)
 	}

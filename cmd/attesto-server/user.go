@@ -16,7 +16,7 @@ import (
 
 func (a *app) userCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "user", Short: "Add, list and disable people who sign in"}
-	cmd.AddCommand(a.userAddCommand(), a.userListCommand(), a.userDisableCommand(), a.userPasswordCommand())
+	cmd.AddCommand(a.userAddCommand(), a.userListCommand(), a.userDisableCommand(), a.userPasswordCommand(), a.userFactorCommand())
 	return cmd
 }
 
@@ -172,5 +172,28 @@ func (a *app) userPasswordCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&email, "email", "", "address to sign in with")
+	return cmd
+}
+
+func (a *app) userFactorCommand() *cobra.Command {
+	var email string
+	cmd := &cobra.Command{
+		Use:   "remove-factors --email ADDRESS",
+		Short: "Take the second factors from a person who lost them; they sign in with the password alone",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
+				u, err := s.store.UserByEmail(ctx, email)
+				if errors.Is(err, store.ErrNotFound) {
+					return misused(fmt.Errorf("--email %q: nobody has this address; attesto-server user list shows who is there", email))
+				}
+				if err != nil {
+					return err
+				}
+				return s.RemoveFactors(ctx, u)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "whose")
 	return cmd
 }
