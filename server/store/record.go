@@ -78,7 +78,7 @@ func (r Reader) Records(ctx context.Context, org, log string, from int64, limit 
 // and, at that moment, below an index; newest first.
 func (r Reader) Stated(ctx context.Context, org string, before time.Time, index int64, limit int) ([]Record, error) {
 	return all(ctx, r, "reading what was stated", `SELECT `+recordColumns+` FROM record
-		WHERE org_id = $1 AND agent_id = '' AND (received < $2 OR received = $2 AND idx < $3) ORDER BY received DESC, idx DESC LIMIT $4`,
+		WHERE org_id = $1 AND agent_id = '' AND received <= $2 AND (received < $2 OR idx < $3) ORDER BY received DESC, idx DESC LIMIT $4`,
 		[]any{org, Micros(before), index, int64(limit)}, scanRecord)
 }
 

@@ -316,7 +316,7 @@ func each(ctx context.Context, r Reader, what, query string, args []any, fn func
 
 // Watch has fn see every query that reads outside a transaction, before it runs: for
 // tests of how the database answers. Call it while nothing else uses the store.
-func (s *Store) Watch(fn func(query string, args []any)) { s.Reader.q = watched{s.Reader.q, fn} }
+func (s *Store) Watch(fn func(query string, args []any)) { s.q = watched{s.q, fn} }
 
 type watched struct {
 	querier

@@ -18,7 +18,7 @@ import (
 // columns, by which the rows are few however many there are.
 var evidenceTables = map[string][][]string{
 	"item":   {{"org_id", "agent_id", "kind"}, {"org_id", "log_id", "idx"}},
-	"record": {{"org_id", "log_id", "idx"}, {"org_id", "agent_id", "seq"}},
+	"record": {{"org_id", "log_id", "idx"}, {"org_id", "agent_id", "seq"}, {"org_id", "received"}}, // the last: what the server itself stated
 	"blob":   {{"org_id", "log_id", "idx"}},
 	"entry":  {{"log_id", "idx"}},
 	"tile":   {{"log_id", "level"}},

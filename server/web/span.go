@@ -19,7 +19,7 @@ func spanOf(ctx context.Context) (m store.Member, bounded bool) {
 		return m, false
 	}
 	m, bounded = v.spans[orgOf(ctx).ID]
-	return m, bounded && !(m.From.IsZero() && m.Until.IsZero())
+	return m, bounded && (!m.From.IsZero() || !m.Until.IsZero())
 }
 
 // within is the moment that a page is about: the one that was asked for or, zero, now.
