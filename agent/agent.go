@@ -134,6 +134,7 @@ func Run(ctx context.Context, cfg Config, h *host.Host, version string, log *slo
 	defer push.Wait()
 	defer stopPushing()
 
+	defer a.takeReports(ctx)()
 	stopSchedule, err := a.schedule(ctx)
 	if err != nil {
 		return err

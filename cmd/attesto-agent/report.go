@@ -2,6 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/attesto/attesto/agent"
 	"github.com/attesto/attesto/collectors/backup"
 )
 
@@ -38,6 +42,9 @@ func (p *program) reportBackupCmd() *cobra.Command {
 
   restic backup /srv --json >/var/log/restic.json 2>&1
   attesto-agent report backup --job nightly --tool restic --exit $? --log /var/log/restic.json
+
+A running agent takes it on its socket and notes which account handed it in, as the
+kernel says; otherwise it is left in the drop folder for the next look.
 
 Only what is stated counts: success does not by itself mean that something can be
 restored. Say --restorable with the time of the newest state that can be.`,
@@ -85,7 +92,7 @@ restored. Say --restorable with the time of the newest state that can be.`,
 					return err
 				}
 			}
-			path, err := backup.WriteReport(dir, r)
+			path, err := handIn(cmd.Context(), cfg, r, dir, cmd.Flags().Changed("dir"))
 			if err != nil {
 				return err
 			}
@@ -114,6 +121,23 @@ restored. Say --restorable with the time of the newest state that can be.`,
 		}
 	}
 	return cmd
+}
+
+// handIn gives the report to the running agent, which hears from the kernel who hands
+// in, or else leaves it in the drop folder.
+func handIn(ctx context.Context, cfg agent.Config, r backup.Report, dir string, named bool) (string, error) {
+	if !named {
+		r.V = 1
+		b, err := json.Marshal(r)
+		if err != nil {
+			return "", fmt.Errorf("report of job %q: %w", r.Job, err)
+		}
+		path, err := agent.HandIn(ctx, cfg, b)
+		if !errors.Is(err, agent.ErrNoAgent) {
+			return path, err
+		}
+	}
+	return backup.WriteReport(dir, r)
 }
 
 func readLog(r *backup.Report, path string) error {

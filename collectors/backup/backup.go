@@ -46,7 +46,7 @@ func Spec() host.Spec {
 				"systemd's word on the unit that runs the job, and the log that the job writes",
 				"the logs of vzdump, Bacula, Bareos and rsnapshot in their usual places, the last 8 MiB of each",
 				"dump files that the configuration names: times, sizes, and whether the newest one has its end",
-				"reports handed in through `attesto-agent report backup`, with the user who did",
+				"reports handed in through `attesto-agent report backup`: by the agent's socket, where the kernel says which account it is, or by the drop folder, where the file's owner does",
 			},
 			Sends: []string{
 				"per job: last start, end and outcome, bytes, files, errors, restorable points and holes between them, encryption, last check",

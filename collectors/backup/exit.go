@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -112,7 +113,7 @@ func signIn(text string, signs []sign) string {
 
 // clip bounds a message that goes into detail.
 func clip(s string) string {
-	s = strings.ToValidUTF8(strings.TrimSpace(s), "�")
+	s = host.WithoutSecrets(strings.ToValidUTF8(strings.TrimSpace(s), "�"))
 	if r := []rune(s); len(r) > 500 {
 		return string(r[:500])
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-// maxReport bounds a report's file, in bytes.
-const maxReport = 64 << 10
+// MaxReport bounds a report, in bytes.
+const MaxReport = 64 << 10
 
 // Report is what a backup job's hook hands in about one run. In the drop folder
 // each report is a file of its own, JOB.HASH.TIME.json, that appears whole
@@ -30,8 +30,9 @@ type Report struct {
 	Files   *int64     `json:"files,omitempty"`  // likewise
 	Errors  *int       `json:"errors,omitempty"` // items that could not be read
 	Message string     `json:"message,omitempty"`
-	// By is the account that hands in, as uid. Where the system knows the
-	// file's owner, a report that names another one is refused.
+	// By is the account that hands in, as uid. Where the system knows the file's owner,
+	// a report that names another one is refused, but for those that the agent itself
+	// wrote: it has heard on its socket who handed in.
 	By string `json:"by,omitempty"`
 	// Restorable is the time of the newest state that can be restored, Oldest that
 	// of the oldest, Points how many there are.
@@ -47,8 +48,8 @@ type Report struct {
 // fields and values out of range are errors that name the field.
 func ParseReport(b []byte) (Report, error) {
 	var r Report
-	if len(b) > maxReport {
-		return r, fmt.Errorf("larger than %d bytes", maxReport)
+	if len(b) > MaxReport {
+		return r, fmt.Errorf("larger than %d bytes", MaxReport)
 	}
 	if err := evidence.CheckJSON(b); err != nil {
 		return r, fmt.Errorf("not a JSON object: %w", err)
