@@ -74,7 +74,7 @@ var labelledSets = map[string]labelled{
 	"proxmox":         {rules: "panel_login_failed"},
 	"qmail":           {rules: "mail_refused"},
 	"roundcube-auth":  {rules: "mail_login_failed"},
-	"routeros-auth":   {rules: "app_login_failed"},
+	"routeros-auth":   {rules: "app_login_failed"}, //nolint:misspell // a product
 	"screensharingd":  {rules: "app_login_failed", except: map[string]string{"Oct 27 2015": "a stamp with the year in the middle is not read"}},
 	"selinux-ssh":     {rules: "audit_login_failed"},
 	"sendmail-auth":   {rules: "mail_login_failed"},

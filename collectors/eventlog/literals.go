@@ -25,7 +25,7 @@ func newLiterals(words []string) *literals {
 			}
 		}
 	}
-	width := uint32(l.width)
+	width := l.width
 	trie, ends := l.trie(words)
 	order, fail := make([]uint32, 1, len(ends)), make([]uint32, len(ends))
 	for at := 0; at < len(order); at++ {

@@ -35,7 +35,7 @@ var (
 	command = regexp.MustCompile(`(?s)((?:COMMAND|command|cmd)=(?:\S*[\\/])?[\w.-]*).*`)
 	// What visitors sent: query strings, and what a firewall for web programs quotes of them.
 	query    = regexp.MustCompile(`(/[^\s"?]*\?)[^\s"]+`)
-	quoted   = regexp.MustCompile("(\\[(?:data|uri|unique_id) |\\(Value: |\\bcmd: )[^\\]]*")
+	quoted   = regexp.MustCompile(`(\[(?:data|uri|unique_id) |\(Value: |\bcmd: )[^\]]*`)
 	longWord = regexp.MustCompile(`[A-Za-z0-9+/_-]{24,}={0,2}`)
 )
 
