@@ -10,8 +10,7 @@ BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(
 # megabyte for nothing.
 TAGS_attesto-agent := -tags nethttpomithttp2
 # Inlined copies of functions are a megabyte of it: only what runs often is worth them.
-OFTEN := runtime/... internal/... crypto/internal/... regexp/... unicode/... sync/... encoding/json bytes strings strconv sort slices \
-	github.com/attesto/attesto/collectors/eventlog
+OFTEN := runtime internal/runtime/maps regexp github.com/attesto/attesto/collectors/eventlog
 FLAGS_attesto-agent := -gcflags=all=-l $(foreach p,$(OFTEN),-gcflags=$(p)=)
 PROGRAMS  := attesto-agent attesto-server attesto-verify attesto-vmware
 ON_HOSTS  := ./evidence ./collectors/... ./agent/... ./cmd/attesto-agent ./cmd/attesto-verify

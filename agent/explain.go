@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ func ExplainFormats() []ExplainFormat {
 			out = append(out, ExplainFormat{spec.Kind, f})
 		}
 	}
-	slices.SortFunc(out, func(a, b ExplainFormat) int { return strings.Compare(a.Name, b.Name) })
+	host.SortFunc(out, func(a, b ExplainFormat) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

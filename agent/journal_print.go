@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -77,7 +77,7 @@ func (s Sent) names() [][2]string {
 			out = append(out, [2]string{"blob", d})
 		}
 	}
-	slices.SortStableFunc(out[n:], func(a, b [2]string) int { return strings.Compare(a[1], b[1]) })
+	host.SortFunc(out[n:], func(a, b [2]string) int { return strings.Compare(a[1], b[1]) })
 	return out
 }
 

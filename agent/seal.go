@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -122,7 +123,7 @@ func (s *sealer) sealLocked() {
 	if len(results) == 0 {
 		return
 	}
-	slices.SortStableFunc(results, func(a, b Result) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
+	host.SortFunc(results, func(a, b Result) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
 	for len(results) > 0 {
 		results = s.sealSome(results)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ without sending anything, ` + "`attesto-agent journal`" + ` everything that was 
 // host, what never does, what it needs.
 func Markdown() []byte {
 	all := All()
-	slices.SortFunc(all, func(a, b host.Spec) int { return cmp.Compare(a.Kind, b.Kind) })
+	host.SortFunc(all, func(a, b host.Spec) int { return cmp.Compare(a.Kind, b.Kind) })
 	var b bytes.Buffer
 	b.WriteString(docsHead)
 	for _, s := range all {

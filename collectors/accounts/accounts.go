@@ -365,7 +365,7 @@ func explainShadow(data []byte, at time.Time, f *evidence.Accounts) error {
 		}
 		f.Accounts = append(f.Accounts, evidence.Account{Name: name, State: s.State, Changed: s.Changed, MaxDays: s.MaxDays, Must: s.Must, Expired: s.Expired})
 	}
-	slices.SortFunc(f.Accounts, func(a, b evidence.Account) int { return strings.Compare(a.Name, b.Name) })
+	host.SortFunc(f.Accounts, func(a, b evidence.Account) int { return strings.Compare(a.Name, b.Name) })
 	f.Accounts = slices.CompactFunc(f.Accounts, func(a, b evidence.Account) bool { return a.Name == b.Name })
 	return nil
 }

@@ -123,7 +123,7 @@ func (l *look) readDatabases(dir string, files []string) []evidence.Definitions 
 	for name, h := range newest {
 		out = append(out, h.definitions(name))
 	}
-	slices.SortFunc(out, func(a, b evidence.Definitions) int { return strings.Compare(a.Name, b.Name) })
+	host.SortFunc(out, func(a, b evidence.Definitions) int { return strings.Compare(a.Name, b.Name) })
 	if len(out) > evidence.MaxDefinitions {
 		l.gap("definitions of "+clamName, fmt.Sprintf("%d in %s: only the first %d were looked at", len(out), dir, evidence.MaxDefinitions))
 		out = slices.DeleteFunc(out[evidence.MaxDefinitions-1:], func(d evidence.Definitions) bool { return !d.Decides })

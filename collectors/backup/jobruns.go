@@ -44,7 +44,7 @@ func jobsOfRuns(tool string, runs []JobRun, now time.Time) ([]evidence.BackupJob
 }
 
 func jobOfRuns(name, tool string, runs []JobRun, now time.Time) (evidence.BackupJob, string) {
-	slices.SortStableFunc(runs, func(a, b JobRun) int { return a.End.Compare(b.End) })
+	host.SortFunc(runs, func(a, b JobRun) int { return a.End.Compare(b.End) })
 	var points []Point
 	encryption := ""
 	for _, r := range runs {

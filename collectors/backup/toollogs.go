@@ -149,7 +149,7 @@ func (l *look) dump(ctx context.Context, d Dump) (evidence.BackupJob, string) {
 			files = append(files, dumpFile{path, info})
 		}
 	}
-	slices.SortFunc(files, func(a, b dumpFile) int { return a.info.ModTime().Compare(b.info.ModTime()) })
+	host.SortFunc(files, func(a, b dumpFile) int { return a.info.ModTime().Compare(b.info.ModTime()) })
 	files = files[max(0, len(files)-maxDumps):]
 	var points []Point
 	for _, f := range files {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -65,7 +66,7 @@ func readReply(m *dns.Msg, q question) (reply, error) {
 			text = append(text, strings.Join(rr.Txt, ""))
 		}
 	}
-	slices.SortFunc(r.addrs, netip.Addr.Compare)
+	host.SortFunc(r.addrs, netip.Addr.Compare)
 	r.addrs = slices.Compact(r.addrs)
 	r.text = cleanText(strings.Join(text, " | "), readText)
 	r.referral = len(m.Answer) == 0 && isReferral(m.Ns)

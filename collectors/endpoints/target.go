@@ -107,7 +107,7 @@ func listening(h *host.Host) ([]target, []evidence.Gap) {
 		t.url = t.proto + "://" + t.address + "/"
 		list = append(list, t)
 	}
-	slices.SortFunc(list, func(a, b target) int { return strings.Compare(a.name, b.name) })
+	host.SortFunc(list, func(a, b target) int { return strings.Compare(a.name, b.name) })
 	return list, gaps
 }
 

@@ -3,8 +3,9 @@ package eventlog
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
+
+	"github.com/attesto/attesto/collectors/host"
 )
 
 // bursts count how often something came within a time, per rule and source. They
@@ -78,7 +79,7 @@ func (b bursts) marks(old time.Time) []burstMark {
 			out = append(out, burstMark{k.rule, k.source, v.start.Unix(), v.last.Unix(), v.n})
 		}
 	}
-	slices.SortFunc(out, func(x, y burstMark) int {
+	host.SortFunc(out, func(x, y burstMark) int {
 		return cmp.Or(cmp.Compare(y.N, x.N), cmp.Compare(y.Last, x.Last), cmp.Compare(x.Rule, y.Rule), cmp.Compare(x.Source, y.Source))
 	})
 	return out

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/attesto/attesto/collectors/host"
 )
 
 // rotation is what logrotate(8) and newsyslog(8) add to a log's name: a number or a
@@ -61,7 +63,7 @@ func (f *file) predecessors() []rotated {
 		number, _ := strconv.Atoi(parts[1]) // none is 0
 		out = append(out, rotated{name, info, number, parts[2]})
 	}
-	slices.SortFunc(out, func(a, b rotated) int {
+	host.SortFunc(out, func(a, b rotated) int {
 		if a.number > 0 && b.number > 0 {
 			return cmp.Compare(b.number, a.number)
 		}

@@ -6,10 +6,10 @@ import (
 	"encoding/binary"
 	"hash"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -133,7 +133,7 @@ func (t *tally) hits() []evidence.RuleHit {
 		hits = append(hits, evidence.RuleHit{Rule: r.ID, Severity: r.Severity, Families: r.Families, Count: c.n,
 			First: evidence.At(c.first), Last: evidence.At(c.last), Limit: r.Limit, Over: c.over, Networks: len(c.sources)})
 	}
-	slices.SortFunc(hits, func(a, b evidence.RuleHit) int { return strings.Compare(a.Rule, b.Rule) })
+	host.SortFunc(hits, func(a, b evidence.RuleHit) int { return strings.Compare(a.Rule, b.Rule) })
 	return hits
 }
 

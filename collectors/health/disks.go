@@ -44,7 +44,7 @@ func chooseMounts(mounts []host.Mount) []host.Mount {
 	if root, ok := visible["/"]; ok && (len(chosen) == 0 || root.Type == "overlay") {
 		chosen = append(chosen, root)
 	}
-	slices.SortFunc(chosen, func(a, b host.Mount) int { return strings.Compare(a.Path, b.Path) })
+	host.SortFunc(chosen, func(a, b host.Mount) int { return strings.Compare(a.Path, b.Path) })
 	return chosen
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -96,7 +97,7 @@ func (i Inventory) facts(name func(Guest) string) (f evidence.Hypervisor, more [
 
 func unique[T any](list []T, limit int, key func(T) string, more *[]evidence.Gap, what string) []T {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
+	host.SortFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 	list = slices.CompactFunc(list, func(a, b T) bool { return key(a) == key(b) })
 	list = slices.DeleteFunc(list, func(v T) bool { return key(v) == "" || len(key(v)) > 200 })
 	if len(list) > limit {

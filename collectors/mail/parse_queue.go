@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -73,7 +74,7 @@ func (q *queue) facts(name func(string) string) *evidence.MailQueue {
 	for who, s := range q.senders {
 		out.Senders = append(out.Senders, evidence.MailSender{Name: who, Messages: s.messages, Recipients: s.recipients})
 	}
-	slices.SortFunc(out.Senders, func(a, b evidence.MailSender) int {
+	host.SortFunc(out.Senders, func(a, b evidence.MailSender) int {
 		if a.Messages != b.Messages {
 			return int(b.Messages - a.Messages)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -143,7 +144,7 @@ func forget[V any](m map[string]V, limit int, at func(V) int64) {
 	for k := range m {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(at(m[b]), at(m[a])), cmp.Compare(a, b)) })
+	host.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(at(m[b]), at(m[a])), cmp.Compare(a, b)) })
 	for _, k := range keys[limit:] {
 		delete(m, k)
 	}
@@ -169,7 +170,7 @@ func (p *past) add(at time.Time, n int64) int64 {
 func (p *past) trim(present int64) {
 	oldest := present - int64(history/time.Hour)
 	p.Hours = slices.DeleteFunc(p.Hours, func(x hour) bool { return x.H < oldest })
-	slices.SortFunc(p.Hours, func(a, b hour) int {
+	host.SortFunc(p.Hours, func(a, b hour) int {
 		if late := cmp.Compare(boolInt(b.H >= present-1), boolInt(a.H >= present-1)); late != 0 {
 			return late
 		}
@@ -202,7 +203,7 @@ func (p *past) usual(began, now time.Time, touched map[int64]bool) int64 {
 			all = append(all, x.N)
 		}
 	}
-	slices.SortFunc(all, func(a, b int64) int { return cmp.Compare(b, a) })
+	host.SortFunc(all, func(a, b int64) int { return cmp.Compare(b, a) })
 	if rank := int(known.Hours() / 100); rank < len(all) {
 		return all[rank]
 	}

@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"slices"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -315,8 +315,8 @@ func (t *tally) done(at time.Time, queued map[string]int64, waiting int64, name 
 			without = append(without, n.MailAccount)
 		}
 	}
-	slices.SortFunc(with, func(a, b evidence.MailAccount) int { return cmp.Or(weight(b)-weight(a), cmp.Compare(a.Name, b.Name)) })
-	slices.SortFunc(without, func(a, b evidence.MailAccount) int {
+	host.SortFunc(with, func(a, b evidence.MailAccount) int { return cmp.Or(weight(b)-weight(a), cmp.Compare(a.Name, b.Name)) })
+	host.SortFunc(without, func(a, b evidence.MailAccount) int {
 		return cmp.Or(cmp.Compare(b.Recipients, a.Recipients), cmp.Compare(a.Name, b.Name))
 	})
 	with = with[:min(len(with), evidence.MaxMailAccounts)]

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"path"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -293,13 +292,13 @@ func failure(name string, res host.Result) error {
 
 // facts puts the look together, sorted, and small enough to send.
 func (l *look) facts() (evidence.Software, []evidence.Gap) {
-	slices.SortStableFunc(l.packages, func(a, b evidence.Package) int {
+	host.SortFunc(l.packages, func(a, b evidence.Package) int {
 		return cmp.Or(strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
 	})
-	slices.SortStableFunc(l.pending, func(a, b evidence.Update) int {
+	host.SortFunc(l.pending, func(a, b evidence.Update) int {
 		return cmp.Or(strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name), strings.Compare(a.Candidate, b.Candidate))
 	})
-	slices.SortStableFunc(l.products, func(a, b evidence.Product) int {
+	host.SortFunc(l.products, func(a, b evidence.Product) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version))
 	})
 	l.bound()

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -92,7 +93,7 @@ func (w *web) search(ctx context.Context) {
 	for _, root := range roots {
 		w.walk(ctx, root, 0)
 	}
-	slices.SortFunc(w.facts.Sites, func(a, b evidence.Site) int { return cmp.Compare(a.ID, b.ID) })
+	host.SortFunc(w.facts.Sites, func(a, b evidence.Site) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // walk looks for sites in a folder and below it. What a site itself holds is not
@@ -224,7 +225,7 @@ func (w *web) plugin(s *evidence.Site, folder string, e fs.DirEntry) {
 		return
 	}
 	// The main file mostly bears the folder's name: it is tried first.
-	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int {
+	host.SortFunc(entries, func(a, b fs.DirEntry) int {
 		main := func(d fs.DirEntry) int { return map[bool]int{true: 0, false: 1}[d.Name() == e.Name()+".php"] }
 		return main(a) - main(b)
 	})

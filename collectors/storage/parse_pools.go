@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -184,7 +185,7 @@ func ParseBtrfsStats(out []byte) ([]evidence.StorageDevice, error) {
 }
 
 func sorted(list []evidence.StorageDevice) []evidence.StorageDevice {
-	slices.SortFunc(list, func(a, b evidence.StorageDevice) int {
+	host.SortFunc(list, func(a, b evidence.StorageDevice) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
 	return list
