@@ -1,0 +1,6 @@
+//go:build !linux
+
+package agent
+
+// dropProgram does nothing here.
+func dropProgram() {}
