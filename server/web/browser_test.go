@@ -139,7 +139,7 @@ func (b *tab) calm(where string, allowed ...string) {
 	for {
 		select {
 		case f := <-b.faults:
-			ok := false
+			ok := strings.Contains(f, "Autofocus processing was blocked") // the test was faster than the page's own focus
 			for _, a := range allowed {
 				ok = ok || strings.Contains(f, a)
 			}
@@ -245,7 +245,7 @@ func TestPagesInChromium(t *testing.T) {
 				b.onPaper(v, base+org+"/board", "board-paper")
 				b.onPaper(v, base+org+"/duties/PE-P3", "duty-paper")
 			}
-			b.calm(name, "404 (Not Found)", "Autofocus processing was blocked")
+			b.calm(name, "404 (Not Found)")
 		})
 	}
 }
