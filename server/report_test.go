@@ -31,7 +31,7 @@ func TestReportPDF(t *testing.T) {
 	} {
 		t.Run(lang, func(t *testing.T) {
 			w.rename(lang)
-			dir := w.export(func(q *bundle.Request) {})
+			dir := w.export(func(*bundle.Request) {})
 			out, err := exec.Command("pdftotext", "-layout", filepath.Join(dir, "report.pdf"), "-").CombinedOutput()
 			if err != nil {
 				t.Fatalf("pdftotext: %v: %s", err, out)

@@ -38,7 +38,7 @@ func TestAgentServesSomeCustomers(t *testing.T) {
 		j.wants(j.customer.ID, "PE-P3", "breached dnsbl_listed")
 		j.wants(other.ID, "PE-P3", "unproven no_agent")
 		for _, m := range j.hooks.bodies {
-			if strings.Contains(string(m), other.ID) {
+			if strings.Contains(m, other.ID) {
 				t.Errorf("another customer was told: %s", m)
 			}
 		}

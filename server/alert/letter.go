@@ -41,7 +41,7 @@ var letters = map[string]letterWords{
 		confirm: "Guardare e confermare di averlo fatto", once: "Il collegamento vale due giorni e si può usare una volta. È solo per chi lo riceve: chi lo ha può confermare al suo posto.",
 		ends: "Scade il %s: %s (%s)", endsLead: "La %s di %s su %s vale fino al %s.", renew: "Ricontrollare e rinnovarla nella pagina dell'obbligo",
 		kinds:    map[string]string{duties.StatementAttestation: "dichiarazione", duties.StatementWaiver: "rinuncia", duties.StatementStanding: "istruzione permanente", duties.StatementNeed: "necessità dichiarata", duties.StatementRestore: "prova di restore", duties.StatementCosigned: "firma"},
-		verdicts: map[duties.Verdict]string{duties.Unproven: "Non provato", duties.Breached: "Violato", duties.Fulfilled: "Adempiuto", duties.NoOccasion: "Nessuna occasione", duties.NotApplicable: "Non applicabile"},
+		verdicts: map[duties.Verdict]string{duties.Unproven: "Non provato", duties.Breached: "Violato", duties.Fulfilled: "Adempiuto", duties.NoOccasion: "Nessuna occasione", duties.NotApplicable: "Non applicabile"}, //nolint:misspell // Italian
 		several:  several,
 	},
 }

@@ -125,7 +125,7 @@ func situationName(tc everyCase) string {
 var byNeed = []string{"need", "copy"}
 
 // states are the situations that a part can be in, besides a good one.
-func states(d duties.Duty, p duties.Part) []string {
+func states(p duties.Part) []string {
 	switch p.Proof {
 	case duties.ProofReview:
 		return []string{"never", "yesterday", "old"}
@@ -156,7 +156,7 @@ func unseen(p duties.Part, state string) bool {
 func situations(d duties.Duty) []everyCase {
 	list := []everyCase{{}, {"duty": "waived"}, {"duty": "waived before"}}
 	for _, p := range d.Parts {
-		for _, s := range states(d, p) {
+		for _, s := range states(p) {
 			list = append(list, everyCase{p.Name: s})
 		}
 		if p.Proof == duties.ProofCheck && p.Judged {
@@ -170,7 +170,7 @@ func situations(d duties.Duty) []everyCase {
 				if o.Name == p.Name || !o.Judged {
 					continue
 				}
-				for _, s := range append([]string{"good"}, states(d, p)...) {
+				for _, s := range append([]string{"good"}, states(p)...) {
 					list = append(list, everyCase{p.Name: s, o.Name: other})
 				}
 			}

@@ -112,10 +112,9 @@ func (s schemas) operation(path string, op operation) map[string]any {
 		return map[string]any{"application/json": map[string]any{"schema": schema}}
 	}
 	answers := map[string]any{"default": map[string]any{"description": "What went wrong", "content": content(s.of(reflect.TypeFor[failure]()))}}
-	switch {
-	case op.out == nil:
+	if op.out == nil {
 		answers["204"] = map[string]any{"description": "Done"}
-	default:
+	} else {
 		schema, status := any(s.of(reflect.TypeOf(op.out))), "200"
 		if op.list != "" {
 			schema = map[string]any{"type": "object", "required": []string{op.list}, "properties": map[string]any{op.list: map[string]any{"type": "array", "items": schema}}}
