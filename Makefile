@@ -5,12 +5,15 @@ SHELL := /bin/bash
 
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOTOOL    := go tool -modfile=tools/go.mod
-BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+BUILD     := CGO_ENABLED=0 go build -trimpath
+LDFLAGS   := -s -w -X main.version=$(VERSION)
 # The agent pushes small batches over one connection: HTTP/2 would be a third of a
 # megabyte for nothing.
 TAGS_attesto-agent := -tags nethttpomithttp2
 # Inlined copies of functions are a megabyte of it: only what runs often is worth them.
 OFTEN := runtime internal/runtime/maps regexp github.com/attesto/attesto/collectors/eventlog
+# Functions start on 16 bytes in place of 32: an eighth of a megabyte.
+LDFLAGS_attesto-agent := -funcalign=16
 FLAGS_attesto-agent := -gcflags=all=-l $(foreach p,$(OFTEN),-gcflags=$(p)=)
 PROGRAMS  := attesto-agent attesto-server attesto-verify attesto-vmware
 ON_HOSTS  := ./evidence ./collectors/... ./agent/... ./cmd/attesto-agent ./cmd/attesto-verify
@@ -28,7 +31,7 @@ help: ## list the targets
 .PHONY: build
 build: ## build the programs into bin/
 	@mkdir -p bin
-	@$(foreach p,$(PROGRAMS),echo "building bin/$(p)"; $(BUILD) $(TAGS_$(p)) $(FLAGS_$(p)) -o bin/$(p) ./cmd/$(p);)
+	@$(foreach p,$(PROGRAMS),echo "building bin/$(p)"; $(BUILD) -ldflags "$(LDFLAGS) $(LDFLAGS_$(p))" $(TAGS_$(p)) $(FLAGS_$(p)) -o bin/$(p) ./cmd/$(p);)
 
 .PHONY: demo
 demo: build ## provider, customer, agents and board on this host; ARGS="--once --json --keep DIR"
