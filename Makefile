@@ -22,7 +22,7 @@ KEPT = evidence/FuzzEnvelope evidence/FuzzStatement evidence/FuzzCheckpoint evid
 # What tests use as real parts, by Debian package.
 TEST_PACKAGES := rbldnsd restic borgbackup postgresql chromium fonts-liberation \
 	systemd systemd-journal-remote util-linux logrotate ripgrep rpm dnf createrepo-c dpkg-dev apt-utils openssl python3 swtpm smartmontools poppler-utils duplicity libvirt-clients \
-	clamav clamav-daemon clamdscan postfix needrestart
+	clamav clamav-daemon clamdscan postfix needrestart debootstrap
 
 .PHONY: help
 help: ## list the targets

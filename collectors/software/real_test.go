@@ -124,13 +124,18 @@ func newApt(t *testing.T, now time.Time, installed ...string) *machine {
 			t.Fatal(err)
 		}
 	}
-	m.write("/apt.conf", fmt.Sprintf("Dir %q;\nDir::State::status %q;\nAPT::Architecture \"amd64\";\nAPT::Architectures {\"amd64\";};\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::Check-Date \"false\";\nAcquire::Check-Valid-Until \"false\";\n",
-		m.root, m.root+"/var/lib/dpkg/status"))
+	m.write("/apt.conf", aptConf(m.root))
 	m.host.Run = func(ctx context.Context, c host.Command) (host.Result, error) {
 		c.Env = append(c.Env, "APT_CONFIG="+m.root+"/apt.conf")
 		return ofRoot(ctx, c)
 	}
 	return m
+}
+
+// aptConf points apt below a root.
+func aptConf(root string) string {
+	return fmt.Sprintf("Dir %q;\nDir::State::status %q;\nAPT::Architecture \"amd64\";\nAPT::Architectures {\"amd64\";};\nAPT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::Check-Date \"false\";\nAcquire::Check-Valid-Until \"false\";\n",
+		root, root+"/var/lib/dpkg/status")
 }
 
 // stanzas makes package stanzas of words NAME=VERSION.
