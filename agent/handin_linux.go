@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/attesto/attesto/collectors/backup"
+	"github.com/attesto/attesto/evidence"
 )
 
 const (
@@ -34,11 +36,13 @@ const (
 func (c Config) SocketPath() string { return filepath.Join(c.StateDir, handInSocket) }
 
 // takeReports answers hooks on the socket until ctx ends; the returned function
-// waits for the last of them. Without a socket the drop folder still takes reports.
+// waits for the last of them. Without a socket the drop folder still takes reports;
+// where no kind reads them, none are taken.
 func (a *Agent) takeReports(ctx context.Context) (wait func()) {
 	log := a.log.With("part", "reports")
 	dir := cmp.Or(a.cfg.ReportDir(), backup.DefaultReports)
-	if dir == "off" {
+	reads := func(l *looker) bool { return l.spec.Kind == evidence.KindBackup }
+	if dir == "off" || !slices.ContainsFunc(a.looks, reads) {
 		return func() {}
 	}
 	l, err := listenForReports(ctx, a.cfg.SocketPath())
