@@ -41,10 +41,13 @@ demo: build ## provider, customer, agents and board on this host; ARGS="--once -
 deps: ## install what the tests need (Debian or Ubuntu)
 	@packaging/scripts/install-packages.sh $(TEST_PACKAGES)
 
+# These take longest; begun first, the others run beside them.
+LONGEST := ./server ./server/web ./cmd ./agent
+
 .PHONY: test
 test: deps ## install what tests need, then run all of them with the race detector
 	go vet ./...
-	CI=$${CI:-true} go test -race -timeout 20m ./...
+	CI=$${CI:-true} go test -race -timeout 40m $(LONGEST) ./...
 
 .PHONY: fixtures
 fixtures: ## try every parser on a folder of captured files: make fixtures FIXTURES=DIR
