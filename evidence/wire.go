@@ -174,8 +174,17 @@ type Enrolled struct {
 }
 
 // DecodeWire reads a request of the agents' interface: strict JSON, no
-// unknown key, bounded by what the caller read.
-func DecodeWire(b []byte, v any) error { return unmarshalStrict(b, v) }
+// unknown key, bounded by what the caller read. A push is long: it is checked on one
+// processor while another decodes it. After an error v says nothing.
+func DecodeWire(b []byte, v any) error {
+	checked := make(chan error, 1)
+	go func() { checked <- CheckJSON(b) }()
+	err := decodeKnown(b, v)
+	if bad := <-checked; bad != nil {
+		return bad
+	}
+	return err
+}
 
 // DecodeAnswer reads an answer of the server: as strict as DecodeWire, but a key
 // that this version does not know is passed over, so that a newer server can say

@@ -23,6 +23,11 @@ const (
 	// outage is how long nobody may have swept before silence of agents counts
 	// against the server and not against them.
 	outage = 15 * time.Minute
+	// After judging what arrived Run rests restTimes as long as that took, so that a
+	// flood is judged with at most a fifth of one processor, but no longer than maxRest:
+	// that is how old a board may be then.
+	restTimes = 4
+	maxRest   = time.Second
 )
 
 // Judge keeps the verdicts up to date: on arrival of evidence, and by time.
@@ -70,7 +75,7 @@ func (j *Judge) note(org string, kinds []evidence.Kind) {
 	}
 }
 
-// Run judges until ctx ends. What arrives while it judges is judged together
+// Run judges until ctx ends. What arrives while it judges or rests is judged together
 // afterwards.
 func (j *Judge) Run(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
@@ -84,13 +89,23 @@ func (j *Judge) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-j.bell:
+				began := time.Now()
 				if err := j.Flush(ctx); err != nil && ctx.Err() == nil {
 					j.log.ErrorContext(ctx, "judging what arrived", "err", err)
 				}
+				rest(ctx, restTimes*time.Since(began))
 			case <-tick.C:
 				swept = true
 			}
 		}
+	}
+}
+
+// rest waits, maxRest at the most, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(d, maxRest)):
 	}
 }
 
