@@ -70,8 +70,8 @@ func (r Reader) ItemsAt(ctx context.Context, org, log string, from, to int64) ([
 // ItemsOf lists an agent's items of a kind that were received since, oldest first.
 func (r Reader) ItemsOf(ctx context.Context, org, agent string, kind evidence.Kind, since time.Time, limit int) ([]Item, error) {
 	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM (
-		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 ORDER BY received DESC, idx DESC LIMIT $5
-		) newest ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), int64(limit)}, scanItem)
+		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 ORDER BY received DESC, log_id DESC, idx DESC LIMIT $5
+		) newest ORDER BY received, log_id, idx`, []any{org, agent, string(kind), Micros(since), int64(limit)}, scanItem)
 }
 
 // ItemsBefore lists an agent's items of a kind that were received before a moment,
@@ -82,7 +82,7 @@ func (r Reader) ItemsBefore(ctx context.Context, org, agent string, kind evidenc
 		end = math.MaxInt64
 	}
 	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM item
-		WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received < $4 ORDER BY received DESC, idx DESC LIMIT $5`,
+		WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received < $4 ORDER BY received DESC, log_id DESC, idx DESC LIMIT $5`,
 		[]any{org, agent, string(kind), end, int64(limit)}, scanItem)
 }
 
@@ -92,8 +92,8 @@ func (r Reader) ItemsBefore(ctx context.Context, org, agent string, kind evidenc
 func (r Reader) ItemsMade(ctx context.Context, org, agent string, kind evidence.Kind, since, until, last time.Time, limit int) ([]Item, error) {
 	return all(ctx, r, "reading items", `SELECT `+itemFields+` FROM (
 		SELECT `+itemColumns+` FROM item WHERE org_id = $1 AND agent_id = $2 AND kind = $3 AND received >= $4 AND received < $6
-			AND (received < $5 OR to_at + 1000 * COALESCE(skew_ms, 0) < $5) ORDER BY received DESC, idx DESC LIMIT $7
-		) made ORDER BY received, idx`, []any{org, agent, string(kind), Micros(since), Micros(until), Micros(last), int64(limit)}, scanItem)
+			AND (received < $5 OR to_at + 1000 * COALESCE(skew_ms, 0) < $5) ORDER BY received DESC, log_id DESC, idx DESC LIMIT $7
+		) made ORDER BY received, log_id, idx`, []any{org, agent, string(kind), Micros(since), Micros(until), Micros(last), int64(limit)}, scanItem)
 }
 
 // Names tells whether an agent's records that were received since name a blob.
