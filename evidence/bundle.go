@@ -178,7 +178,7 @@ func ParsePackedRecord(line []byte) (PackedRecord, error) {
 		if !ok || key[0] != '"' || string(key[65:]) != `":"` {
 			return p, bad
 		}
-		data, err := DecodeBase64(string(value))
+		data, err := DecodeBase64(value)
 		if err != nil {
 			return p, fmt.Errorf("packed record: %w", err)
 		}

@@ -1,10 +1,10 @@
 package evidence
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 )
@@ -50,11 +50,16 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 	if len(b) > MaxEnvelope {
 		return Envelope{}, fmt.Errorf("envelope of %d bytes is over the limit of %d", len(b), MaxEnvelope)
 	}
-	ej, ok := cutEnvelope(b)
-	if !ok { // another spelling, or something else: the careful way finds out what is wrong
-		if err := unmarshalExact(b, &ej); err != nil {
-			return Envelope{}, fmt.Errorf("envelope: %w", err)
-		}
+	if e, ok := cutEnvelope(b); ok {
+		return e, nil
+	}
+	return decodeEnvelope(b) // another spelling, or something else: it finds out what is wrong
+}
+
+func decodeEnvelope(b []byte) (Envelope, error) {
+	var ej envelopeJSON
+	if err := unmarshalExact(b, &ej); err != nil {
+		return Envelope{}, fmt.Errorf("envelope: %w", err)
 	}
 	if len(ej.Signatures) != 1 {
 		return Envelope{}, fmt.Errorf("envelope: %d signatures, want exactly one", len(ej.Signatures))
@@ -71,35 +76,32 @@ func ParseEnvelope(b []byte) (Envelope, error) {
 }
 
 // cutEnvelope takes the one permitted spelling apart at its fixed texts, which costs a
-// tenth of decoding it. It vouches for nothing but what it says: every value is
-// of characters that JSON writes as themselves.
-func cutEnvelope(b []byte) (e envelopeJSON, ok bool) {
-	rest := string(b)
-	value := func(prefix string) string {
-		if rest, ok = strings.CutPrefix(rest, prefix); !ok {
-			return ""
-		}
-		var v string
-		v, rest, ok = strings.Cut(rest, `"`)
-		for i := 0; ok && i < len(v); i++ {
-			ok = plainJSON[v[i]]
-		}
-		return v
-	}
-	var s signatureJSON
+// tenth of decoding it. Every value that it takes is of characters that JSON writes as
+// themselves.
+func cutEnvelope(b []byte) (e Envelope, ok bool) {
+	e.raw = b
+	var payload, mediaType, keyID, sig []byte
 	for _, part := range []struct {
 		prefix string
-		at     *string
-	}{{`{"payload":"`, &e.Payload}, {`,"payloadType":"`, &e.PayloadType}, {`,"signatures":[{"keyid":"`, &s.KeyID}, {`,"sig":"`, &s.Sig}} {
-		if *part.at = value(part.prefix); !ok {
-			return envelopeJSON{}, false
+		at     *[]byte
+	}{{`{"payload":"`, &payload}, {`","payloadType":"`, &mediaType}, {`","signatures":[{"keyid":"`, &keyID}, {`","sig":"`, &sig}} {
+		if b, ok = bytes.CutPrefix(b, []byte(part.prefix)); !ok {
+			return e, false
 		}
+		end := max(0, bytes.IndexByte(b, '"'))
+		*part.at, b = b[:end], b[end:]
 	}
-	e.Signatures = []signatureJSON{s}
-	return e, rest == `}]}`
+	for _, c := range append(mediaType[:len(mediaType):len(mediaType)], keyID...) {
+		ok = ok && plainJSON[c]
+	}
+	var bad, worse error
+	e.payload, bad = DecodeBase64(payload)
+	e.sig, worse = DecodeBase64(sig)
+	e.payloadType, e.keyID = string(mediaType), KeyID(keyID)
+	return e, ok && bad == nil && worse == nil && string(b) == `"}]}`
 }
 
-// plainJSON marks the characters of base64, media types and fingerprints.
+// plainJSON marks the characters of media types and fingerprints.
 var plainJSON = func() (t [256]bool) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=.:-_ ") {
 		t[c] = true

@@ -183,13 +183,16 @@ func marshal(v any) ([]byte, error) {
 
 // DecodeBase64 accepts only the padded standard encoding with zero trailing
 // bits and no line breaks.
-func DecodeBase64(s string) ([]byte, error) {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
+func DecodeBase64[T string | []byte](s T) ([]byte, error) {
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
+	n, err := strictBase64.Decode(b, []byte(s))
 	if err != nil {
 		return nil, fmt.Errorf("base64: %w", err)
 	}
-	if strings.ContainsAny(s, "\r\n") { // which the decoder passes over
+	if base64.StdEncoding.EncodedLen(n) != len(s) { // the decoder passes over line breaks
 		return nil, errors.New("base64: not the one permitted spelling")
 	}
-	return b, nil
+	return b[:n], nil
 }
+
+var strictBase64 = base64.StdEncoding.Strict()

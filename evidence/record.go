@@ -9,7 +9,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -121,7 +123,7 @@ func ParseDigest(s string) (Digest, error) {
 	if len(s) != 64 {
 		return d, fmt.Errorf("digest of %d characters: want 64 hexadecimal digits", len(s))
 	}
-	if _, err := hex.Decode(d[:], []byte(s)); err != nil || d.String() != s {
+	if _, err := hex.Decode(d[:], []byte(s)); err != nil || strings.ContainsFunc(s, unicode.IsUpper) {
 		return Digest{}, fmt.Errorf("digest %q is not lower-case hexadecimal", s)
 	}
 	return d, nil

@@ -180,10 +180,12 @@ func (c *epochCheck) anchoredHeads() {
 		if h.Origin != c.e.Origin {
 			continue
 		}
-		root, err := c.rootAt(h.Size, c.head.Size)
 		if h.Size > c.head.Size {
-			err = fmt.Errorf("%d entries were anchored, the log has %d: it was cut short", h.Size, c.head.Size)
-		} else if err == nil && root != h.Root {
+			c.r.fail(c.folder+"log", fmt.Errorf("%d entries were anchored, the log has %d: it was cut short", h.Size, c.head.Size))
+			continue
+		}
+		root, err := c.rootAt(h.Size)
+		if err == nil && root != h.Root {
 			err = fmt.Errorf("another root was anchored at %d entries: the log was rewritten", h.Size)
 		}
 		if err != nil {

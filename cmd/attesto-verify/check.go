@@ -204,7 +204,7 @@ func (c *epochCheck) known(j *job, a *agentState, where string) {
 		c.r.fail(where, fmt.Errorf("names a head of %d entries, which the log did not have yet", said.Size))
 		return
 	}
-	root, err := c.rootAt(said.Size, j.index)
+	root, err := c.rootAt(said.Size)
 	if err == nil && root != said.Root {
 		err = fmt.Errorf("its agent saw another root at %d entries: this is not the log that it was shown", said.Size)
 	}
@@ -212,7 +212,7 @@ func (c *epochCheck) known(j *job, a *agentState, where string) {
 		c.r.fail(where, err)
 		return
 	}
-	if j.index-said.Size >= ring {
+	if !c.recent(said.Size) {
 		return
 	}
 	x, err := evidence.ExistenceOf(said, c.times[said.Size%ring], j.index, j.entry.Time)

@@ -17,7 +17,7 @@ import (
 const (
 	tileHeight = 8
 	tileWidth  = 1 << tileHeight
-	// ring is how many of the newest roots and times are remembered: agents name
+	// ring is how many of the newest trees and times are remembered: agents name
 	// roots that they saw an hour ago.
 	ring = 1 << 16
 )
@@ -31,9 +31,9 @@ type epochCheck struct {
 	trust  evidence.TrustedLog
 	head   evidence.Head
 
-	edge   evidence.CompactRange
+	walked int64         // entries so far
+	trees  []*tree       // by size modulo ring
 	levels [][]tlog.Hash // hashes that wait for their tile to be full
-	roots  []tlog.Hash   // by size modulo ring
 	times  []evidence.Time
 	last   evidence.Time
 	notes  map[int64]*cosignedHead
@@ -45,7 +45,7 @@ type epochCheck struct {
 // epoch checks one log and the records of the period in it.
 func (v *verifier) epoch(i int) error {
 	e := v.m.Epochs[i]
-	c := &epochCheck{verifier: v, i: i, e: e, folder: e.Folder(i, len(v.m.Epochs)), roots: make([]tlog.Hash, ring), times: make([]evidence.Time, ring)}
+	c := &epochCheck{verifier: v, i: i, e: e, folder: e.Folder(i, len(v.m.Epochs)), trees: make([]*tree, ring), times: make([]evidence.Time, ring)}
 	var err error
 	if want := evidence.Origin(v.keyset.Server, v.m.Org, e.Epoch); e.Origin != want {
 		return fmt.Errorf("its log is named %q, want %q", e.Origin, want)
@@ -81,7 +81,6 @@ func (v *verifier) epoch(i int) error {
 // walk follows the tree entry by entry. It stops at the first entry that is
 // missing: nothing after it can be proven.
 func (c *epochCheck) walk() error {
-	c.remember(0)
 	for n := int64(0); n*tileWidth < c.head.Size; n++ {
 		width := int(min(tileWidth, c.head.Size-n*tileWidth))
 		name := c.folder + "log/" + entriesPath(n, width)
@@ -103,7 +102,7 @@ func (c *epochCheck) walk() error {
 		return err
 	}
 	c.partialTiles()
-	if c.edge.Root() != c.head.Root {
+	if c.tree().root() != c.head.Root {
 		c.r.fail(c.folder+"log/checkpoint", errors.New("its root is not that of the entries: the log was rewritten, or entries were changed"))
 	}
 	c.anchoredHeads()
@@ -122,7 +121,7 @@ func (c *epochCheck) bundle(first int64, lines [][]byte) error {
 	for i, line := range lines {
 		index := first + int64(i)
 		hash := evidence.LeafHash(line)
-		c.edge = c.edge.Push(index, hash)
+		grown := c.tree().push(index, hash)
 		c.tile(0, index/tileWidth, hash)
 		e, err := evidence.ParseEntry(line)
 		if err != nil {
@@ -130,19 +129,21 @@ func (c *epochCheck) bundle(first int64, lines [][]byte) error {
 		} else if err := c.entry(b, index, e); err != nil {
 			return err
 		}
-		c.remember(index + 1)
+		c.remember(index+1, grown)
 	}
 	c.queue = append(c.queue, b)
 	b.start()
 	return c.drain(queued)
 }
 
-// remember notes root and time at a size.
-func (c *epochCheck) remember(size int64) {
-	root := c.edge.Root()
-	c.roots[size%ring], c.times[size%ring] = root, c.last
+// tree is the log as far as it was walked.
+func (c *epochCheck) tree() *tree { return c.trees[c.walked%ring] }
+
+// remember notes tree and time at a size.
+func (c *epochCheck) remember(size int64, t *tree) {
+	c.walked, c.trees[size%ring], c.times[size%ring] = size, t, c.last
 	if n := c.notes[size]; n != nil {
-		n.holds = n.head.Root == root
+		n.holds = n.head.Root == t.root()
 	}
 }
 
@@ -218,14 +219,17 @@ func cutHeight(path string) string {
 	return "tile/" + strings.TrimPrefix(path, "tile/"+strconv.Itoa(tileHeight)+"/")
 }
 
-// rootAt is the root that the log had at a size: one that is remembered, or one
-// that is computed from tiles, which were compared before.
-func (c *epochCheck) rootAt(size, now int64) (tlog.Hash, error) {
-	if now-size < ring {
-		return c.roots[size%ring], nil
+// rootAt is the root that the log had at a size, at most as far as it was walked: one
+// that is remembered, or one that is computed from tiles, which were compared before.
+func (c *epochCheck) rootAt(size int64) (tlog.Hash, error) {
+	if c.recent(size) {
+		return c.trees[size%ring].root(), nil
 	}
-	return tlog.TreeHash(size, tlog.TileHashReader(tlog.Tree{N: now, Hash: c.roots[now%ring]}, tiles{c}))
+	return tlog.TreeHash(size, tlog.TileHashReader(tlog.Tree{N: c.walked, Hash: c.tree().root()}, tiles{c}))
 }
+
+// recent reports whether tree and time at a size are still remembered.
+func (c *epochCheck) recent(size int64) bool { return c.walked-size < ring }
 
 // tiles reads tiles for tlog.
 type tiles struct{ c *epochCheck }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/attesto/attesto/evidence"
+)
+
+// tree is a Merkle tree (RFC 6962 section 2.1) as far as one must know it to append to
+// it: the root of its rightmost full subtree, and the tree left of that; nil is the
+// empty tree. The tree before an append stays as it was and shares all but its end, so
+// that thousands of sizes of one log cost little, and a root only when it is asked for.
+type tree struct {
+	right tlog.Hash
+	left  *tree
+	whole *tlog.Hash // its root, once it was asked for
+}
+
+// push is the tree of n leaves with one more.
+func (t *tree) push(n int64, leaf tlog.Hash) *tree {
+	for ; n&1 == 1; n >>= 1 {
+		leaf, t = tlog.NodeHash(t.right, leaf), t.left
+	}
+	return &tree{right: leaf, left: t}
+}
+
+func (t *tree) root() tlog.Hash {
+	if t == nil {
+		return evidence.CompactRange(nil).Root()
+	}
+	if t.whole == nil {
+		root := t.right
+		for at := t.left; at != nil; at = at.left {
+			root = tlog.NodeHash(at.right, root)
+		}
+		t.whole = &root
+	}
+	return *t.whole
+}
