@@ -3,6 +3,7 @@ package eventlog
 import (
 	"bytes"
 	"regexp"
+	"strings"
 )
 
 // form is how a line is laid out around its time.
@@ -143,9 +144,11 @@ var repeatedTag = regexp.MustCompile(`^[\w.-]+ (?:nginx|apache2|httpd)(?:\[\d+\]
 // inner takes a message apart that has a form of its own behind that of syslog. The
 // time is that of syslog.
 func (e *Event) inner() {
-	if !webServers[e.Program] {
+	server, _, _ := strings.Cut(e.Program, "/") // "httpd/site" is Apache's syslog:facility:tag
+	if !webServers[server] {
 		return
 	}
+	e.Program = server
 	if tag := repeatedTag.FindIndex(e.Message); tag != nil {
 		e.Message = e.Message[tag[1]:]
 	}

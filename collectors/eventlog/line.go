@@ -88,7 +88,7 @@ func (l *lines) parse(line []byte) (Event, error) {
 	}
 	spaced := rest[3] != ' ' && rest[10] == ' '
 	alone := rest[h.to-1] == ':' // nothing but the message follows
-	rest = bytes.TrimLeft(rest[h.to:], " ")
+	rest = withoutPriority(bytes.TrimLeft(rest[h.to:], " "))
 	switch {
 	case alone:
 		e.Program, e.Message = l.program, rest
@@ -107,6 +107,14 @@ func (l *lines) parse(line []byte) (Event, error) {
 	return e, nil
 }
 
+// withoutPriority drops "<auth.info> ", which FreeBSD's syslogd -v writes before the host.
+func withoutPriority(rest []byte) []byte {
+	if word, more, ok := bytes.Cut(rest, []byte("> ")); ok && len(word) > 3 && word[0] == '<' && bytes.IndexByte(word, '.') > 0 && bytes.IndexByte(word, ' ') < 0 {
+		return more
+	}
+	return rest
+}
+
 // withPID is a tag without the colon that should follow it, as ProFTPD writes it.
 var withPID = regexp.MustCompile(`^([A-Za-z][\w./-]{1,40})\[\d+\] `)
 
@@ -121,7 +129,7 @@ func tagged(rest []byte) bool {
 }
 
 // Dovecot's own files (log_path) and syslog with an empty host have no host.
-var dovecotPart = regexp.MustCompile(`^(?:auth|auth-worker|dovecot-auth|[a-z0-9]+-login|lmtp|imap|pop3|managesieve)(?:\(.*\))?:$`)
+var dovecotPart = regexp.MustCompile(`^(?:auth|auth-worker|dovecot-auth|[a-z0-9]+-login|lmtp|imap|pop3|managesieve)(?:\(.*\))?(?:<[^>]*>)?:$`)
 
 func (l *lines) tagged(e *Event, rest []byte) {
 	word, more, _ := bytes.Cut(rest, []byte(" "))
