@@ -31,6 +31,7 @@ var refusals = []Code{
 const (
 	cureSpamhaus  = "run a resolver of your own, or get a data query key and set collectors.dnsbl.spamhaus_key"
 	cureBarracuda = "register the resolver's address with Barracuda (free), or name the list in collectors.dnsbl.skip"
+	cureValidity  = "register the resolver's address with Validity (free), or name the list in collectors.dnsbl.skip"
 	cureKey       = "the list wants a key of its own"
 )
 
@@ -60,11 +61,14 @@ func catalogue() []known {
 		{List: List{Zone: "bl.mailspike.net", Tier: "b", Families: address, Codes: mailspikeCodes()}, asked: true},
 		{List: List{Zone: "rep.mailspike.net", Tier: "c", Families: address, Codes: mailspikeCodes()}},
 		{List: List{Zone: "z.mailspike.net", Tier: "b", Families: address, Codes: mailspikeCodes()}},
-		{List: List{Zone: "combined.mail.abusix.zone", Tier: "b", Families: both, Positive: "none", Codes: []Code{
-			{Address: "127.0.0.4", Sense: sensePolicy, Text: "range that should send no mail"},
-			{Address: "127.0.0.11", Sense: senseNeutral, Text: "a note, not a listing"},
-			{Address: "127.0.0.12", Sense: senseNeutral, Text: "a note, not a listing"},
-		}}, cure: cureKey},
+		{List: List{Zone: "combined.mail.abusix.zone", Tier: "b", Families: both, Codes: abusixCodes()}, cure: cureKey},
+		{List: List{Zone: "black.mail.abusix.zone", Tier: "b", Families: both, Codes: abusixCodes()}, cure: cureKey},
+		{List: List{Zone: "exploit.mail.abusix.zone", Tier: "b", Families: both, Codes: abusixCodes()}, cure: cureKey},
+		{List: List{Zone: "dynamic.mail.abusix.zone", Tier: "c", Families: address, Codes: abusixCodes()}, cure: cureKey},
+		{List: List{Zone: "bl.0spam.org", Tier: "c", Families: address, Codes: []Code{{Address: "127.0.0.0/16", Sense: senseListed}}}},
+		// Sums of reasons from 1 on; a scale from 0 to 100; both for registered resolvers.
+		{List: List{Zone: "bl.score.senderscore.com", Tier: "c", Families: address, Codes: []Code{{Address: "127.0.0.0/27", Sense: senseListed}}}, cure: cureValidity},
+		{List: List{Zone: "score.senderscore.com", Tier: "c", Families: address, Codes: []Code{{Address: "127.0.4.0/24", Sense: senseNeutral, Text: "a score, not a listing"}}}, cure: cureValidity},
 		{List: List{Zone: "all.spamrats.com", Tier: "c", Families: address, Codes: []Code{
 			{Address: "127.0.0.36", Sense: sensePolicy, Text: "dynamic range"},
 			{Address: "127.0.0.37", Sense: sensePolicy, Text: "no reverse name"},
@@ -78,8 +82,10 @@ func catalogue() []known {
 		}}},
 		{List: List{Zone: "list.dnswl.org", Tier: "c", Families: both, Codes: []Code{
 			{Address: "127.0.0.255", Sense: senseRefused, Text: "too many queries for free use"},
+			{Address: "127.0.10.0/24", Sense: senseRefused, Text: "too many queries for free use"},
 			{Address: "127.0.0.0/16", Sense: senseNeutral, Text: "on a white list"},
 		}}},
+		{List: List{Zone: "wl.mailspike.net", Tier: "c", Families: address, Codes: mailspikeCodes()}},
 		{List: List{Zone: "dnsrbl.swinog.ch", Tier: "c", Families: address, Positive: "none"}},
 		{List: List{Zone: "pofon.foobar.hu", Tier: "c", Families: address, Positive: "none"}},
 		{List: List{Zone: "dbl.spamhaus.org", Tier: "a", Families: names, Codes: dblCodes()}, asked: true, cure: cureSpamhaus},
@@ -106,6 +112,18 @@ func zenCodes() []Code {
 		{Address: "127.0.0.9", Sense: senseListed, Text: "DROP: hijacked or criminal network"},
 		{Address: "127.0.0.10", Sense: sensePolicy, Text: "PBL: range that its operator says sends no mail"},
 		{Address: "127.0.0.11", Sense: sensePolicy, Text: "PBL: range that Spamhaus says sends no mail"},
+	}
+}
+
+// abusixCodes: docs.abusix.com, "Production Zones".
+func abusixCodes() []Code {
+	return []Code{
+		{Address: "127.0.0.2", Sense: senseListed, Text: "sent mail to traps"},
+		{Address: "127.0.0.3", Sense: senseListed, Text: "very low reputation"},
+		{Address: "127.0.0.4", Sense: senseListed, Text: "exploited host or proxy"},
+		{Address: "127.0.0.11", Sense: sensePolicy, Text: "generic reverse name"},
+		{Address: "127.0.0.12", Sense: sensePolicy, Text: "no reverse name"},
+		{Address: "127.0.0.200", Sense: senseListed, Text: "listed by hand"},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,15 +37,24 @@ func explainDig(data []byte, _ time.Time) (host.Look, error) {
 	if err != nil {
 		return host.Look{}, err
 	}
-	return explained(msgs)
+	asked := max(strings.Count("\n"+string(data), "\n; <<>> DiG "), len(msgs))
+	// A header whose question was cut off answers nothing.
+	msgs = slices.DeleteFunc(msgs, func(m *dns.Msg) bool { return len(m.Question) == 0 })
+	l, err := explained(msgs)
+	if missing := asked - len(msgs); missing > 0 && err == nil {
+		l.Gaps = append(l.Gaps, evidence.Gap{What: "questions in the file", Why: fmt.Sprintf("%d of %d have no answer in it: they timed out, or the file was cut", missing, asked)})
+	}
+	return l, err
 }
 
 // ParseDig reads what dig prints: header, question and answer sections of each
-// answer. dig's comments begin with two semicolons, a question with one.
+// answer. dig's comments begin with two semicolons, a question with one. An answer with
+// fewer records than its header counts was cut off, and is marked as truncated.
 func ParseDig(data []byte) ([]*dns.Msg, error) {
 	var msgs []*dns.Msg
-	section := ""
-	for n, line := range strings.Split(string(data), "\n") {
+	section, counted := "", []int{}
+	lines := strings.Split(string(data), "\n")
+	for n, line := range lines {
 		line = strings.TrimSpace(line)
 		fields := strings.Fields(line)
 		switch {
@@ -53,10 +63,11 @@ func ParseDig(data []byte) ([]*dns.Msg, error) {
 			if err != nil {
 				return nil, fmt.Errorf("line %d: %w", n+1, err)
 			}
-			msgs, section = append(msgs, m), ""
+			msgs, section, counted = append(msgs, m), "", append(counted, -1)
 		case len(msgs) == 0 || line == "":
 		case strings.HasPrefix(line, ";; flags:"):
 			msgs[len(msgs)-1].Truncated = strings.Contains(strings.SplitN(line, ";", 4)[2], " tc")
+			counted[len(counted)-1] = digCount(line)
 		case strings.HasPrefix(line, ";; "):
 			section = ""
 			if strings.HasSuffix(line, " SECTION:") {
@@ -68,6 +79,9 @@ func ParseDig(data []byte) ([]*dns.Msg, error) {
 		case line[0] == ';':
 		case section == "ANSWER" || section == "AUTHORITY":
 			rr, err := dns.NewRR(line)
+			if (err != nil || rr == nil) && n == len(lines)-1 {
+				break // cut in the middle of a record
+			}
 			if err != nil || rr == nil {
 				return nil, fmt.Errorf("line %d: %.80q is no record (%w)", n+1, line, errors.Join(err))
 			}
@@ -78,10 +92,24 @@ func ParseDig(data []byte) ([]*dns.Msg, error) {
 			}
 		}
 	}
+	for i, m := range msgs {
+		m.Truncated = m.Truncated || len(m.Answer) < counted[i] || counted[i] < 0
+	}
 	if len(msgs) == 0 {
 		return nil, errors.New("no answer of dig in it: no line begins with \";; ->>HEADER<<-\"")
 	}
 	return msgs, nil
+}
+
+// digCount is how many records a header says that the answer has, -1 if it does not say.
+func digCount(flags string) int {
+	_, count, _ := strings.Cut(flags, "ANSWER: ")
+	count, _, _ = strings.Cut(count, ",")
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 func digHeader(line string) (*dns.Msg, error) {

@@ -550,3 +550,45 @@ func TestDigFormat(t *testing.T) {
 	}
 	t.Fatal("no such format")
 }
+
+// What is not in dig's output is no answer: a question that timed out, a header without
+// its records, a record that was cut.
+func TestDigCut(t *testing.T) {
+	parse := func(data string) host.Look {
+		t.Helper()
+		for _, f := range dnsbl.Formats() {
+			if f.Name == "dnsbl-dig" {
+				l, err := f.Parse([]byte(data), time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return l
+			}
+		}
+		t.Fatal("no such format")
+		return host.Look{}
+	}
+	answer := func(name, status, records string, count int) string {
+		return fmt.Sprintf("; <<>> DiG 9.18 <<>> %s A\n;; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: %s, id: 1\n;; flags: qr rd ra; QUERY: 1, ANSWER: %d, AUTHORITY: 0, ADDITIONAL: 0\n\n;; QUESTION SECTION:\n;%s.\tIN\tA\n\n%s\n",
+			name, status, count, name, records)
+	}
+	controls := answer("2.0.0.127.l.example", "NOERROR", ";; ANSWER SECTION:\n2.0.0.127.l.example. 60 IN A 127.0.0.2", 1) + answer("1.0.0.127.l.example", "NXDOMAIN", "", 0)
+	clean := answer("25.2.0.192.l.example", "NXDOMAIN", "", 0)
+	for _, c := range []struct {
+		name, data, want string
+		gaps             int
+	}{
+		{"whole", controls + clean, evidence.NotListed, 0},
+		{"timed out beside it", controls + clean + "; <<>> DiG 9.18 <<>> 26.2.0.192.l.example A\n;; global options: +cmd\n;; connection timed out; no servers could be reached\n", evidence.NotListed, 1},
+		{"cut behind a header", controls + clean + ";; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 2\n", evidence.NotListed, 1},
+		{"fewer records than counted", controls + answer("25.2.0.192.l.example", "NOERROR", ";; ANSWER SECTION:", 2), evidence.NoAnswer, 1},
+		{"cut in a record", controls + strings.TrimSuffix(answer("25.2.0.192.l.example", "NOERROR", ";; ANSWER SECTION:\n25.2.0.192.l.example. 60 IN A 127.0", 1), "\n"), evidence.NoAnswer, 1},
+		{"only an AAAA record", controls + answer("25.2.0.192.l.example", "NOERROR", ";; ANSWER SECTION:\n25.2.0.192.l.example. 60 IN AAAA 2001:db8::1", 1), evidence.NoAnswer, 1},
+		{"only an alias", controls + answer("25.2.0.192.l.example", "NOERROR", ";; ANSWER SECTION:\n25.2.0.192.l.example. 60 IN CNAME parked.example.", 1), evidence.NoAnswer, 1},
+	} {
+		l := parse(c.data)
+		if got := result(l.Facts.(evidence.DNSBL), "192.0.2.25", "l.example"); got.Result != c.want || len(l.Gaps) != c.gaps {
+			t.Errorf("%s: %+v, gaps %v, want %s and %d gaps", c.name, got, l.Gaps, c.want, c.gaps)
+		}
+	}
+}

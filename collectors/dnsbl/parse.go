@@ -30,6 +30,7 @@ type reply struct {
 	text      string // printable, at most readText bytes
 	truncated bool
 	referral  bool // it points to other servers instead of answering
+	other     bool // it answers, but not with what was asked for
 }
 
 // parseReply reads a DNS message (RFC 1035) and checks that it answers the
@@ -70,6 +71,7 @@ func readReply(m *dns.Msg, q question) (reply, error) {
 	r.addrs = slices.Compact(r.addrs)
 	r.text = cleanText(strings.Join(text, " | "), readText)
 	r.referral = len(m.Answer) == 0 && isReferral(m.Ns)
+	r.other = len(m.Answer) > 0 && q.qtype == dns.TypeA
 	return r, nil
 }
 
@@ -134,6 +136,8 @@ func (l List) judge(r reply) verdict {
 		return verdict{result: evidence.NoAnswer, why: "answer was cut off"}
 	case r.referral:
 		return verdict{result: evidence.NoAnswer, why: "lame: the name server points elsewhere instead of answering"}
+	case len(r.addrs) == 0 && r.other:
+		return verdict{result: evidence.NoAnswer, why: "answered without an address: the resolver rewrites answers, or the list is parked"}
 	case len(r.addrs) == 0:
 		return verdict{result: evidence.NotListed}
 	}

@@ -66,7 +66,13 @@ func TestCodes(t *testing.T) {
 		{"1.2.0.192.list.dnswl.org", evidence.NoAnswer, "too many", false, []string{"127.0.0.255"}},
 		{"1.2.0.192.hostkarma.junkemailfilter.com", evidence.NotListed, "whitelisted", false, []string{"127.0.0.1"}},
 		{"1.2.0.192.hostkarma.junkemailfilter.com", evidence.Listed, "black", false, []string{"127.0.0.2"}},
-		{"1.2.0.192.k.combined.mail.abusix.zone", evidence.NotListed, "a note", false, []string{"127.0.0.11"}},
+		{"1.2.0.192.list.dnswl.org", evidence.NoAnswer, "too many", false, []string{"127.0.10.3"}},
+		{"1.2.0.192.k.combined.mail.abusix.zone", evidence.Listed, "generic reverse name", true, []string{"127.0.0.11"}},
+		{"1.2.0.192.k.combined.mail.abusix.zone", evidence.Listed, "exploited", false, []string{"127.0.0.4", "127.0.0.11"}},
+		{"1.2.0.192.bl.score.senderscore.com", evidence.Listed, "", false, []string{"127.0.0.1"}},
+		{"1.2.0.192.score.senderscore.com", evidence.NotListed, "a score", false, []string{"127.0.4.12"}},
+		{"1.2.0.192.bl.0spam.org", evidence.Listed, "", false, []string{"127.0.0.1"}},
+		{"1.2.0.192.wl.mailspike.net", evidence.NotListed, "good", false, []string{"127.0.0.19"}},
 		{"x.example.multi.uribl.com", evidence.NoAnswer, "refuses", false, []string{"127.0.0.255"}},
 	}
 	for _, tt := range tests {
@@ -111,8 +117,8 @@ func TestOwnerOfRecords(t *testing.T) {
 		records []string
 	}{
 		{evidence.Listed, []string{name + " CNAME a.example.", "a.example. CNAME b.example.", "b.example. A 127.0.0.2"}},
-		{evidence.NotListed, []string{"other.example. A 127.0.0.2"}},
-		{evidence.NotListed, []string{name + " CNAME " + name}},
+		{evidence.NoAnswer, []string{"other.example. A 127.0.0.2"}},
+		{evidence.NoAnswer, []string{name + " CNAME " + name}},
 	} {
 		m := new(dns.Msg)
 		m.SetQuestion(name, dns.TypeA)
