@@ -89,7 +89,7 @@ func (w *walker) part(head textproto.MIMEHeader, body io.Reader, depth int) {
 			}
 			w.part(p.Header, p, depth+1)
 		}
-	case kind == "message/rfc822" || kind == "text/rfc822-headers":
+	case kind == "message/rfc822" || kind == "text/rfc822-headers" || kind == "text/rfc822-header": // the last in old drafts
 		if msg, err := mail.ReadMessage(io.LimitReader(body, Max)); err == nil {
 			w.complained(msg.Header)
 		}
@@ -145,6 +145,9 @@ func parseFeedback(b []byte) (Report, error) {
 	}
 	for _, field := range []string{"Source-Ip", "Source", "Reported-Uri", "Reported-Domain"} {
 		for _, v := range h[field] {
+			if field == "Source" && located(v) != nil {
+				continue // some name themselves there
+			}
 			r.source(v)
 		}
 	}

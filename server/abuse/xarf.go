@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ type xarf4 struct {
 	Description string   `json:"description"`
 }
 
-// xarf3 are those of version 3.
+// xarf3 are those of version 3, and of 1 and 2, whose form is the same.
 type xarf3 struct {
 	Version      string `json:"Version"`
 	ReporterInfo *struct {
@@ -43,20 +44,17 @@ type xarf3 struct {
 		Person string `json:"ReporterContactName"`
 	} `json:"ReporterInfo"`
 	Report *struct {
-		Class           string `json:"ReportClass"`
-		Type            string `json:"ReportType"`
-		ID              string `json:"ReportID"`
-		CaseID          string `json:"ReporterCaseID"`
-		Date            string `json:"Date"`
-		SourceIP        string `json:"SourceIp"`
-		SourceURL       string `json:"SourceUrl"`
-		URL             string `json:"Url"`
-		Domain          string `json:"RpzDomain"`
-		SourcePort      *port  `json:"SourcePort"`
-		DestinationPort *port  `json:"DestinationPort"`
-		DestinationIP   string `json:"DestinationIp"`
-		ByteCount       *int64 `json:"ByteCount"`
-		Source          struct {
+		Class         string `json:"ReportClass"`
+		Type          string `json:"ReportType"`
+		ID            string `json:"ReportID"`
+		CaseID        string `json:"ReporterCaseID"`
+		Date          string `json:"Date"`
+		SourceIP      string `json:"SourceIp"`
+		SourceURL     string `json:"SourceUrl"`
+		URL           string `json:"Url"`
+		Domain        string `json:"RpzDomain"`
+		DestinationIP string `json:"DestinationIp"`
+		Source        struct {
 			IP  string `json:"IP"`
 			URL string `json:"URL"`
 		} `json:"Source"`
@@ -93,7 +91,7 @@ func parseXARF(b []byte) (Report, error) {
 	switch {
 	case strings.HasPrefix(which.V4, "4."):
 		return parseXARF4(b)
-	case which.V3 == "3" || strings.HasPrefix(which.V3, "3.") || which.V3 == "development":
+	case slices.Contains([]string{"alpha", "1", "2", "3", "development"}, which.V3) || strings.HasPrefix(which.V3, "3."):
 		return parseXARF3(b)
 	}
 	return Report{}, fmt.Errorf("X-ARF version %q: 3 and 4 are read", plain(which.V4+which.V3, 20))
@@ -115,6 +113,9 @@ func parseXARF4(b []byte) (Report, error) {
 	if r.ID == "" {
 		return r, errors.New("report_id is missing")
 	}
+	if err := check4(b, x.Category+"/"+strings.ReplaceAll(x.Type, "-", "_")); err != nil {
+		return r, err
+	}
 	if err := located(x.Source); err != nil {
 		return r, err
 	}
@@ -130,6 +131,9 @@ func parseXARF3(b []byte) (Report, error) {
 	var x xarf3
 	if err := json.Unmarshal(b, &x); err != nil {
 		return Report{}, fmt.Errorf("reading an X-ARF report: %w", err)
+	}
+	if err := check3(b); err != nil {
+		return Report{}, err
 	}
 	r := Report{Format: XARF3}
 	if x.ReporterInfo != nil {
