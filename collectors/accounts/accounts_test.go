@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -262,6 +263,14 @@ func TestSudoers(t *testing.T) {
 		"anna ALL=(root) /bin/true, NOPASSWD: SETENV: ALL\n":                            "1 [{anna true}] []",
 		"Defaults !authenticate\nDefaults:anna !authenticate\n":                         "0 [{ALL true} {anna true}] []",
 		"Defaults env_reset # !authenticate\n":                                          "0 [] []",
+		"Defaults>root !authenticate\nDefaults@web1 !authenticate\n":                    "0 [{ALL true} {ALL true}] []",
+		"Defaults!/bin/ls !authenticate\n":                                              "0 [{ALL false}] []",
+		"Cmnd_Alias ANY = ALL\nanna ALL = NOPASSWD: ANY\n":                              "1 [{anna true}] []",
+		"anna ALL = NOPASSWD: ANY\nCmnd_Alias ONE = /bin/ls : ANY = /bin/true, ALL\n":   "1 [{anna true}] []",
+		"Cmnd_Alias ONE = /bin/ls\nanna ALL = NOPASSWD: ONE\n":                          "1 [{anna false}] []",
+		"anna ALL = NOPASSWD : ALL\n":                                                   "1 [{anna true}] []",
+		"anna ALL = NOPASSWD: /bin/ls, PASSWD: ALL, NOPASSWD: /bin/cat\n":               "1 [{anna false}] []",
+		"@include sudoers.local\n":                                                      "0 [] [/etc/sudoers.local]",
 		"#1000 ALL=(ALL) NOPASSWD: ALL\n":                                               "1 [{#1000 true}] []",
 		"User_Alias ADMINS = anna, bruno\nADMINS ALL=(ALL) NOPASSWD: ALL\n":             "1 [{ADMINS true}] []",
 		"# nothing\n":                      "0 [] []",
@@ -320,4 +329,74 @@ func FuzzFormats(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What sets how passwords must be, and what lets one in with one.
+func TestRulesAndRemote(t *testing.T) {
+	number := func(n *int) string {
+		if n == nil {
+			return "-"
+		}
+		return strconv.Itoa(*n)
+	}
+	for _, c := range []struct{ format, text, want string }{
+		{"pwquality", "# minlen = 8\nminlen = 14\ndcredit = -1\nucredit = -1\nlcredit=-1\nocredit=-1\n", "14 4 - - -"},
+		{"pwquality", "minlen = 10 # ten\nminclass = 3\ndcredit = -1\n", "10 3 - - -"},
+		{"pwquality", "minlen = 10\nocredit = 1\n", "10 - - - -"},
+		{"pam", "password requisite pam_pwquality.so retry=3 minlen=12 dcredit=-1 ucredit=-1\n", "12 2 - - -"},
+		{"pam", "auth required pam_faillock.so preauth deny=6\nauth [default=die] pam_faillock.so authfail\n", "- - - 6 -"},
+		{"pam", "auth required pam_faillock.so preauth\n", "- - - 3 -"},
+		{"faillock", "# deny = 3\nsilent\ndeny = 5\n", "- - - 5 -"},
+		{"pwhistory", "remember = 24\n", "- - 24 - -"},
+		{"login-defs", "PASS_MAX_DAYS\t90\nPASS_MIN_LEN 5\n", "5 - - - 90"},
+		{"login-defs", "PASS_MAX_DAYS\t99999\n", "- - - - -"},
+	} {
+		f, err := explain(t, c.format, []byte(c.text))
+		p := f.Policy
+		if got := strings.Join([]string{number(p.MinLength), number(p.Classes), number(p.History), number(p.Lockout), number(p.MaxDays)}, " "); err != nil || got != c.want {
+			t.Errorf("%s %q: %s (%v), want %s", c.format, c.text, got, err, c.want)
+		}
+	}
+	const rest = "permitrootlogin without-password\npermitemptypasswords no\n"
+	for text, want := range map[string]bool{
+		"passwordauthentication yes\n":                                                                  true,
+		"passwordauthentication no\n":                                                                   false,
+		"passwordauthentication no\nkbdinteractiveauthentication yes\n":                                 true,
+		"passwordauthentication no\nchallengeresponseauthentication yes\n":                              true,
+		"passwordauthentication yes\nauthenticationmethods any\n":                                       true,
+		"passwordauthentication yes\nauthenticationmethods publickey\n":                                 false,
+		"passwordauthentication yes\nauthenticationmethods publickey,password publickey,hostbased\n":    false,
+		"passwordauthentication yes\nauthenticationmethods publickey,password keyboard-interactive:pam": true,
+	} {
+		f, err := explain(t, "sshd-settings", []byte(rest+text))
+		if err != nil || f.Remote.Passwords != want || f.Remote.Root != "keys" {
+			t.Errorf("%q: %+v (%v), want %v", text, f.Remote, err, want)
+		}
+	}
+}
+
+// Of an account whose line was cut nobody can tell how old its password is.
+func TestShadowForms(t *testing.T) {
+	f, err := explain(t, "shadow", []byte("a:$y$j9T$x$y:20000:0:90:7:::\nb:!$6$x$y:20000:0:99999:7:::\nc:!!:20000::::::\nd:*:20000:0:99999:7:::\ne:!*:20000::::::\n"+
+		"f::20000:0:99999:7:::\ng:$6$x$y:0:0:90:7:::\nh:$6$x$y::0:90:7:::\ni:$6$x$y:20000:0:90:7::19000:\n+::::::::\nj:$6$x$y:2000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"a password changed", "b locked changed", "c locked changed", "d locked changed", "e locked changed", "f empty changed", "g password must", "h password", "i password changed expired", "j unknown"}
+	var got []string
+	for _, a := range f.Accounts {
+		text := a.Name + " " + a.State
+		for word, is := range map[string]bool{"changed": a.Changed != nil, "must": a.Must} {
+			if is {
+				text += " " + word
+			}
+		}
+		if a.Expired {
+			text += " expired"
+		}
+		got = append(got, text)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
 }

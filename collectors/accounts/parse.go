@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,14 +57,23 @@ const never = 99999
 
 // parseShadow reads /etc/shadow. Field 3 is the day of the last change since 1970, 0
 // for "must change", empty for no ageing; 5 the longest term; 8 the account's end. The
-// second field is looked at for its first letter and its length alone.
+// second field is looked at for its first letter and its length alone. Of an account whose
+// line was cut, nothing is known.
 func parseShadow(data []byte, now time.Time) (map[string]secretOf, error) {
 	out := map[string]secretOf{}
+	whole := 0
 	for line := range lines(data) {
 		f := strings.Split(line, ":")
-		if len(f) < 8 || f[0] == "" {
+		if f[0] == "" || f[0][0] == '+' || f[0][0] == '-' { // NIS' "+::::::::" among others
 			continue
 		}
+		if len(f) < 9 {
+			if len(f) > 1 {
+				out[f[0]] = secretOf{State: evidence.AccountUnknown}
+			}
+			continue
+		}
+		whole++
 		s := secretOf{State: evidence.AccountPassword}
 		switch {
 		case f[1] == "":
@@ -86,7 +96,7 @@ func parseShadow(data []byte, now time.Time) (map[string]secretOf, error) {
 		}
 		out[f[0]] = s
 	}
-	if len(out) == 0 {
+	if whole == 0 {
 		return nil, errors.New("not /etc/shadow: no line of nine fields")
 	}
 	return out, nil
@@ -116,21 +126,38 @@ func parseLoginDefs(data []byte, p *evidence.PasswordPolicy) {
 	}
 }
 
-// parseQuality reads pwquality.conf(5).
+// parseQuality reads pwquality.conf(5). A negative credit is the least number of
+// characters of its class; enforcing = 0 only warns.
 func parseQuality(data []byte, p *evidence.PasswordPolicy) {
+	classes := 0
 	for line := range lines(data) {
 		line, _, _ = strings.Cut(line, "#")
 		key, value, ok := strings.Cut(line, "=")
 		n, err := strconv.Atoi(strings.TrimSpace(value))
-		if !ok || err != nil || n < 0 || n > 1000 {
+		if key = strings.TrimSpace(key); !ok || err != nil || n > 1000 {
 			continue
 		}
-		switch strings.TrimSpace(key) {
-		case "minlen":
+		switch {
+		case n < 0 && credits[key]:
+			classes++
+		case n < 0:
+		case key == "minlen":
 			p.MinLength = &n
-		case "minclass":
+		case key == "minclass":
 			p.Classes = &n
+		case key == "enforcing" && n == 0:
+			p.Quality = false
 		}
+	}
+	atLeast(&p.Classes, classes)
+}
+
+// credits are the settings of pwquality.conf(5) for a class of characters each.
+var credits = map[string]bool{"dcredit": true, "ucredit": true, "lcredit": true, "ocredit": true}
+
+func atLeast(to **int, n int) {
+	if n > 0 && (*to == nil || **to < n) {
+		*to = &n
 	}
 }
 
@@ -174,8 +201,10 @@ func parsePAM(data []byte, p *evidence.PasswordPolicy) {
 			case kind == "password" && strings.HasSuffix(word, "pam_unix.so"):
 				options(f[i+1:], map[string]**int{"remember": &p.History, "minlen": &p.MinLength})
 			case kind == "auth" && (strings.HasSuffix(word, "pam_faillock.so") || strings.HasSuffix(word, "pam_tally2.so")):
-				n := 3
-				p.Lockout = &n
+				if p.Lockout == nil { // its lines of preauth and authfail may differ
+					n := 3
+					p.Lockout = &n
+				}
 				options(f[i+1:], map[string]**int{"deny": &p.Lockout})
 			}
 		}
@@ -183,11 +212,17 @@ func parsePAM(data []byte, p *evidence.PasswordPolicy) {
 }
 
 func options(words []string, to map[string]**int) {
+	classes := 0
 	for _, w := range words {
 		key, value, _ := strings.Cut(w, "=")
 		if n, err := strconv.Atoi(value); err == nil && to[key] != nil && n >= 0 && n <= 1000 {
 			*to[key] = &n
+		} else if err == nil && n < 0 && credits[key] && to["minclass"] != nil {
+			classes++
 		}
+	}
+	if classes > 0 {
+		atLeast(to["minclass"], classes)
 	}
 }
 
@@ -195,7 +230,7 @@ func options(words []string, to map[string]**int) {
 // in lower case and its value.
 func ParseSSHD(data []byte) (*evidence.RemoteLogin, error) {
 	r := &evidence.RemoteLogin{}
-	known := 0
+	known, methods := 0, []string{"any"}
 	for line := range lines(data) {
 		f := strings.Fields(strings.ToLower(line))
 		if len(f) < 2 {
@@ -207,6 +242,12 @@ func ParseSSHD(data []byte) (*evidence.RemoteLogin, error) {
 		case "kbdinteractiveauthentication":
 			r.Passwords = r.Passwords || f[1] == "yes"
 			continue // older versions do not print it
+		case "challengeresponseauthentication": // its name before 8.7
+			r.Passwords = r.Passwords || f[1] == "yes"
+			continue
+		case "authenticationmethods":
+			methods = f[1:]
+			continue
 		case "permitemptypasswords":
 			r.Empty = f[1] == "yes"
 		case "permitrootlogin":
@@ -222,7 +263,19 @@ func ParseSSHD(data []byte) (*evidence.RemoteLogin, error) {
 	if known < 3 {
 		return nil, errors.New("not the output of sshd -T: passwordauthentication, permitemptypasswords or permitrootlogin is missing")
 	}
+	r.Passwords = r.Passwords && slices.ContainsFunc(methods, passwordAlone)
 	return r, nil
+}
+
+// passwordAlone says whether a list of AuthenticationMethods (sshd_config(5)) lets
+// somebody in by a password and nothing else.
+func passwordAlone(list string) bool {
+	for method := range strings.SplitSeq(list, ",") {
+		if method, _, _ = strings.Cut(method, ":"); method != "password" && method != "keyboard-interactive" && method != "any" && method != "none" {
+			return false
+		}
+	}
+	return true
 }
 
 func at(f []string, i int) string {

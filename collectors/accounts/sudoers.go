@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/attesto/attesto/evidence"
@@ -17,6 +18,9 @@ type Sudoers struct {
 	Rules    int
 	Free     []FreeRule // without a password
 	Includes []string   // files, and folders that end in a slash
+
+	grants  []string // of Free, in its order: what needs no password
+	aliases []string // of commands, that stand for ALL
 }
 
 // FreeRule is a grant without a password.
@@ -31,7 +35,9 @@ var (
 	// sudoRule is "WHO HOST = …" of sudoers(5); the grant's own tags follow the sign.
 	sudoRule    = regexp.MustCompile(`^("[^"]+"|[%+#]?[^\s=,!]+(?:\s*,\s*[%+#]?[^\s=,!]+)*)\s+[^=]+=(.*)$`)
 	sudoInclude = regexp.MustCompile(`^[@#](include|includedir)\s+"?([^"]+?)"?\s*$`)
-	sudoNoAuth  = regexp.MustCompile(`^Defaults(?::\s*(\S+))?\s.*!authenticate\b`)
+	sudoNoAuth  = regexp.MustCompile(`^Defaults(?:([:@>!])\s*(\S+))?\s.*!authenticate\b`)
+	sudoTag     = regexp.MustCompile(`\b(NO)?PASSWD\s*:`)
+	sudoAlias   = regexp.MustCompile(`^(?:Cmnd|Cmd)_Alias\s+(.*)$`)
 	sudoAll     = regexp.MustCompile(`(?:^|[,:\s])ALL\s*(?:,|$)`)
 )
 
@@ -52,7 +58,11 @@ func ParseSudoers(data []byte) (Sudoers, error) {
 		whole.Reset()
 		if m := sudoInclude.FindStringSubmatch(line); m != nil {
 			known = true
-			if p := m[2]; strings.HasPrefix(p, "/") && len(s.Includes) < 100 {
+			p := m[2]
+			if !strings.HasPrefix(p, "/") {
+				p = "/etc/" + p // beside the file that names it
+			}
+			if len(s.Includes) < 100 {
 				s.Includes = append(s.Includes, p+map[string]string{"includedir": "/"}[m[1]])
 			}
 			continue
@@ -64,14 +74,17 @@ func ParseSudoers(data []byte) (Sudoers, error) {
 		case strings.HasPrefix(line, "Defaults"):
 			known = true
 			if m := sudoNoAuth.FindStringSubmatch(line); m != nil {
-				who := m[1]
-				if who == "" {
-					who = "ALL"
+				who := "ALL" // of a host, of who one acts as, of a command: for everybody
+				if m[1] == ":" {
+					who = m[2]
 				}
-				s.free(who, true)
+				s.free(who, m[1] != "!", "")
 			}
 		case strings.HasPrefix(line, "User_Alias"), strings.HasPrefix(line, "Cmnd_Alias"), strings.HasPrefix(line, "Host_Alias"), strings.HasPrefix(line, "Runas_Alias"), strings.HasPrefix(line, "Cmd_Alias"):
 			known = true
+			if m := sudoAlias.FindStringSubmatch(line); m != nil {
+				s.alias(m[1])
+			}
 		default:
 			if m := sudoRule.FindStringSubmatch(line); m != nil {
 				known = true
@@ -82,7 +95,21 @@ func ParseSudoers(data []byte) (Sudoers, error) {
 	if !known && strings.TrimSpace(string(data)) != "" && !onlyComments(data) {
 		return s, errors.New("not a file of sudoers: no rule, default, alias or include in it")
 	}
+	for i, grant := range s.grants {
+		s.Free[i].All = s.Free[i].All || slices.ContainsFunc(s.aliases, func(name string) bool {
+			return slices.Contains(strings.FieldsFunc(grant, func(c rune) bool { return c == ',' || c == ':' || c == ' ' || c == '\t' }), name)
+		})
+	}
 	return s, nil
+}
+
+// alias keeps the names of commands' aliases that stand for ALL: "A = /bin/x : B = ALL".
+func (s *Sudoers) alias(text string) {
+	for part := range strings.SplitSeq(text, ":") {
+		if name, commands, ok := strings.Cut(part, "="); ok && sudoAll.MatchString(strings.TrimSpace(commands)) && len(s.aliases) < maxRules {
+			s.aliases = append(s.aliases, strings.TrimSpace(name))
+		}
+	}
 }
 
 func isUID(line string) bool { return len(line) > 1 && line[1] >= '0' && line[1] <= '9' }
@@ -98,20 +125,25 @@ func onlyComments(data []byte) bool {
 
 func (s *Sudoers) rule(who, grant string) {
 	s.Rules++
-	at := strings.Index(grant, "NOPASSWD:")
-	if at < 0 {
-		return
+	var free []string
+	tags := sudoTag.FindAllStringSubmatchIndex(grant, -1)
+	for i, tag := range tags {
+		end := len(grant)
+		if i+1 < len(tags) {
+			end = tags[i+1][0]
+		}
+		if tag[2] >= 0 { // NO
+			free = append(free, strings.Trim(grant[tag[1]:end], ", \t"))
+		}
 	}
-	free := grant[at+len("NOPASSWD:"):]
-	if end := strings.Index(free, "PASSWD:"); end > 0 && !strings.HasSuffix(free[:end], "NO") {
-		free = free[:end]
+	if len(free) > 0 {
+		s.free(who, slices.ContainsFunc(free, sudoAll.MatchString), strings.Join(free, ","))
 	}
-	s.free(who, sudoAll.MatchString(strings.TrimSpace(free)))
 }
 
-func (s *Sudoers) free(who string, all bool) {
+func (s *Sudoers) free(who string, all bool, grant string) {
 	if len(s.Free) < maxRules {
-		s.Free = append(s.Free, FreeRule{strings.Trim(who, `"`), all})
+		s.Free, s.grants = append(s.Free, FreeRule{strings.Trim(who, `"`), all}), append(s.grants, grant)
 	}
 }
 
