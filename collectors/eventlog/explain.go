@@ -110,8 +110,8 @@ func byLine(parse func([]byte) (Event, error)) reading {
 	return func(data []byte, each func(Event), foreign func()) (lines int64) {
 		var last Event // in case it is said to have come again
 		for line := range bytes.Lines(data) {
-			if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
-				continue
+			if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 || bytes.HasPrefix(line, []byte("-- Boot ")) || bytes.HasPrefix(line, []byte("-- Logs begin at ")) || bytes.HasPrefix(line, []byte("-- Journal begins at ")) {
+				continue // the last three are journalctl's own
 			}
 			lines++
 			e, err := parse(line)

@@ -44,6 +44,11 @@ func locate(b []byte) head {
 		return head{}
 	}
 	switch {
+	case b[3] == ' ' && b[8] == '-' && b[11] == '-' && b[14] == ' ' && len(b) > 28 && b[17] == ':' && b[20] == ':' && b[23] == ' ':
+		// "Mon 2026-11-23 11:00:00 CET": journalctl -o short-full
+		if zone := bytes.IndexByte(b[24:], ' '); zone > 1 && zone < 6 {
+			return head{4, 24 + zone, formSyslog}
+		}
 	case b[0] == '[':
 		if h := square(b); h.form != formNone {
 			return h

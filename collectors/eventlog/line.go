@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -115,6 +116,16 @@ func withoutPriority(rest []byte) []byte {
 	return rest
 }
 
+// withoutLevel drops "auth.info ", which BusyBox's syslogd writes before the tag.
+func withoutLevel(rest []byte) []byte {
+	word, more, _ := bytes.Cut(rest[:min(len(rest), 20)], []byte(" "))
+	_, level, ok := bytes.Cut(word, []byte("."))
+	if ok && len(more) > 0 && slices.Contains([]string{"emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"}, string(level)) {
+		return rest[len(word)+1:]
+	}
+	return rest
+}
+
 // withPID is a tag without the colon that should follow it, as ProFTPD writes it.
 var withPID = regexp.MustCompile(`^([A-Za-z][\w./-]{1,40})\[\d+\] `)
 
@@ -138,7 +149,7 @@ func (l *lines) tagged(e *Event, rest []byte) {
 		return
 	}
 	if !bytes.HasSuffix(word, []byte(":")) {
-		rest = more // the word is the host's name
+		rest = withoutLevel(more) // the word is the host's name
 	}
 	if tag := withPID.FindSubmatchIndex(rest); tag != nil {
 		e.Program, e.Message = l.name(rest[tag[2]:tag[3]]), rest[tag[1]:]

@@ -118,3 +118,23 @@ func TestJournalEntries(t *testing.T) {
 		}
 	}
 }
+
+// journalctl names months in the language of who runs it, and has forms of its own.
+func TestMonthNames(t *testing.T) {
+	ref := time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"gen  5 03:00:00 h x: y": "2026-01-05T03:00:00Z", "Set  5 03:00:00 h x: y": "2026-09-05T03:00:00Z", "dic  5 03:00:00.250000 h x: y": "2026-12-05T03:00:00.25Z",
+		"Okt  5 03:00:00 h x: y": "2026-10-05T03:00:00Z", "mag  5 03:00:00 h x: y": "2026-05-05T03:00:00Z", "Sat 2026-12-05 03:00:00 UTC h x: y": "2026-12-05T03:00:00Z",
+		"1795402800.500000 h x: y": "2026-11-23T03:00:00.5Z",
+		"foo  5 03:00:00 h x: y":   "none", "an g 5 03:00:00 h x: y": "none",
+	} {
+		e, err := eventlog.ParseSyslog([]byte(text), ref)
+		got := "none"
+		if err == nil {
+			got = e.Time.UTC().Format(time.RFC3339Nano)
+		}
+		if got != want || err == nil && (e.Program != "x" || string(e.Message) != "y") {
+			t.Errorf("%q: %s %q %q, want %s", text, got, e.Program, e.Message, want)
+		}
+	}
+}

@@ -36,10 +36,20 @@ func stampLen(b []byte) int {
 		if b[5] == ' ' && b[4] != ' ' {
 			at = 14 // "Feb 7 16:01:07"
 		}
-		if len(b) > at && b[at] == ' ' && b[at-3] == ':' && b[at-6] == ':' && isDigit(b[at-1]) {
+		if len(b) <= at || b[at-3] != ':' || b[at-6] != ':' || !isDigit(b[at-1]) {
+			return 0
+		}
+		if b[at] == '.' { // journalctl -o short-precise
+			for at++; at < len(b) && at < 26 && isDigit(b[at]); at++ { //nolint:revive // counts
+			}
+		}
+		if at < len(b) && b[at] == ' ' {
 			return at
 		}
 		return 0
+	}
+	if len(b) > 17 && b[10] == '.' && b[17] == ' ' && isDigit(b[0]) && isDigit(b[9]) && isDigit(b[16]) {
+		return 17 // journalctl -o short-unix
 	}
 	if len(b) >= 20 && b[4] == '-' && b[7] == '-' && b[13] == ':' && b[16] == ':' && (b[10] == 'T' || b[10] == ' ') {
 		return isoLen(b)
@@ -80,7 +90,13 @@ func (s *stamps) read(f form, b []byte) (time.Time, bool) {
 	case f != formSyslog:
 		t, ok = s.written(f, b)
 	case b[3] == ' ':
-		t, ok = s.traditional(b)
+		whole, part, _ := bytes.Cut(b, []byte("."))
+		if t, ok = s.traditional(whole); len(part) > 0 {
+			fraction, _ := epoch(append([]byte("0."), part...))
+			t = t.Add(time.Duration(fraction.UnixNano()))
+		}
+	case b[10] == '.':
+		t, ok = epoch(b)
 	default:
 		t, ok = s.iso(bytes.TrimSuffix(b, []byte(":")))
 	}
@@ -94,7 +110,7 @@ func (s *stamps) traditional(b []byte) (time.Time, bool) {
 	if len(b) == len(s.text) && bytes.Equal(b, s.text[:]) {
 		return s.at, true
 	}
-	month := bytes.Index([]byte("JanFebMarAprMayJunJulAugSepOctNovDec"), b[:3])
+	month := monthOf(b[:3])
 	day, ok1 := number(bytes.TrimLeft(b[4:6], " "))
 	hour, ok2 := number(b[len(b)-8 : len(b)-6])
 	minute, ok3 := number(b[len(b)-5 : len(b)-3])
@@ -102,12 +118,12 @@ func (s *stamps) traditional(b []byte) (time.Time, bool) {
 	if len(b) == 14 {
 		day, ok1 = number(b[4:5])
 	}
-	if month < 0 || month%3 != 0 || !ok1 || !ok2 || !ok3 || !ok4 || day < 1 || hour > 23 || minute > 59 || second > 60 {
+	if month < 0 || !ok1 || !ok2 || !ok3 || !ok4 || day < 1 || hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
 	latest := s.ref.Add(24 * time.Hour)
 	for year := latest.Year(); year > latest.Year()-9; year-- { // 29 February may be 8 years away
-		wall := time.Date(year, time.Month(month/3+1), day, hour, minute, second, 0, time.UTC)
+		wall := time.Date(year, time.Month(month+1), day, hour, minute, second, 0, time.UTC)
 		if wall.Day() != day && second < 60 {
 			continue // no such day in that year
 		}
@@ -120,6 +136,26 @@ func (s *stamps) traditional(b []byte) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// months are how journalctl names them, which speaks the language of who runs it:
+// English, Italian, Spanish, German, as far as they have three letters.
+var months = [12]string{"jan gen ene", "feb", "mar", "apr abr", "may mag mai", "jun giu", "jul lug", "aug ago", "sep set", "oct ott okt", "nov", "dec dic dez"}
+
+// monthOf is the number of a month, 0 for January, -1 for what is none.
+func monthOf(b []byte) int {
+	var low [3]byte
+	for i, c := range b {
+		if low[i] = c | 0x20; low[i] < 'a' || low[i] > 'z' {
+			return -1
+		}
+	}
+	for i, names := range months {
+		if at := strings.Index(names, string(low[:])); at >= 0 && at%4 == 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // local is the moment at which clocks of the zone show wall.
@@ -154,6 +190,9 @@ func (s *stamps) iso(b []byte) (time.Time, bool) {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, true
 		}
+	}
+	if at := strings.LastIndexByte(text, ' '); at > 18 && text[at+1] >= 'A' {
+		text = text[:at] // journalctl -o short-full names the zone, which is the reader's
 	}
 	for _, layout := range []string{"2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999"} {
 		if t, err := time.Parse(layout, text); err == nil {
