@@ -17,6 +17,7 @@ import (
 
 	"github.com/attesto/attesto/collectors/accounts"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -320,15 +321,7 @@ func FuzzFormats(f *testing.F) {
 	f.Add([]byte("minlen = 12\n"))
 	f.Add([]byte("anna ALL=(ALL) NOPASSWD: ALL\n"))
 	f.Add([]byte(passwd))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range accounts.Formats() {
-			if l, err := format.Parse(b, now); err == nil {
-				if err := l.Facts.Validate(); err != nil {
-					t.Fatalf("%s: %v", format.Name, err)
-				}
-			}
-		}
-	})
+	hosttest.FuzzFormats(f, accounts.Formats(), now)
 }
 
 // What sets how passwords must be, and what lets one in with one.

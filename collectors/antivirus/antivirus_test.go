@@ -16,6 +16,7 @@ import (
 
 	"github.com/attesto/attesto/collectors/antivirus"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -254,13 +255,5 @@ func FuzzFormats(f *testing.F) {
 		`{"AMProductVersion":"4","QuickScanAge":4294967295,"FullScanAge":4294967295}`, `{"engine":"1","definitions":[{"days":1}],"scan":{"at":"2026-11-23T01:00:00+01:00"}}`} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range antivirus.Formats() {
-			if l, err := format.Parse(b, now); err == nil {
-				if err := l.Facts.Validate(); err != nil {
-					t.Fatalf("%s: %v", format.Name, err)
-				}
-			}
-		}
-	})
+	hosttest.FuzzFormats(f, antivirus.Formats(), now)
 }

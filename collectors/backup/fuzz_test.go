@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/attesto/attesto/collectors/backup"
-	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
 // FuzzFormats feeds every parser foreign bytes: what comes out must be valid
@@ -33,22 +33,30 @@ func FuzzFormats(f *testing.F) {
 	}
 	f.Add([]byte(`{"v":1,"job":"a","tool":"x","exit":0,"end":"2026-11-23T11:00:00Z","restorable":"2026-11-23T10:00:00Z"}`))
 	f.Add([]byte("LoadState=loaded\nActiveState=inactive\nResult=success\nExecMainStatus=0\nExecMainExitTimestamp=Mon 2026-11-23 02:10:00 UTC\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, format := range backup.Formats() {
-			look, err := format.Parse(data, noon)
-			if err != nil {
-				continue
-			}
-			if _, err := evidence.FactsBlob(look.Facts, look.Gaps); err != nil {
-				t.Errorf("%s: %v", format.Name, err)
-			}
-			if _, err := evidence.DetailBlob(look.Detail); err != nil && len(data) < 1<<16 {
-				t.Errorf("%s: detail: %v", format.Name, err)
-			}
-		}
-		_, _ = backup.ParseUnit(data, "restic")
-		_, _ = backup.ParseResticLock(data)
-		_, _ = backup.ParseResticStats(data)
-		backup.ParseBorgCheck(2, string(data))
+	f.Add([]byte(baculaReport("Nightly", "Full", "1", "2", "0", "Backup OK")))
+	f.Add([]byte("INFO: Starting Backup of VM 100 (qemu)\nINFO: Backup started at 2026-11-23 01:00:00\nERROR: Backup of VM 100 failed - x\n"))
+	f.Add([]byte("[2026-11-23T01:00:00] /usr/bin/rsnapshot daily: started\n"))
+	f.Add([]byte("StartTime 1795446525.19\nErrors 0\n"))
+	f.Add([]byte(bconsole("T", "60", "771810")))
+	f.Add([]byte(veeam("Success")))
+	f.Add([]byte(".discovered/backup_info_2611230100:\ndumpresult_ERROR\n"))
+	f.Add([]byte(`<execution-result status="warnings"><message severity="error"/></execution-result>`))
+	f.Add([]byte(duplicati("Success", "true")))
+	f.Add([]byte(rclone(1)))
+	f.Add([]byte(`[{"type":"vzdump","id":"100","status":"OK","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0"}]`))
+	f.Add([]byte("Terminated Jobs:\n====\n    14  Full          60    771.8 K  OK       23-Nov-26 15:23 BackupIncr\n"))
+	hosttest.FuzzFormats(f, backup.Formats(), noon)
+}
+
+func FuzzParsers(f *testing.F) {
+	f.Add([]byte("LoadState=loaded\nActiveState=inactive\nResult=success\nExecMainStatus=0\nExecMainExitTimestamp=Mon 2026-11-23 02:10:00 UTC\n"))
+	f.Add([]byte(`{"total_size":1,"snapshots_count":2}`))
+	f.Add([]byte(`{"time":"2026-11-23T02:10:00Z","hostname":"h","pid":1}`))
+	bound := hosttest.NewBound("unit, lock, stats and check", func(b []byte) {
+		_, _ = backup.ParseUnit(b, "restic")
+		_, _ = backup.ParseResticLock(b)
+		_, _ = backup.ParseResticStats(b)
+		backup.ParseBorgCheck(2, string(b))
 	})
+	f.Fuzz(func(t *testing.T, b []byte) { bound.Check(t, b) })
 }

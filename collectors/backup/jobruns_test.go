@@ -391,29 +391,3 @@ func TestToolLogsAndDumpsAreFound(t *testing.T) {
 		}
 	}
 }
-
-func FuzzJobLogs(f *testing.F) {
-	f.Add([]byte(baculaReport("Nightly", "Full", "1", "2", "0", "Backup OK")))
-	f.Add([]byte("INFO: Starting Backup of VM 100 (qemu)\nINFO: Backup started at 2026-11-23 01:00:00\nERROR: Backup of VM 100 failed - x\n"))
-	f.Add([]byte("[2026-11-23T01:00:00] /usr/bin/rsnapshot daily: started\n"))
-	f.Add([]byte("StartTime 1795446525.19\nErrors 0\n"))
-	f.Add([]byte(bconsole("T", "60", "771810")))
-	f.Add([]byte(veeam("Success")))
-	f.Add([]byte(".discovered/backup_info_2611230100:\ndumpresult_ERROR\n"))
-	f.Add([]byte(`<execution-result status="warnings"><message severity="error"/></execution-result>`))
-	f.Add([]byte(duplicati("Success", "true")))
-	f.Add([]byte(rclone(1)))
-	f.Add([]byte(`[{"type":"vzdump","id":"100","status":"OK","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0"}]`))
-	f.Add([]byte("Terminated Jobs:\n====\n    14  Full          60    771.8 K  OK       23-Nov-26 15:23 BackupIncr\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range backup.Formats() {
-			look, err := format.Parse(b, time.Unix(1795446525, 0))
-			if err != nil || look.Facts == nil {
-				continue
-			}
-			if err := look.Facts.Validate(); err != nil {
-				t.Fatalf("%s: %v", format.Name, err)
-			}
-		}
-	})
-}

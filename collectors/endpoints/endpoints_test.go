@@ -31,6 +31,7 @@ import (
 
 	"github.com/attesto/attesto/collectors/endpoints"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -379,17 +380,26 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+func FuzzFormats(f *testing.F) {
+	f.Add([]byte(" 0: 00000000:0019 00000000:0000 0A 0\n"))
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"))
+	hosttest.FuzzFormats(f, endpoints.Spec().Formats, time.Unix(1795446525, 0))
+}
+
 func FuzzListening(f *testing.F) {
 	f.Add([]byte(" 0: 00000000:0019 00000000:0000 0A 0\n"))
 	f.Add([]byte(" 0: 00000000000000000000000001000000:0019 0:0 0A\n"))
-	f.Fuzz(func(_ *testing.T, b []byte) { endpoints.ParseListening(b) })
+	bound := hosttest.NewBound("listening sockets", func(b []byte) { endpoints.ParseListening(b) })
+	f.Fuzz(func(t *testing.T, b []byte) { bound.Check(t, b) })
 }
 
 func FuzzCursor(f *testing.F) {
 	f.Add([]byte(`{"v":1,"state":"` + strings.Repeat("0", 64) + `","endpoints":[{"name":"a","proto":"tcp","found":"config","probes":[{"at":"2026-01-01T00:00:00.000Z","result":"up","ms":1}]}]}`))
 	h := &host.Host{Root: f.TempDir(), Now: time.Now}
 	c := collector(f, h, "{discover: false}")
+	bound := hosttest.NewBound("cursor", func(b []byte) { _, _ = c.Collect(context.Background(), b) })
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bound.Check(t, b)
 		if _, err := c.Collect(context.Background(), b); err != nil {
 			t.Fatal(err)
 		}

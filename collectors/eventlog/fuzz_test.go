@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
 var fuzzNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -32,7 +33,15 @@ func FuzzSyslog(f *testing.F) {
 		f.Fatal(err)
 	}
 	e, t := NewEngine(rules), newTally(rules, 3, []byte("k"), bursts{})
+	bound := hosttest.NewBound("line", func(b []byte) {
+		if ev, err := ParseSyslog(b, fuzzNow); err == nil {
+			for _, m := range e.Match(ev) {
+				t.add(m, ev)
+			}
+		}
+	})
 	f.Fuzz(func(test *testing.T, line []byte) {
+		bound.Check(test, line)
 		ev, err := ParseSyslog(line, fuzzNow)
 		if err != nil {
 			return
@@ -55,7 +64,9 @@ func FuzzSyslog(f *testing.F) {
 
 func FuzzExport(f *testing.F) {
 	f.Add([]byte("__REALTIME_TIMESTAMP=1\nSYSLOG_IDENTIFIER=sshd\nMESSAGE\n\x03\x00\x00\x00\x00\x00\x00\x00a\nb\n\n"))
+	bound := hosttest.NewBound("export", func(b []byte) { _, _, _ = ParseExport(b) })
 	f.Fuzz(func(t *testing.T, data []byte) {
+		bound.Check(t, data)
 		for len(data) > 0 {
 			_, rest, err := ParseExport(data)
 			if len(rest) >= len(data) {
@@ -69,10 +80,12 @@ func FuzzExport(f *testing.F) {
 func FuzzModSecurity(f *testing.F) {
 	f.Add([]byte("--abc-A--\n[23/Nov/2026:03:00:00 +0100] id 192.0.2.7 40000 198.51.100.1 443\n--abc-H--\nMessage: Access denied with code 403 (phase 2).\n--abc-Z--\n"))
 	f.Add([]byte(`{"transaction":{"client_ip":"192.0.2.7","time_stamp":"Mon Nov 23 03:00:00 2026","messages":[{"message":"x"}]}}`))
+	bound := hosttest.NewBound("modsecurity", func(b []byte) { _, _ = explainModSecurity(b, fuzzNow) })
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<16 || bytes.HasPrefix(data, []byte("BZh")) {
 			return
 		}
+		bound.Check(t, data)
 		l, err := explainModSecurity(data, fuzzNow)
 		if err == nil && l.Facts.Validate() != nil {
 			t.Error(l.Facts.Validate())
@@ -84,7 +97,9 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","MESSAGE":[104,105],"SYSLOG_IDENTIFIER":"sshd"}`))
 	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","MESSAGE":["a","b"]}`))
 	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","MESSAGE":[[1],null],"_TRANSPORT":"kernel"}`))
+	bound := hosttest.NewBound("journal", func(b []byte) { _, _, _ = ParseJournal(b) })
 	f.Fuzz(func(t *testing.T, line []byte) {
+		bound.Check(t, line)
 		e, _, err := ParseJournal(line)
 		if err == nil && len(e.Message) > 3*len(line) {
 			t.Errorf("%d bytes from %d", len(e.Message), len(line))
@@ -94,12 +109,15 @@ func FuzzJournal(f *testing.F) {
 
 func FuzzKernel(f *testing.F) {
 	f.Add([]byte("2026-11-23T16:30:19,000000+00:00 message"))
-	f.Fuzz(func(_ *testing.T, line []byte) { _, _, _ = parseKernel(line) })
+	bound := hosttest.NewBound("kernel", func(b []byte) { _, _, _ = parseKernel(b) })
+	f.Fuzz(func(t *testing.T, line []byte) { bound.Check(t, line) })
 }
 
 func FuzzCursor(f *testing.F) {
 	f.Add([]byte(`{"v":2,"until":"2026-11-23T12:00:00Z","files":{"/a":{"dev":1,"ino":2,"off":3,"head":"","headN":1,"tail":"","old":{"dev":1,"ino":2,"off":3,"head":"","headN":1,"tail":""}}},"bursts":[{"r":"ssh_login_failed","s":1,"a":1,"z":2,"n":3}]}`))
+	bound := hosttest.NewBound("cursor", func(b []byte) { _, _ = readCursor(b) })
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bound.Check(t, b)
 		c, err := readCursor(b)
 		if err != nil || len(b) == 0 {
 			return
@@ -117,7 +135,9 @@ func FuzzCursor(f *testing.F) {
 func FuzzRules(f *testing.F) {
 	f.Add([]byte("rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, literals: [abcd], patterns: ['.*abcd.*{IP}{USER}']}\n"))
 	f.Add([]byte("rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, after: x, then: y, times: 3, within: 5m}\n"))
+	bound := hosttest.NewBound("rules", func(b []byte) { _, _ = ParseRules(b) })
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bound.Check(t, b)
 		rules, err := ParseRules(b)
 		if err != nil || checkTogether(rules) != nil {
 			return

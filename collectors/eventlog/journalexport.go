@@ -39,6 +39,9 @@ var (
 // line ends an entry. What looks like a field inside a field's bytes is none. It
 // returns what follows the entry, always less than data.
 func ParseExport(data []byte) (e Event, rest []byte, err error) {
+	if len(data) == 0 {
+		return Event{}, nil, errCutEntry
+	}
 	if data[0] == '\n' {
 		return Event{}, data[1:], errNoEntry
 	}

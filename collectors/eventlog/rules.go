@@ -108,6 +108,13 @@ func ParseRules(b []byte) ([]Rule, error) {
 }
 
 func parseRules(b []byte, check func(*Rule) error) ([]Rule, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		return nil, err
+	}
+	if err := checkKeys(&root); err != nil {
+		return nil, err
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	var f ruleFile
@@ -119,16 +126,31 @@ func parseRules(b []byte, check func(*Rule) error) ([]Rule, error) {
 	}
 	for i := range f.Rules {
 		if err := check(&f.Rules[i]); err != nil {
-			return nil, fmt.Errorf("line %d: rule %q: %w", lineOf(b, i), f.Rules[i].ID, err)
+			return nil, fmt.Errorf("line %d: rule %q: %w", lineOf(root, i), f.Rules[i].ID, err)
 		}
 	}
 	return f.Rules, nil
 }
 
+// maxKeys is more keys than a mapping of a rule has. The decoder compares each with
+// each, and keeps an error of every pair that is alike.
+const maxKeys = 50
+
+func checkKeys(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode && len(n.Content) > 2*maxKeys {
+		return fmt.Errorf("line %d: %d keys in one mapping, at most %d may be: this is no file of rules", n.Line, len(n.Content)/2, maxKeys)
+	}
+	for _, c := range n.Content {
+		if err := checkKeys(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lineOf finds the line where the rule of that index begins, 0 if there is no telling.
-func lineOf(b []byte, index int) int {
-	var root yaml.Node
-	if yaml.Unmarshal(b, &root) != nil || len(root.Content) == 0 {
+func lineOf(root yaml.Node, index int) int {
+	if len(root.Content) == 0 {
 		return 0
 	}
 	for i, n := range root.Content[0].Content {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
 func TestMountInfo(t *testing.T) {
@@ -112,7 +113,9 @@ func TestNothingToRead(t *testing.T) {
 func FuzzMountInfo(f *testing.F) {
 	f.Add([]byte("28 1 254:1 / / ro,relatime shared:1 - ext4 /dev/vda1 rw\n"))
 	f.Add([]byte("28 1 254:1 / /a\\040b rw - ext4 /dev/vda1 rw\n"))
+	bound := hosttest.NewBound("mountinfo", func(b []byte) { _, _ = host.ParseMountInfo(b) })
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bound.Check(t, b)
 		m, err := host.ParseMountInfo(b)
 		if err == nil && len(m) > 1+len(b)/10 {
 			t.Fatalf("%d mounts from %d bytes", len(m), len(b))
@@ -123,7 +126,12 @@ func FuzzMountInfo(f *testing.F) {
 func FuzzProcFiles(f *testing.F) {
 	f.Add([]byte("btime 1764000000\n"))
 	f.Add([]byte("12.5 3\n"))
+	bound := hosttest.NewBound("stat and uptime", func(b []byte) {
+		_, _ = host.ParseBootTime(b)
+		_, _ = host.ParseUptime(b)
+	})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bound.Check(t, b)
 		if at, err := host.ParseBootTime(b); err == nil && at.Unix() <= 0 {
 			t.Fatalf("boot %v", at)
 		}
@@ -152,7 +160,9 @@ func TestNetDev(t *testing.T) {
 
 func FuzzNetDev(f *testing.F) {
 	f.Add([]byte("eth0: 100 0 0 0 0 0 0 0 23 0 0 0 0 0 0 0\n"))
+	bound := hosttest.NewBound("net/dev", func(b []byte) { _, _ = host.ParseNetDev(b) })
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bound.Check(t, b)
 		if n, err := host.ParseNetDev(b); err == nil && n < 0 {
 			t.Fatal(n)
 		}

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/hypervisor"
 	"github.com/attesto/attesto/evidence"
 )
@@ -359,15 +360,5 @@ func FuzzFormats(f *testing.F) {
 	f.Add([]byte("name: web\n[before]\nsnaptime: 1760000000\n"))
 	f.Add([]byte(`{"v":1,"hosts":[{"name":"a"}],"vms":[{"id":"a","snapshots":["2026-01-02T00:00:00Z"]}]}`))
 	f.Add([]byte(`[{"volid":"a","vmid":"100","ctime":1795000000,"verification":{"state":"ok"}}]`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range hypervisor.Formats() {
-			look, err := format.Parse(b, noon)
-			if err != nil || look.Facts == nil {
-				continue
-			}
-			if err := look.Facts.Validate(); err != nil {
-				t.Fatalf("%s: %v", format.Name, err)
-			}
-		}
-	})
+	hosttest.FuzzFormats(f, hypervisor.Formats(), noon)
 }

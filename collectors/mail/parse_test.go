@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/mail"
 	"github.com/attesto/attesto/evidence"
 )
@@ -279,13 +280,5 @@ func FuzzFormats(f *testing.F) {
 	f.Add([]byte(postfix("Nov 23 08:00:01", "4ABCDEF", "anna", "203.0.113.7", 3, "bounced")))
 	f.Add([]byte("Nov 23 08:00:01 mx dovecot: imap-login: Login: user=<a>, method=PLAIN, rip=20.0.0.1, lip=1.1.1.1\n"))
 	f.Add([]byte("2026-06-12 19:09:00 1o6abc-0001Ab-2C <= a H=h [203.0.113.5] A=l:a S=9 for b c\n2026-06-12 19:09:00 1o6abc-0001Ab-2C ** b\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range mail.Formats() {
-			if l, err := format.Parse(b, now); err == nil {
-				if err := l.Facts.Validate(); err != nil {
-					t.Fatalf("%s: %v", format.Name, err)
-				}
-			}
-		}
-	})
+	hosttest.FuzzFormats(f, mail.Formats(), now)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/restore"
 	"github.com/attesto/attesto/evidence"
 )
@@ -474,18 +475,8 @@ func TestOffUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func FuzzLists(f *testing.F) {
+func FuzzFormats(f *testing.F) {
 	f.Add([]byte(`{"struct_type":"snapshot","id":"1"}` + "\n" + `{"name":"a","type":"file","path":"/a","size":3,"mtime":"2026-11-26T21:49:14.7Z","struct_type":"node"}`))
 	f.Add([]byte(`{"type":"-","path":"src/a","healthy":false,"source":"","mtime":"2026-11-26T21:49:14.733294","size":3}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range restore.Formats() {
-			look, err := format.Parse(b, time.Unix(1795446525, 0))
-			if err != nil {
-				continue
-			}
-			if err := look.Facts.Validate(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
+	hosttest.FuzzFormats(f, restore.Formats(), time.Unix(1795446525, 0))
 }

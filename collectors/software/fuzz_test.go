@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/software"
-	"github.com/attesto/attesto/evidence"
 )
 
 // FuzzFormats feeds every format any bytes: facts that come out hold their rules
@@ -21,26 +21,14 @@ func FuzzFormats(f *testing.F) {
 	if err != nil || len(files) == 0 {
 		f.Fatalf("no samples: %v", err)
 	}
-	formats := software.Spec().Formats
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)
 		}
-		for i := range formats {
-			f.Add(uint8(i), b)
-		}
+		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, n uint8, data []byte) {
-		format := formats[int(n)%len(formats)]
-		look, err := format.Parse(data, time.Unix(1_800_000_000, 0))
-		if err != nil {
-			return
-		}
-		if _, err := evidence.FactsBlob(look.Facts, look.Gaps); err != nil {
-			t.Fatalf("%s: %v", format.Name, err)
-		}
-	})
+	hosttest.FuzzFormats(f, software.Spec().Formats, time.Unix(1_800_000_000, 0))
 }
 
 // FuzzParsers feeds the parsers that no format uses.
@@ -54,15 +42,19 @@ func FuzzParsers(f *testing.F) {
 	if b, err := os.ReadFile("testdata/apt-policy.txt"); err == nil {
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		_, _ = software.ParseAptURIs(bytes.NewReader(data))
-		_, _ = software.ParseRepolist(bytes.NewReader(data))
-		_, _ = software.ParseRelease(bytes.NewReader(data))
-		_, _ = software.ParseAptPolicy(bytes.NewReader(data))
-		_, _ = software.ParseProStatus(data, time.Time{})
-		names, _ := software.ParseMaps(bytes.NewReader(data))
-		if _, err := json.Marshal(append(names, software.ParseNeedsRestarting(string(data))...)); err != nil {
-			t.Fatal(err)
+	var failed error
+	bound := hosttest.NewBound("apt, maps and subscriptions", func(b []byte) {
+		_, _ = software.ParseAptURIs(bytes.NewReader(b))
+		_, _ = software.ParseRepolist(bytes.NewReader(b))
+		_, _ = software.ParseRelease(bytes.NewReader(b))
+		_, _ = software.ParseAptPolicy(bytes.NewReader(b))
+		_, _ = software.ParseProStatus(b, time.Time{})
+		names, _ := software.ParseMaps(bytes.NewReader(b))
+		_, failed = json.Marshal(append(names, software.ParseNeedsRestarting(string(b))...))
+	})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bound.Check(t, b); failed != nil {
+			t.Fatal(failed)
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/storage"
 	"github.com/attesto/attesto/evidence"
 )
@@ -371,13 +372,5 @@ func FuzzFormats(f *testing.F) {
 	f.Add([]byte(md("md0 : active raid1 sda1[0] sdb1[1]\n      100 blocks super 1.2 [2/2] [UU]\n")))
 	f.Add([]byte(pool("ONLINE", "ONLINE", "0", fine)))
 	f.Add([]byte("[/dev/sda].write_io_errs    3\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, format := range storage.Formats() {
-			if look, err := format.Parse(b, time.Unix(1795446525, 0)); err == nil && look.Facts != nil {
-				if err := look.Facts.Validate(); err != nil {
-					t.Fatalf("%s: %v", format.Name, err)
-				}
-			}
-		}
-	})
+	hosttest.FuzzFormats(f, storage.Formats(), time.Unix(1795446525, 0))
 }
