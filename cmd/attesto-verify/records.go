@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -166,9 +166,13 @@ type stream struct {
 	names []string
 	name  string
 	file  fs.File
-	r     *bufio.Reader
+	chunk []byte // read and not yet taken apart
 	line  []byte // read ahead
 }
+
+// chunkSize is how much of a packed file is read at once. Lines lie in their chunk
+// until they are checked.
+const chunkSize = 1 << 18
 
 func (s *stream) close() {
 	if s.file != nil {
@@ -188,20 +192,43 @@ func (s *stream) peek() ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			s.file, s.r = f, bufio.NewReaderSize(f, 1<<18)
+			s.file, s.chunk = f, nil
 		}
-		line, err := s.r.ReadBytes('\n')
-		switch {
-		case errors.Is(err, io.EOF) && len(line) == 0:
-			s.close()
-		case err != nil:
+		var err error
+		if s.line, err = s.next(); err != nil {
 			s.names = nil
 			return nil, fmt.Errorf("cut off in the middle of a line: %w", err)
-		default:
-			s.line = line
+		}
+		if s.line == nil {
+			s.close()
 		}
 	}
 	return s.line, nil
+}
+
+// next cuts the next line off, nil at the end of the file.
+func (s *stream) next() ([]byte, error) {
+	for searched := 0; ; {
+		if n := bytes.IndexByte(s.chunk[searched:], '\n'); n >= 0 {
+			line := s.chunk[: searched+n+1 : searched+n+1]
+			s.chunk = s.chunk[searched+n+1:]
+			return line, nil
+		}
+		searched = len(s.chunk)
+		more := make([]byte, max(chunkSize, 2*searched))
+		copy(more, s.chunk)
+		n, err := s.file.Read(more[searched:])
+		s.chunk = more[:searched+n]
+		switch {
+		case n > 0:
+		case errors.Is(err, io.EOF) && searched == 0:
+			return nil, nil
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 func (s *stream) find(index int64) (rawRecord, error) {
