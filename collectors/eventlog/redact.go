@@ -50,7 +50,11 @@ func (r redactor) sample(m Match, e Event) string {
 	msg = r.withoutNames(msg, m, e.Message)
 	msg = mailbox.ReplaceAllStringFunc(msg, r.pseudonym)
 	msg = longWord.ReplaceAllStringFunc(msg, withoutKeys)
-	return cut(printable(e.Program) + ": " + printable(msg))
+	text := cut(printable(e.Program) + ": " + printable(msg))
+	if address := printable(m.Address); address != "" && !strings.Contains(text, address) && len(address) < maxSample/4 && len(e.Message) > maxSample/2 {
+		text = cutTo(text, maxSample-len(address)-1) + " " + address // it stood behind the cut
+	}
+	return text
 }
 
 // withoutNames puts pseudonyms where the pattern found users, wherever else the
@@ -166,10 +170,12 @@ func printable(s string) string {
 	return b.String()
 }
 
-func cut(s string) string {
+func cut(s string) string { return cutTo(s, maxSample) }
+
+func cutTo(s string, most int) string {
 	const more = "…"
-	if len(s) <= maxSample {
+	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxSample-len(more)], "") + more
+	return strings.ToValidUTF8(s[:most-len(more)], "") + more
 }

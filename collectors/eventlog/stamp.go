@@ -40,7 +40,9 @@ func stampLen(b []byte) int {
 			return 0
 		}
 		if b[at] == '.' { // journalctl -o short-precise
-			for at++; at < len(b) && at < 26 && isDigit(b[at]); at++ { //nolint:revive // counts
+			at++
+			for at < len(b) && at < 26 && isDigit(b[at]) {
+				at++
 			}
 		}
 		if at < len(b) && b[at] == ' ' {
