@@ -11,7 +11,8 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-// ParseMdadmDetail reads mdadm --detail, of one array or several (mdadm(8)).
+// ParseMdadmDetail reads mdadm --detail, of one array or several, or --examine of its
+// members, whose own state says nothing of the array's (mdadm(8)).
 func ParseMdadmDetail(out []byte) ([]evidence.StorageDevice, error) {
 	var list []evidence.StorageDevice
 	for line := range strings.Lines(string(out)) {
@@ -51,6 +52,12 @@ func mdadmField(d *evidence.StorageDevice, key, value string) {
 		count(&d.Working)
 	case "State":
 		mdadmState(d, value)
+	case "Array State": // of --examine: "A. ('A' == active, '.' == missing, 'R' == replacing)"
+		members, _, _ := strings.Cut(value, " ")
+		working := int64(strings.Count(members, "A") + strings.Count(members, "R"))
+		if d.Working = &working; strings.Contains(members, ".") && (d.State == evidence.StorageOK || d.State == evidence.StorageUnknown) {
+			d.State, d.Reasons = evidence.StorageDegraded, []string{evidence.StorageMissing}
+		}
 	case "Failed Devices":
 		if err == nil && n > 0 && d.State == evidence.StorageOK {
 			d.State, d.Reasons = evidence.StorageWarning, []string{evidence.StorageSpareFailed}

@@ -94,6 +94,8 @@ func TestParsers(t *testing.T) {
 		{"array by mdadm", "mdadm-detail", "/dev/md0:\n        Raid Level : raid1\n      Raid Devices : 2\n             State : active \n    Active Devices : 2\n", "md0 ok"},
 		{"array that mdadm rebuilds", "mdadm-detail", "/dev/md0:\n      Raid Devices : 2\n             State : clean, degraded, recovering \n    Rebuild Status : 24% complete\n", "md0 rebuilding missing"},
 		{"array with a failed disk by mdadm", "mdadm-detail", "/dev/md0:\n             State : clean, degraded \n    Failed Devices : 1\n", "md0 degraded faulted"},
+		{"member of an array that misses another", "mdadm-detail", "/dev/vda1:\n     Raid Level : raid1\n   Raid Devices : 2\n          State : clean\n   Array State : A. ('A' == active, '.' == missing, 'R' == replacing)\n", "vda1 degraded missing"},
+		{"member of a whole array", "mdadm-detail", "/dev/vda1:\n     Raid Level : raid1\n   Raid Devices : 2\n          State : clean\n   Array State : AA ('A' == active, '.' == missing, 'R' == replacing)\n", "vda1 ok"},
 		{"array that mdadm cannot read", "mdadm-detail", "/dev/md0:\n", "md0 unknown stopped"},
 		{"not mdadm", "mdadm-detail", "mdadm: cannot open /dev/md0: Permission denied\n", "error: not the output of mdadm --detail: no line \"/dev/md…:\""},
 
