@@ -38,18 +38,34 @@ func formats() []host.Format {
 
 func explainLines(name, program string) func([]byte, time.Time) (host.Look, error) {
 	return func(data []byte, at time.Time) (host.Look, error) {
-		data, err := unpacked(data)
-		if err != nil {
-			return host.Look{}, err
-		}
-		return explain(data, name, byLine(newLines(at, program).parse))
+		return explainPacked(data, func(data []byte) (host.Look, error) {
+			return explain(data, name, byLine(newLines(at, program).parse))
+		})
 	}
+}
+
+// explainPacked unpacks a log first, where it is compressed. What is left of one that was
+// cut off is read, with a gap.
+func explainPacked(data []byte, explain func([]byte) (host.Look, error)) (host.Look, error) {
+	data, cut := unpacked(data)
+	if cut != nil && len(data) == 0 {
+		return host.Look{}, cut
+	}
+	l, err := explain(data)
+	if f, ok := l.Facts.(evidence.EventLog); err == nil && cut != nil && ok {
+		for i := range f.Sources {
+			f.Sources[i].Whole = false
+			l.Gaps = append(l.Gaps, evidence.Gap{What: f.Sources[i].Source, Why: "unpacking: " + cut.Error()})
+		}
+	}
+	return l, err
 }
 
 // maxUnpacked bounds what a compressed log may unpack to, in bytes.
 const maxUnpacked = 512 << 20
 
-// unpacked is a log that rotation may have compressed.
+// unpacked is a log that rotation may have compressed; with an error, what could be
+// unpacked.
 func unpacked(data []byte) ([]byte, error) {
 	var in io.Reader
 	switch {

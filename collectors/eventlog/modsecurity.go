@@ -3,6 +3,7 @@ package eventlog
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -14,15 +15,13 @@ import (
 // message: serial (ModSecurity 2 Data Formats, "Audit Log"; libmodsecurity 3 writes
 // three dashes) or JSON (SecAuditLogFormat JSON), one transaction a line.
 func explainModSecurity(data []byte, at time.Time) (host.Look, error) {
-	data, err := unpacked(data)
-	if err != nil {
-		return host.Look{}, err
-	}
-	if first := bytes.TrimLeft(data, " \r\n\t"); len(first) > 0 && first[0] == '{' {
-		return explain(data, "modsecurity-audit", auditJSON)
-	}
-	return explain(data, "modsecurity-audit", func(data []byte, each func(Event), foreign func()) int64 {
-		return auditSerial(data, newStamps(at), each, foreign)
+	return explainPacked(data, func(data []byte) (host.Look, error) {
+		if first := bytes.TrimLeft(data, " \r\n\t"); len(first) > 0 && first[0] == '{' {
+			return explain(data, auditProgram, auditJSON)
+		}
+		return explain(data, auditProgram, func(data []byte, each func(Event), foreign func()) int64 {
+			return auditSerial(data, newStamps(at), each, foreign)
+		})
 	})
 }
 
@@ -36,17 +35,24 @@ func auditEvent(at time.Time, client, message string) Event {
 
 var boundary = regexp.MustCompile(`^--(-?[\w@=.-]{1,64}-?)-([A-Z])--\s*$`)
 
-// auditSerial reads sections A (time and client) and H (messages); Z ends a transaction.
+// auditSerial reads sections A (time and client) and H (messages); Z ends a transaction,
+// and one without it was cut.
 func auditSerial(data []byte, stamps *stamps, each func(Event), foreign func()) (transactions int64) {
 	var section byte
 	var at time.Time
-	client := ""
+	client, open := "", false
 	for line := range bytes.Lines(data) {
 		line = bytes.TrimRight(line, "\r\n")
 		if m := boundary.FindSubmatch(line); m != nil {
-			if section = m[2][0]; section == 'A' {
+			switch section = m[2][0]; section {
+			case 'A':
+				if open {
+					foreign()
+				}
 				transactions++
-				client = ""
+				client, open = "", true
+			case 'Z':
+				open = false
 			}
 			continue
 		}
@@ -63,7 +69,7 @@ func auditSerial(data []byte, stamps *stamps, each func(Event), foreign func()) 
 			}
 			if !ok {
 				foreign()
-				section = 0
+				section, open = 0, false
 				continue
 			}
 			at, client = t, fields[3]
@@ -74,6 +80,9 @@ func auditSerial(data []byte, stamps *stamps, each func(Event), foreign func()) 
 				}
 			}
 		}
+	}
+	if open {
+		foreign()
 	}
 	return transactions
 }
@@ -98,6 +107,7 @@ func auditJSON(data []byte, each func(Event), foreign func()) (transactions int6
 			Transaction struct {
 				ClientIP string `json:"client_ip"`
 				Stamp    string `json:"time_stamp"` // ctime(3)
+				Stopped  bool   `json:"is_interrupted"`
 				Remote   string `json:"remote_address"`
 				Time     string `json:"time"`
 				Messages []struct {
@@ -129,10 +139,18 @@ func auditJSON(data []byte, each func(Event), foreign func()) (transactions int6
 		for _, text := range t.Audit.Messages {
 			each(auditEvent(at, client, text))
 		}
-		for _, m := range t.Transaction.Messages {
+		// Which of them refused the request is not told: the one on the sum of them, else the last.
+		refused, code := t.Transaction.Stopped || t.Transaction.Response.Code == 403, t.Transaction.Response.Code
+		by := len(t.Transaction.Messages) - 1
+		for i, m := range t.Transaction.Messages {
+			if strings.Contains(m.Message+m.Details.Match, "nomaly") {
+				by = i
+			}
+		}
+		for i, m := range t.Transaction.Messages {
 			what := "Warning. "
-			if t.Transaction.Response.Code == 403 && strings.Contains(m.Message+m.Details.Match, "nomaly") {
-				what = "Access denied with code 403. "
+			if refused && i == by {
+				what = fmt.Sprintf("Access denied with code %d. ", code)
 			}
 			each(auditEvent(at, client, what+m.Message+` [id "`+m.Details.RuleID+`"] [severity "`+m.Details.Severity+`"]`))
 		}
