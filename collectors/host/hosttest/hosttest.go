@@ -16,7 +16,7 @@ import (
 // The factor is of the costliest form: a list of JSON objects of three bytes that each
 // become a structure.
 const (
-	slack  = 128 << 10
+	slack  = 512 << 10
 	factor = 500
 )
 
