@@ -1,6 +1,7 @@
 package antivirus
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/attesto/attesto/evidence"
 )
@@ -97,7 +99,7 @@ func short(s string) string {
 
 func defenderProperties(data []byte) (map[string]string, error) {
 	m := map[string]string{}
-	text := strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff"))
+	text := strings.TrimSpace(strings.TrimPrefix(utf8Of(data), "\ufeff"))
 	if strings.HasPrefix(text, "{") {
 		var raw map[string]any
 		if err := json.Unmarshal([]byte(text), &raw); err != nil {
@@ -125,6 +127,18 @@ func defenderProperties(data []byte) (map[string]string, error) {
 		}
 	}
 	return m, nil
+}
+
+// utf8Of is a text that PowerShell 5 may have written as UTF-16 (its ">" does).
+func utf8Of(data []byte) string {
+	if len(data) < 2 || data[0] != 0xff || data[1] != 0xfe {
+		return string(data)
+	}
+	units := make([]uint16, 0, len(data)/2)
+	for i := 2; i+1 < len(data); i += 2 {
+		units = append(units, binary.LittleEndian.Uint16(data[i:]))
+	}
+	return string(utf16.Decode(units))
 }
 
 var (

@@ -71,6 +71,13 @@ func TestDefender(t *testing.T) {
 	if !p.Passive || p.RealTime != evidence.Unknown || p.NeverScans || p.Scan.At.Day() != 21 {
 		t.Errorf("%+v", p)
 	}
+	wide := []byte{0xff, 0xfe} // as PowerShell 5 writes it into a file
+	for _, c := range "AMProductVersion : 4\r\nAMRunningMode : Normal\r\nAntivirusSignatureAge : 9\r\n" {
+		wide = append(wide, byte(c), 0)
+	}
+	if p = explain(t, "defender-status", string(wide)).Products[0]; len(p.Definitions) != 1 || *p.Definitions[0].Days != 9 {
+		t.Errorf("%+v", p)
+	}
 }
 
 func TestFormatsRefuseRubbish(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package abuse reads reports of abuse: ARF (RFC 5965) and X-ARF (xarf.org, versions 3
-// and 4). It is pure and bounded: a report comes from anybody.
+// Package abuse reads reports of abuse: ARF (RFC 5965) and X-ARF (xarf.org, versions 0.1
+// to 4). It is pure and bounded: a report comes from anybody.
 package abuse
 
 import (
@@ -17,9 +17,10 @@ const Max = 700 * 1024
 
 // The formats of reports.
 const (
-	ARF   = "arf"   // RFC 5965, also with the fields of RFC 6591
-	XARF3 = "xarf3" // X-ARF version 3
-	XARF4 = "xarf4" // X-ARF version 4
+	ARF      = "arf"   // RFC 5965, also with the fields of RFC 6591
+	XARF3    = "xarf3" // X-ARF version 3, and 1 and 2, which have its form
+	XARFMail = "xarf"  // X-ARF versions 0.1 and 0.2: mails with lines of fields
+	XARF4    = "xarf4" // X-ARF version 4
 )
 
 // Report is what a report says that is needed to act on it.

@@ -50,6 +50,7 @@ func TestParse(t *testing.T) {
 		"old line end": {strings.ReplaceAll(arf, "\n", "\r"), "abuse: 192.0.2.1, shop.example", "reports.example", "2026-03-08T19:00:00Z"},
 		"xarf 3":       {v3, "phishing: 192.0.2.55, https://shop.example/login", "Watch", "2026-02-05T14:17:10Z"},
 		"xarf 4":       {v4, "phishing: 203.0.113.45, http://bank.example/auth", "Watch", "2026-01-11T15:15:24Z"},
+		"xarf 0.2":     {"From: r@watch.example\nX-XARF: PLAIN\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/plain\n\nDear abuse team: see below.\n--x\nContent-Type: text/plain; name=report.txt\n\n---\nReported-From: reports@watch.example\nCategory: abuse\nReport-ID: 77@watch.example\nReport-Type: login-attack\nService: ssh\nDate: Thu, 05 Feb 2026 15:17:10 +0100\nSource-Type: ip-address\nSource: 192.0.2.55\nPort: 22\n--x--\n", "login-attack: 192.0.2.55", "watch.example", "2026-02-05T14:17:10Z"},
 		"xarf by mail": {"From: r@watch.example\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: application/json\n\n" + v4 + "\n--x--\n", "phishing: 203.0.113.45, http://bank.example/auth", "Watch", "2026-01-11T15:15:24Z"},
 	} {
 		r, err := abuse.Parse([]byte(tt.text))
@@ -61,18 +62,19 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"a plain mail":     {"From: a@b.example\n\nStop it!\n", "no part message/feedback-report"},
-		"no type":          {strings.Replace(arf, "Feedback-Type: abuse\n", "", 1), "no Feedback-Type"},
-		"no source":        {strings.Replace(strings.Replace(strings.Replace(arf, "Source-IP: 192.0.2.1\n", "", 1), "Reported-Domain: shop.example\n", "", 1), "From: somespammer@shop.example\n", "Subject: Spam\n", 1), "names no source"},
-		"another version":  {strings.Replace(v4, "4.2.0", "5.0.0", 1), "version"},
-		"no reporter":      {strings.Replace(v4, `"reporter"`, `"reported"`, 1), "who reports?"},
-		"no such category": {strings.Replace(v4, `"content"`, `"contents"`, 1), "category"},
-		"source is none":   {strings.Replace(v4, "203.0.113.45", "here", 1), "no address"},
-		"no such port":     {strings.Replace(v3, "443", "443000", 1), "SourcePort is no whole number"},
-		"no such address":  {strings.Replace(v3, "192.0.2.55", "192.0.2", 1), "is none"},
-		"no date":          {strings.Replace(v3, "2026-02-05T14:17:10Z", "yesterday", 1), "want one as"},
-		"too long":         {strings.Repeat(" ", abuse.Max+1), "at most"},
-		"nothing":          {"", "reading a mail"},
+		"a plain mail":       {"From: a@b.example\n\nStop it!\n", "no part message/feedback-report"},
+		"0.2 without source": {"From: r@watch.example\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/plain\n\nReported-From: r@watch.example\nCategory: abuse\nDate: 2026-02-05T14:17:10Z\n--x--\n", "is no address"},
+		"no type":            {strings.Replace(arf, "Feedback-Type: abuse\n", "", 1), "no Feedback-Type"},
+		"no source":          {strings.Replace(strings.Replace(strings.Replace(arf, "Source-IP: 192.0.2.1\n", "", 1), "Reported-Domain: shop.example\n", "", 1), "From: somespammer@shop.example\n", "Subject: Spam\n", 1), "names no source"},
+		"another version":    {strings.Replace(v4, "4.2.0", "5.0.0", 1), "version"},
+		"no reporter":        {strings.Replace(v4, `"reporter"`, `"reported"`, 1), "who reports?"},
+		"no such category":   {strings.Replace(v4, `"content"`, `"contents"`, 1), "category"},
+		"source is none":     {strings.Replace(v4, "203.0.113.45", "here", 1), "no address"},
+		"no such port":       {strings.Replace(v3, "443", "443000", 1), "SourcePort is no whole number"},
+		"no such address":    {strings.Replace(v3, "192.0.2.55", "192.0.2", 1), "is none"},
+		"no date":            {strings.Replace(v3, "2026-02-05T14:17:10Z", "yesterday", 1), "want one as"},
+		"too long":           {strings.Repeat(" ", abuse.Max+1), "at most"},
+		"nothing":            {"", "reading a mail"},
 	} {
 		if r, err := abuse.Parse([]byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %+v, error %v, want %q", name, r, err, tt.want)

@@ -2,6 +2,7 @@ package abuse
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -97,11 +98,18 @@ func (w *walker) part(head textproto.MIMEHeader, body io.Reader, depth int) {
 	case kind == "message/feedback-report":
 		b, _ := io.ReadAll(io.LimitReader(body, Max)) // cut off is read as far as it goes
 		w.take(parseFeedback(b))
+	case kind == "text/plain" && depth > 0:
+		if b, _ := io.ReadAll(io.LimitReader(body, Max)); reportedFrom.Match(b) {
+			w.take(parsePlain(b))
+		}
 	case kind == "application/json" || strings.HasSuffix(params["name"], ".json"):
 		b, _ := io.ReadAll(io.LimitReader(body, Max))
 		w.take(parseXARF(bytes.TrimSpace(b)))
 	}
 }
+
+// reportedFrom is the field that every report of X-ARF 0.1 and 0.2 has.
+var reportedFrom = regexp.MustCompile(`(?m)^Reported-From:\s*\S`)
 
 var address = regexp.MustCompile(`\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]`)
 
@@ -159,6 +167,34 @@ func parseFeedback(b []byte) (Report, error) {
 	if n := plain(h.Get("Incidents"), 20); n != "" {
 		r.Note = n + " incidents"
 	}
+	return r, nil
+}
+
+// parsePlain reads a report of X-ARF 0.1 or 0.2 (x-arf.org, Specification): the second
+// part of a mail, of lines "Key: value".
+func parsePlain(b []byte) (Report, error) {
+	fields := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && len(fields) < 100 {
+			fields[strings.ToLower(strings.TrimSpace(key))] = strings.Trim(strings.TrimSpace(value), `"'`)
+		}
+	}
+	r := Report{Format: XARFMail, Kind: strings.ToLower(plain(cmp.Or(fields["report-type"], fields["category"]), 40)), ID: plain(fields["report-id"], 100)}
+	_, r.Reporter, _ = strings.Cut(plain(fields["reported-from"], 200), "@")
+	if r.Kind == "" {
+		return r, errors.New("the X-ARF report has neither Report-Type nor Category")
+	}
+	if err := located(fields["source"]); err != nil {
+		return r, err
+	}
+	r.source(fields["source"])
+	at, err := mail.ParseDate(stripZoneName(fields["date"]))
+	if err != nil {
+		if at, err = moment(fields["date"]); err != nil {
+			return r, err
+		}
+	}
+	r.At = at.UTC()
 	return r, nil
 }
 
