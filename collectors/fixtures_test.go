@@ -85,7 +85,7 @@ var tried = []struct{ files, format, says, see string }{
 	{"06-hardware/raidctl/hpacucli_hpacucli.cn.logicaldrive.all.show", "ssacli", `array A","kind":"array","form":"raid","state":"failed"`, ""},
 	{"06-hardware/raidctl/hpacucli_PR193_ctrl-status", "ssacli", `"state":"warning","reasons":\["worn"\]`, ""},
 	{"06-hardware/raidctl/hpacucli_*", "ssacli", `"state":"ok"`, ""},
-	{"06-hardware/raidctl/megacli_issue123_pdlist", "megacli", `"state":"warning","reasons":\["failing"\]`, ""},
+	{"06-hardware/raidctl/megacli_issue123_pdlist", "megacli", `"state":"warning","reasons":\["failing","bad_sectors"\]`, ""},
 	{"06-hardware/raidctl/megacli_issue39_batteries.bbustatus.3", "megacli", `"form":"battery","state":"failed"`, ""},
 	{"06-hardware/raidctl/megacli_issue91_version", "megacli", `^unsupported`, ""},
 	{"06-hardware/raidctl/megacli_*", "megacli", `"state":"ok"`, ""},

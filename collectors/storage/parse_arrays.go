@@ -42,6 +42,11 @@ func ParseMdstat(text []byte) ([]evidence.StorageDevice, error) {
 	if !known {
 		return nil, errors.New("not /proc/mdstat: neither Personalities nor an array in it")
 	}
+	for i := range list {
+		if d := &list[i]; d.Parts == nil && d.State != evidence.StorageFailed && mdRedundant(d.Form) {
+			d.State, d.Reasons = evidence.StorageUnknown, []string{evidence.StorageMissing} // cut before its parts were counted
+		}
+	}
 	return unique(list), nil
 }
 
@@ -54,16 +59,40 @@ func mdArray(name, rest string) evidence.StorageDevice {
 			d.Form = clip(f, 60)
 		}
 	}
-	if fields[0] == "inactive" {
+	failed := strings.Contains(rest, "(F)")
+	switch {
+	case fields[0] == "inactive" && onlySpares(rest) && !failed: // a container of external metadata (IMSM, DDF) never runs itself
+		d.Form = "container"
+	case fields[0] == "inactive":
 		d.State, d.Reasons = evidence.StorageFailed, []string{evidence.StorageStopped}
-		if onlySpares(rest) { // a container of external metadata (IMSM, DDF) never runs itself
-			d.State, d.Reasons, d.Form = evidence.StorageOK, nil, "container"
-		}
-	}
-	if strings.Contains(rest, "(F)") {
+	case fields[0] == "broken", failed && !mdRedundant(d.Form): // since Linux 5.4: a part is gone, and nothing stands in for it
+		d.State, d.Reasons = evidence.StorageFailed, []string{evidence.StorageFaulted}
+	case failed:
 		d.State, d.Reasons = evidence.StorageWarning, []string{evidence.StorageSpareFailed}
 	}
 	return d
+}
+
+// mdRedundant says whether an array of a level can lose a part: the kernel then counts
+// its parts in the line after its name.
+func mdRedundant(level string) bool {
+	switch level {
+	case "raid1", "raid4", "raid5", "raid6", "raid10", "multipath":
+		return true
+	}
+	return false
+}
+
+// mdLost says whether more parts are gone than an array of a level can do without. Of
+// raid10 it depends on which: as long as some work, the kernel's word is taken.
+func mdLost(level string, parts, working int64) bool {
+	switch level {
+	case "raid4", "raid5":
+		return parts-working > 1
+	case "raid6":
+		return parts-working > 2
+	}
+	return working == 0
 }
 
 func onlySpares(rest string) bool {
@@ -87,6 +116,9 @@ func mdLine(d *evidence.StorageDevice, line string) {
 				why = evidence.StorageFaulted
 			}
 			d.State, d.Reasons = evidence.StorageDegraded, []string{why}
+		}
+		if parts > 0 && mdLost(d.Form, parts, working) {
+			d.State, d.Reasons = evidence.StorageFailed, []string{evidence.StorageFaulted}
 		}
 	}
 	m := mdAction.FindStringSubmatch(line)
@@ -191,7 +223,7 @@ func zpoolScan(d *evidence.StorageDevice, value string, zone *time.Location) {
 			d.Reasons = append(d.Reasons, evidence.StorageDataErrors)
 		}
 	}
-	if zpoolRepair.MatchString(value) {
+	if zpoolRepair.MatchString(value) && d.State != evidence.StorageFailed {
 		d.State = evidence.StorageRebuilding
 	}
 	if m := zpoolDone.FindStringSubmatch(value); m != nil {
@@ -307,7 +339,7 @@ func parseZpoolJSON(out []byte, zone *time.Location) ([]evidence.StorageDevice, 
 }
 
 func zpoolScanJSON(d *evidence.StorageDevice, function, state, end string, zone *time.Location) {
-	if function == "RESILVER" && state == "SCANNING" {
+	if function == "RESILVER" && state == "SCANNING" && d.State != evidence.StorageFailed {
 		d.State = evidence.StorageRebuilding
 	}
 	if function == "SCRUB" && state == "FINISHED" {

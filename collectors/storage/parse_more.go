@@ -100,10 +100,10 @@ func mdadmState(d *evidence.StorageDevice, value string) {
 // integer and then come as floats or text.
 type nvmeLog struct {
 	Critical    json.RawMessage `json:"critical_warning"`
-	Temperature *float64        `json:"temperature"` // Kelvin
-	Spare       *float64        `json:"avail_spare"`
-	Threshold   *float64        `json:"spare_thresh"`
-	Used        *float64        `json:"percent_used"`
+	Temperature json.RawMessage `json:"temperature"` // Kelvin
+	Spare       json.RawMessage `json:"avail_spare"`
+	Threshold   json.RawMessage `json:"spare_thresh"`
+	Used        json.RawMessage `json:"percent_used"`
 	Hours       json.RawMessage `json:"power_on_hours"`
 	MediaErrors json.RawMessage `json:"media_errors"`
 }
@@ -128,17 +128,16 @@ func ParseNVMe(out []byte) ([]evidence.StorageDevice, error) {
 		return []evidence.StorageDevice{d}, nil
 	}
 	nvmeCritical(&d, *critical)
-	if s.Temperature != nil && *s.Temperature > 200 && *s.Temperature < 600 {
-		c := int64(*s.Temperature) - 273
+	if k := nvmeNumber(s.Temperature); k != nil && *k > 200 && *k < 600 {
+		c := *k - 273
 		d.Celsius = &c
 	}
-	if s.Used != nil && *s.Used >= 0 && *s.Used <= 1000 {
-		n := int64(*s.Used)
-		if d.Wear = &n; n >= 100 {
+	if n := nvmeNumber(s.Used); n != nil && *n <= 1000 {
+		if d.Wear = n; *n >= 100 {
 			worse(&d, evidence.StorageWorn)
 		}
 	}
-	if s.Spare != nil && s.Threshold != nil && *s.Spare < *s.Threshold {
+	if spare, least := nvmeNumber(s.Spare), nvmeNumber(s.Threshold); spare != nil && least != nil && *spare < *least {
 		worse(&d, evidence.StorageWorn)
 	}
 	d.Hours = nvmeNumber(s.Hours)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ var raidWords = map[string]string{
 	"unconfigured(bad)": evidence.StorageFailed, "missing": evidence.StorageFailed, "msng": evidence.StorageFailed, "dead": evidence.StorageFailed, "inoperable": evidence.StorageFailed,
 	"device-error": evidence.StorageFailed, "ecc-error": evidence.StorageFailed, "not-supported": evidence.StorageFailed, "bad": evidence.StorageFailed, "non operational": evidence.StorageFailed,
 	"predictive": evidence.StorageWarning, "using interim": evidence.StorageDegraded, "permanently": evidence.StorageWarning, "currently expanding": evidence.StorageRebuilding, "degraded(low": evidence.StorageWarning, "temporarily": evidence.StorageWarning, "recharging": evidence.StorageChecking, "learning": evidence.StorageChecking,
-	"weakbat": evidence.StorageWarning, "fault": evidence.StorageFailed, "error": evidence.StorageFailed, "lost": evidence.StorageFailed, "smart": evidence.StorageWarning,
+	"degraded(need": evidence.StorageWarning, "needs attention": evidence.StorageWarning, "weakbat": evidence.StorageWarning, "fault": evidence.StorageFailed, "error": evidence.StorageFailed, "lost": evidence.StorageFailed, "smart": evidence.StorageWarning,
 }
 
 // raidOf makes a device of what a controller's tool says of it.
@@ -122,13 +123,45 @@ func ParseStorcli(out []byte) ([]evidence.StorageDevice, error) {
 			list = append(list, storcliRows(name, key, raw)...)
 		}
 	}
-	list = unique(sorted(list))
-	return list[:min(len(list), evidence.MaxStorage)], nil
+	list = sorted(list)
+	for i := range list { // a disk's row and its detail tell of one disk: the worse counts
+		if i > 0 && list[i-1].Kind == list[i].Kind && list[i-1].Name == list[i].Name {
+			storcliJoin(&list[i-1], &list[i])
+		}
+	}
+	return unique(list), nil
+}
+
+// storcliJoin lets both tell what either of them knows.
+func storcliJoin(a, b *evidence.StorageDevice) {
+	if a.State == evidence.StorageOK {
+		a, b = b, a
+	}
+	for _, why := range b.Reasons {
+		worse(a, why)
+	}
+	a.Model = cmp.Or(a.Model, b.Model)
+	a.Uncorrectable = cmp.Or(a.Uncorrectable, b.Uncorrectable)
+	*b = *a
+}
+
+// storcliStatus reads "Status" of a controller, as `storcli /cALL show all J` prints it.
+func storcliStatus(controller string, raw json.RawMessage) []evidence.StorageDevice {
+	var status struct {
+		Controller string `json:"Controller Status"`
+	}
+	if json.Unmarshal(raw, &status) != nil || status.Controller == "" {
+		return nil
+	}
+	return []evidence.StorageDevice{raidOf(evidence.StorageController, controller+" controller", "raid", status.Controller)}
 }
 
 func storcliRows(controller, key string, raw json.RawMessage) []evidence.StorageDevice {
 	var rows []storcliRow
 	if json.Unmarshal(raw, &rows) != nil {
+		if key == "Status" {
+			return storcliStatus(controller, raw)
+		}
 		var detail map[string]map[string]any
 		if disk, ok := strings.CutSuffix(strings.TrimPrefix(key, "Drive "), " - Detailed Information"); ok && json.Unmarshal(raw, &detail) == nil {
 			return storcliDetail(disk, detail)
@@ -139,6 +172,8 @@ func storcliRows(controller, key string, raw json.RawMessage) []evidence.Storage
 	for _, r := range rows {
 		switch {
 		case r.State == "":
+		case key == "BBU_Info" || key == "Cachevault_Info":
+			list = append(list, raidOf(evidence.StorageController, controller+" battery", "battery", r.State))
 		case r.Slot != "":
 			d := raidOf(evidence.StorageDisk, controller+" "+strings.TrimSpace(r.Slot), "raid", r.State)
 			d.Model = clip(r.Model, 200)

@@ -20,7 +20,12 @@ func ParseMegaCli(out []byte) ([]evidence.StorageDevice, error) {
 	return raidLines("MegaCli", out, megaHead, m.line)
 }
 
-type megacli struct{ adapter, enclosure, slot, level string }
+// megacli is what the lines before a state told of its device.
+type megacli struct {
+	adapter, enclosure, slot, level string
+	media, predicted                int64 // sectors that could not be read, and predictions of failure
+	writeBack                       bool  // the cache is meant to hold writes
+}
 
 var (
 	megaAdapter = regexp.MustCompile(`^(?:Adapter #?|BBU status for Adapter: )(\d+)`)
@@ -41,29 +46,68 @@ func (m *megacli) line(line string, last *evidence.StorageDevice) (evidence.Stor
 	if f == nil {
 		return none, false
 	}
-	switch key, value := f[1], f[2]; key {
+	switch key, value := f[1], strings.TrimSpace(f[2]); key {
+	case "BatteryType": // firmware of the first iBBU leaves "Battery state" empty: its flags tell
+		return raidOf(evidence.StorageController, m.adapter+" battery", "battery", ""), true
 	case "Enclosure Device ID":
 		m.enclosure = value
 	case "Slot Number":
-		m.slot = value
+		m.slot, m.media, m.predicted = value, 0, 0
+	case "Media Error Count":
+		m.media, _ = strconv.ParseInt(value, 10, 64)
+	case "Predictive Failure Count":
+		m.predicted, _ = strconv.ParseInt(value, 10, 64)
+	case "Default Cache Policy":
+		m.writeBack = strings.HasPrefix(value, "WriteBack")
 	case "RAID Level":
 		m.level = strings.ToLower(strings.SplitN(value, ",", 2)[0])
 	case "State":
 		return raidOf(evidence.StorageArray, m.adapter+" "+m.slot, m.level, value), true
 	case "Firmware state":
-		return raidOf(evidence.StorageDisk, m.adapter+" "+m.enclosure+":"+m.slot, "raid", value), true
+		return m.disk(value), true
 	case "Battery State":
-		return raidOf(evidence.StorageController, m.adapter+" battery", "battery", value), true
-	case "Battery Replacement required", "Battery Pack Missing", "Remaining Capacity Low":
-		if last != nil && last.Kind == evidence.StorageController && value == "Yes" {
-			worse(last, evidence.StorageWorn)
+		d := raidOf(evidence.StorageController, m.adapter+" battery", "battery", value)
+		if last == nil || last.Kind != evidence.StorageController {
+			return d, true
 		}
-	case "Drive has flagged a S.M.A.R.T alert":
-		if last != nil && last.Kind == evidence.StorageDisk && value == "Yes" {
-			worse(last, evidence.StorageFailing)
+		*last = d
+	case "Current Cache Policy":
+		if m.writeBack && strings.HasPrefix(value, "WriteThrough") && last != nil && last.Kind == evidence.StorageArray {
+			worse(last, evidence.StorageWorn) // its battery does not carry the cache
 		}
+	default:
+		megaSign(last, key, value)
 	}
 	return none, false
+}
+
+// disk makes a disk of its state and of the counts that stand before it.
+func (m *megacli) disk(state string) evidence.StorageDevice {
+	d := raidOf(evidence.StorageDisk, m.adapter+" "+m.enclosure+":"+m.slot, "raid", state)
+	if m.predicted > 0 {
+		worse(&d, evidence.StorageFailing)
+	}
+	if n := m.media; n > 0 {
+		d.Uncorrectable = &n
+		worse(&d, evidence.StorageBadSectors)
+	}
+	return d
+}
+
+// megaSign raises the device spoken of for a sign of trouble that follows its state.
+func megaSign(last *evidence.StorageDevice, key, value string) {
+	switch {
+	case last == nil:
+	case last.Kind == evidence.StorageController && (key == "Battery Replacement required" || key == "Battery Pack Missing" || key == "Remaining Capacity Low"):
+		if last.State == evidence.StorageUnknown && (value == "Yes" || value == "No") {
+			last.State, last.Reasons = evidence.StorageOK, nil
+		}
+		if value == "Yes" {
+			worse(last, evidence.StorageWorn)
+		}
+	case last.Kind == evidence.StorageDisk && key == "Drive has flagged a S.M.A.R.T alert" && value == "Yes":
+		worse(last, evidence.StorageFailing)
+	}
 }
 
 var (
@@ -159,9 +203,10 @@ func ParseArcconf(out []byte) ([]evidence.StorageDevice, error) {
 		case key == "state" && disk && device != "":
 			disk = false
 			return raidOf(evidence.StorageDisk, "device "+device, "raid", m[2]), true
-		case (key == "status" && battery || key == "overall backup unit status") && !strings.HasPrefix(strings.ToLower(m[2]), "not "):
+		case key == "status" && battery || key == "overall backup unit status":
 			battery = false
-			return raidOf(evidence.StorageController, "battery", "battery", m[2]), true
+			word := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(m[2])), "zmm ")
+			return raidOf(evidence.StorageController, "battery", "battery", word), !strings.HasPrefix(word, "not ")
 		}
 		return none, false
 	})
@@ -173,7 +218,7 @@ var (
 	twPort = regexp.MustCompile(`^(p\d+)\s+(\S+)\s+(u\d+|-)`)
 	twBBU  = regexp.MustCompile(`^bbu\s+\S+\s+\S+\s+(\S+)`)
 	twCtl  = regexp.MustCompile(`^c(\d+)\s+(\S+)\s+\d+\s+(\d+)\s+(\d+)\s+(\d+)\s`)
-	twPart = regexp.MustCompile(`^((?:fan|temp|pw|slot)\d+)\s+(\S+)`)
+	twPart = regexp.MustCompile(`^(/c\d+/e\d+|(?:fan|temp|pwr?s?|slot|alm)\d+)\s+([A-Z][A-Z-]*)\s`)
 )
 
 // ParseTwCli reads tw_cli info, info cN unitstatus, drivestatus, bbustatus and
@@ -202,11 +247,27 @@ func ParseTwCli(out []byte) ([]evidence.StorageDevice, error) {
 			}
 			return raidOf(evidence.StorageController, "c"+m[1], "raid", word), true
 		}
-		if m := twPart.FindStringSubmatch(line); m != nil && m[2] != "NOT-REPORTABLE" && m[2] != "-" && m[2] != "N/A" && m[2] != "NO-DEVICE" && m[2] != "NOT-INSTALLED" {
-			return raidOf(evidence.StorageController, m[1], "enclosure", m[2]), true
+		if m := twPart.FindStringSubmatch(line + " "); m != nil {
+			return twEnclosure(m[1], m[2])
 		}
 		return evidence.StorageDevice{}, false
 	})
+}
+
+// twEnclosure reads a part of an enclosure, or the enclosure itself. An alarm that is on
+// says that one of them is not as it should be.
+func twEnclosure(name, word string) (evidence.StorageDevice, bool) {
+	switch word {
+	case "NOT-REPORTABLE", "N", "NO-DEVICE", "NOT-INSTALLED":
+		return evidence.StorageDevice{}, false
+	case "ALARM-ACTIVATED", "ACTIVATED":
+		d := raidOf(evidence.StorageController, name, "enclosure", "ok")
+		worse(&d, evidence.StorageFaulted)
+		return d, true
+	case "DEACTIVATED", "NOT-ACTIVATED":
+		word = "ok"
+	}
+	return raidOf(evidence.StorageController, name, "enclosure", word), true
 }
 
 var (
@@ -243,20 +304,27 @@ func ParseSasIrcu(out []byte) ([]evidence.StorageDevice, error) {
 }
 
 var (
-	mptLine   = regexp.MustCompile(`^(ioc\d+) (vol_id|phy) (\d+) .*state ([A-Z_ ]+),`)
+	mptLine   = regexp.MustCompile(`^ioc:?(\d+) (vol_id|phys?_?i?d?)[ :](\d+) .*state:? ([A-Z_ ]+?)(?:,| flags:)(.*)`)
 	ccissLine = regexp.MustCompile(`^(/dev/\S+): \((.*?)\) (RAID \S+) Volume (\d+) status: ([^.]+)`)
+	ccissBox  = regexp.MustCompile(`^(/dev/\S+): \(.*?\) Enclosure (\S+(?: \S+)*?)(?: \(S/N: [^)]*\))? on (Bus \d+), Physical Port (\S+) status: ([^.]+)`)
 	ccissDisk = regexp.MustCompile(`^\s+connector (\S+) +(box \d+ +)?bay (\d+) .*\s(OK|[A-Z][A-Za-z ]*)\s*$`)
 )
 
-// ParseMptStatus reads mpt-status -i ID (mpt-status(8)).
+// ParseMptStatus reads mpt-status -i ID, with -n (for programs) too (mpt-status(8)).
 func ParseMptStatus(out []byte) ([]evidence.StorageDevice, error) {
 	return raidLines("mpt-status", out, mptLine, func(line string, _ *evidence.StorageDevice) (evidence.StorageDevice, bool) {
 		m := mptLine.FindStringSubmatch(line)
 		if m == nil {
 			return evidence.StorageDevice{}, false
 		}
-		kind := map[string]string{"vol_id": evidence.StorageArray, "phy": evidence.StorageDisk}[m[2]]
-		return raidOf(kind, m[1]+" "+m[2]+" "+m[3], "raid", m[4]), true
+		if m[2] == "vol_id" {
+			return raidOf(evidence.StorageArray, "ioc"+m[1]+" vol_id "+m[3], "raid", m[4]), true
+		}
+		d := raidOf(evidence.StorageDisk, "ioc"+m[1]+" phy "+m[3], "raid", m[4])
+		if d.State == evidence.StorageOK && strings.Contains(m[5], "OUT_OF_SYNC") {
+			d.State = evidence.StorageRebuilding
+		}
+		return d, true
 	})
 }
 
@@ -268,6 +336,16 @@ func ParseCcissVolStatus(out []byte) ([]evidence.StorageDevice, error) {
 		}
 		if m := ccissDisk.FindStringSubmatch(line); m != nil {
 			return raidOf(evidence.StorageDisk, m[1]+":"+strings.TrimSpace(m[2])+":"+m[3], "raid", m[4]), true
+		}
+		if m := ccissBox.FindStringSubmatch(line); m != nil {
+			d := raidOf(evidence.StorageController, m[1]+" enclosure "+m[4]+" "+m[3], "enclosure", m[5])
+			if strings.HasSuffix(m[5], "problem") { // of a fan, the temperature, a power supply
+				d.State = evidence.StorageWarning
+			}
+			return d, true
+		}
+		if word := strings.TrimSpace(line); word == "Write cache temporarily disabled" || word == "Write cache permanently disabled" {
+			return raidOf(evidence.StorageController, "cache", "raid", strings.TrimPrefix(word, "Write cache ")), true
 		}
 		return evidence.StorageDevice{}, false
 	})

@@ -64,6 +64,9 @@ type smartctl struct {
 		Threshold   int64 `json:"available_spare_threshold"`
 		MediaErrors int64 `json:"media_errors"`
 	} `json:"nvme_smart_health_information_log"`
+	Errors map[string]struct {
+		Uncorrected int64 `json:"total_uncorrected_errors"`
+	} `json:"scsi_error_counter_log"` // of SCSI: read, write, verify
 	Grown       *int64 `json:"scsi_grown_defect_list"`
 	Temperature *struct {
 		Current *int64 `json:"current"`
@@ -154,6 +157,15 @@ func (s smartctl) disk() evidence.StorageDevice {
 	var bad, signs []string
 	s.attributes(&d, &bad, &signs)
 	s.nvme(&d, &bad, &signs)
+	for _, e := range s.Errors {
+		if n := e.Uncorrected; n > 0 {
+			if d.Uncorrectable != nil {
+				n += *d.Uncorrectable
+			}
+			d.Uncorrectable = &n
+			signs = append(signs, evidence.StorageBadSectors)
+		}
+	}
 	if s.Grown != nil && *s.Grown >= 0 {
 		d.Replaced = s.Grown
 		if *s.Grown > 0 {
@@ -170,9 +182,12 @@ func (s smartctl) disk() evidence.StorageDevice {
 	if exit&exitErrorLog != 0 {
 		signs = append(signs, evidence.StorageErrorLog)
 	}
+	if exit&exitPrefail != 0 && s.Attributes == nil { // else the table says which
+		bad = append(bad, evidence.StorageFailing)
+	}
 	known := s.Status != nil && s.Status.Passed != nil
 	switch {
-	case known && !*s.Status.Passed, exit&exitFailing != 0 && !known:
+	case known && !*s.Status.Passed, exit&exitFailing != 0:
 		d.State, d.Reasons = evidence.StorageFailed, append([]string{evidence.StorageFailing}, bad...)
 	case len(bad) > 0:
 		d.State, d.Reasons = evidence.StorageFailed, bad
