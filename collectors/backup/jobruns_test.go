@@ -96,6 +96,9 @@ func TestJobLogs(t *testing.T) {
 		{"two guests", "vzdump-log", vz + "INFO: Finished Backup of VM 100 (00:00:13)\nINFO: Backup finished at 2026-11-23 01:00:13\nINFO: Starting Backup of VM 101 (lxc)\nINFO: Backup started at 2026-11-23 01:01:00\nERROR: Backup of VM 101 failed - CT is locked (backup)\nINFO: Failed at 2026-11-23 01:01:00\nTASK ERROR: job errors\n", "vm-100 ok  1; vm-101 failed locked 0"},
 		{"task that failed before any guest", "vzdump-log", "TASK ERROR: could not activate storage 'pbs'\n", "vzdump failed run_failed 0"},
 
+		{"task with warnings that no guest shows", "vzdump-log", vz + "INFO: Finished Backup of VM 100 (00:00:13)\nINFO: Backup finished at 2026-11-23 01:00:13\nINFO: Backup job finished successfully\nTASK WARNINGS: 1\n", "vm-100 warning unread_source 1"},
+		{"task that failed after a guest", "vzdump-log", vz + "INFO: Finished Backup of VM 100 (00:00:13)\nINFO: Backup finished at 2026-11-23 01:00:13\nTASK ERROR: interrupted by signal\n", "vm-100 ok  1; vzdump failed interrupted 0"},
+
 		{"rsnapshot", "rsnapshot-log", rs + "started\n" + rs + "completed successfully\n", "daily ok  1"},
 		{"rsnapshot with warnings", "rsnapshot-log", rs + "started\n" + rs + "completed, but with some warnings\n", "daily warning unread_source 1"},
 		{"rsnapshot with errors", "rsnapshot-log", rs + "started\n" + rs + "ERROR: /usr/bin/rsync returned 23\n" + rs + "completed, but with some errors\n", "daily failed run_failed 0"},
@@ -133,6 +136,13 @@ func TestJobLogs(t *testing.T) {
 		{"a report of a German director", "bacula-job", strings.ReplaceAll(strings.ReplaceAll(baculaReport("Nightly", "Full", "9", "9", "0", "Backup OK"), "23-Nov-2026", "23-Okt-2026"), "Start Backup", "Start Backup"), "Nightly ok  1"},
 		{"a report of an Italian director", "bacula-job", strings.ReplaceAll(baculaReport("Nightly", "Full", "9", "9", "0", "Backup OK"), "23-Nov-2026", "23-ott-2026"), "Nightly ok  1"},
 
+		{"copies", "bacula-job", baculaReport("Off", "Full", "9", "9", "0", "Copying OK"), "Off ok  1"},
+		{"copies that failed", "bacula-job", baculaReport("Off", "Full", "9", "9", "0", "*** Copying Error ***"), "Off failed run_failed 0"},
+		{"consolidation", "bacula-job", baculaReport("All", "Full", "9", "9", "0", "Consolidate OK"), "All unknown bad_output 0"},
+		{"a report in French", "bacula-job", baculaReport("Nightly", "Full", "9", "9", "0", "Sauvegarde OK"), "Nightly unknown bad_output 0"},
+
+		{"guests of a node by the API", "pve-tasks", `{"data":[{"type":"vzdump","id":"100","status":"OK","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump:100:root@pam:"}]}`, "vm-100 ok  1"},
+		{"Proxmox Backup by the API, files by name", "pbs-snapshots", `{"data":[{"backup-type":"vm","backup-id":"100","backup-time":1795446525,"size":99,"files":["index.json.blob"]}]}`, "vm-100 ok  1"},
 		{"guests of a node", "pve-tasks", `[{"type":"vzdump","id":"100","status":"OK","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump:100:root@pam:"},{"type":"qmstart","id":"9","status":"no","starttime":1795446525,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:qmstart:9:root@pam:"}]`, "vm-100 ok  1"},
 		{"guests of a node with errors", "pve-tasks", `[{"type":"vzdump","id":"","status":"job errors","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump::root@pam:"}]`, "vzdump failed run_failed 0"},
 		{"guests of a node with warnings", "pve-tasks", `[{"type":"vzdump","id":"","status":"WARNINGS: 2","starttime":1795446500,"endtime":1795446525,"upid":"UPID:pve1:0:0:0:vzdump::root@pam:"}]`, "vzdump warning unread_source 1"},
@@ -188,6 +198,18 @@ func TestJobLogs(t *testing.T) {
 		{"dump of PostgreSQL", "sql-dump", "--\n-- PostgreSQL database dump complete\n--\n\n", "dump ok  1"},
 		{"dump cut off", "sql-dump", "CREATE TABLE a;\nINSERT INTO", "dump failed incomplete 0"},
 		{"dump of nothing", "sql-dump", "", "dump failed empty 0"},
+		{"dump whose rows hold the last line", "sql-dump", "-- MySQL dump 10.13\nINSERT INTO a VALUES ('-- Dump completed on 2026-11-23');\n", "dump failed incomplete 0"},
+		{"dump behind a whole one", "sql-dump", "-- MariaDB dump 10.19\n-- Dump completed on 2026-11-23  1:00:00\n-- MariaDB dump 10.19\nCREATE TABLE", "dump failed incomplete 0"},
+		{"dump of all databases", "sql-dump", "--\n-- PostgreSQL database cluster dump\n--\n--\n-- PostgreSQL database dump complete\n--\n\n--\n-- PostgreSQL database cluster dump complete\n--\n", "dump ok  1"},
+		{"dump of all databases cut between two", "sql-dump", "--\n-- PostgreSQL database cluster dump\n--\n--\n-- PostgreSQL database dump complete\n--\n", "dump failed incomplete 0"},
+		{"dump of PostgreSQL since August 2025", "sql-dump", "--\n-- PostgreSQL database dump\n--\n\n\\restrict abc\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict abc\n\n", "dump ok  1"},
+		{"dump of sqlite3", "sql-dump", "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n", "dump ok  1"},
+		{"dump of sqlite3 that met damage", "sql-dump", "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nROLLBACK; -- due to errors\n", "dump failed incomplete 0"},
+		{"dump packed by xz", "sql-dump", "\xfd7zXZ\x00\x00\x04....YZ", "error: " + backup.ErrDumpForm.Error()},
+		{"dump packed by xz cut off", "sql-dump", "\xfd7zXZ\x00\x00\x04....", "dump failed incomplete 0"},
+		{"dump packed by zstd", "sql-dump", "\x28\xb5\x2f\xfd....", "error: " + backup.ErrDumpForm.Error()},
+		{"dump of pg_dump's own form", "sql-dump", "PGDMP\x01\x0e\x00" + strings.Repeat("x", 9000), "error: " + backup.ErrDumpForm.Error()},
+		{"dump of MongoDB cut off", "sql-dump", "\x6d\xe2\x99\x81....", "dump failed incomplete 0"},
 		{"packed dump", "sql-dump", packed(t, "x\n-- Dump completed\n"), "dump ok  1"},
 		{"packed dump cut off", "sql-dump", packed(t, "x\n-- Dump completed\n")[:20], "dump failed incomplete 0"},
 	} {

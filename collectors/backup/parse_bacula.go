@@ -108,15 +108,23 @@ func baculaRun(f map[string]string, zone *time.Location) JobRun {
 	if backup && r.Start.IsZero() && r.Result != evidence.BackupFailed {
 		r.Result, r.Reasons = evidence.BackupUnknown, []string{evidence.ReasonBadOutput} // a report that does not say when
 	}
-	r.Point = backup && (r.Result == evidence.BackupOK || r.Result == evidence.BackupWarning) && !r.Start.IsZero() && strings.HasPrefix(words, "backup")
+	r.Point = backup && (r.Result == evidence.BackupOK || r.Result == evidence.BackupWarning) && !r.Start.IsZero()
 	return r
 }
+
+// baculaKinds are the jobs that leave data, or look whether it is there: what "Termination"
+// begins with (bareos core/src/dird: backup.cc, verify.cc, restore.cc, migrate.cc, archive.cc).
+var baculaKinds = map[string]bool{"backup": true, "verify": true, "restore": true, "copying": true, "copy": true, "migration": true, "archive": true}
 
 // baculaResult puts the words of "Termination" into a result. Others than those that
 // the directors print are nothing that one can rest on.
 func baculaResult(words string) (string, []string) {
 	kind, rest, _ := strings.Cut(words, " ")
 	switch {
+	case !baculaKinds[kind]: // of a director in another language, or of a job that saves nothing
+		return evidence.BackupUnknown, []string{evidence.ReasonBadOutput}
+	case words == "verify warnings":
+		return evidence.BackupWarning, []string{evidence.ReasonVerifyFailed}
 	case rest == "ok":
 		return evidence.BackupOK, nil
 	case strings.HasPrefix(rest, "ok --"), rest == "ok, with warnings":

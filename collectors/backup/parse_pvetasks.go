@@ -29,7 +29,7 @@ var pveWarned = regexp.MustCompile(`^WARNINGS: \d+`)
 // is OK, "WARNINGS: n", or the error.
 func ParsePVETasks(out []byte, _ time.Time, _ *time.Location) ([]JobRun, error) {
 	var list []pveTask
-	if err := json.Unmarshal(out, &list); err != nil {
+	if err := json.Unmarshal(pveData(out), &list); err != nil {
 		return nil, fmt.Errorf("not a list of Proxmox VE's tasks: %w", err)
 	}
 	var runs []JobRun
@@ -62,4 +62,16 @@ func (t pveTask) run() JobRun {
 	}
 	r.Point = r.Result == evidence.BackupOK || r.Result == evidence.BackupWarning
 	return r
+}
+
+// pveData takes a list out of the answer of the API itself, {"data":[…]}, which the
+// command line tools leave away.
+func pveData(out []byte) []byte {
+	var answer struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(out, &answer) == nil && answer.Data != nil {
+		return answer.Data
+	}
+	return out
 }

@@ -2,12 +2,9 @@ package backup
 
 import (
 	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -78,24 +75,36 @@ func ParseKopia(out []byte) ([]JobRun, error) {
 // pbsSnapshot is an element of `proxmox-backup-client snapshot list --output-format
 // json` (pbs-api-types/src/datastore.rs).
 type pbsSnapshot struct {
-	Type  string `json:"backup-type"`
-	ID    string `json:"backup-id"`
-	Time  int64  `json:"backup-time"` // seconds since 1970
-	Size  *int64 `json:"size"`        // absent until the backup is finished
-	Files []struct {
-		Crypt string `json:"crypt-mode"`
-	} `json:"files"`
+	Type         string    `json:"backup-type"`
+	ID           string    `json:"backup-id"`
+	Time         int64     `json:"backup-time"` // seconds since 1970
+	Size         *int64    `json:"size"`        // absent until the backup is finished
+	Files        []pbsFile `json:"files"`
 	Verification *struct {
 		State string `json:"state"`
 		UPID  string `json:"upid"`
 	} `json:"verification"`
 }
 
+// pbsFile is a file of a snapshot, or as `snapshot files` has it, its name alone.
+type pbsFile struct {
+	Crypt string `json:"crypt-mode"`
+}
+
+// UnmarshalJSON reads both forms.
+func (f *pbsFile) UnmarshalJSON(b []byte) error {
+	type object pbsFile
+	if len(b) > 0 && b[0] == '"' {
+		return nil
+	}
+	return json.Unmarshal(b, (*object)(f))
+}
+
 // ParsePBS reads `proxmox-backup-client snapshot list --output-format json`. A
 // snapshot without a size is not finished.
 func ParsePBS(out []byte) ([]JobRun, error) {
 	var list []pbsSnapshot
-	if err := json.Unmarshal(out, &list); err != nil {
+	if err := json.Unmarshal(pveData(out), &list); err != nil {
 		return nil, fmt.Errorf("not the output of proxmox-backup-client snapshot list --output-format json: %w", err)
 	}
 	var runs []JobRun
@@ -145,59 +154,6 @@ func pbsEncryption(s pbsSnapshot) string {
 		}
 	}
 	return "unknown"
-}
-
-// maxTail bounds how much of a dump's end is looked at.
-const maxTail = 4 << 10
-
-// CheckDump reads a dump to its end and says whether it is whole: mysqldump and
-// mariadb-dump end with "-- Dump completed", pg_dump and pg_dumpall with "database
-// dump complete" (since 8.x), sqlite3 with COMMIT. What is compressed must decompress
-// to its end. bytes is the size of the text.
-func CheckDump(r io.Reader) (bytes int64, reason string, err error) {
-	text, err := decompress(r)
-	if err != nil {
-		return 0, evidence.ReasonIncompleteDump, nil //nolint:nilerr // not even its head is whole
-	}
-	var tail []byte
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := text.Read(buf)
-		bytes += int64(n)
-		if tail = append(tail, buf[:n]...); len(tail) > maxTail {
-			tail = append(tail[:0], tail[len(tail)-maxTail:]...)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return bytes, evidence.ReasonIncompleteDump, nil //nolint:nilerr // cut off, or damaged
-		}
-	}
-	end := string(tail)
-	switch {
-	case bytes == 0:
-		return bytes, evidence.ReasonEmpty, nil
-	case strings.Contains(end, "-- Dump completed"), strings.Contains(end, "database dump complete"), strings.Contains(end, "database cluster dump complete"),
-		strings.HasSuffix(strings.TrimSpace(end), "COMMIT;"), strings.HasPrefix(end, "PGDMP"):
-		return bytes, "", nil
-	}
-	return bytes, evidence.ReasonIncompleteDump, nil
-}
-
-func decompress(r io.Reader) (io.Reader, error) {
-	var head [3]byte
-	n, err := io.ReadFull(r, head[:])
-	whole := io.MultiReader(bytes.NewReader(head[:n]), r)
-	switch {
-	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, err
-	case head[0] == 0x1f && head[1] == 0x8b:
-		return gzip.NewReader(whole)
-	case string(head[:]) == "BZh":
-		return bzip2.NewReader(whole), nil
-	}
-	return whole, nil
 }
 
 func explainListed(tool string, parse func([]byte) ([]JobRun, error)) func([]byte, time.Time) (host.Look, error) {

@@ -96,13 +96,30 @@ func ParseVzdump(log []byte, modified time.Time, zone *time.Location) ([]JobRun,
 			runs[i].End = modified
 		}
 	}
-	if len(runs) == 0 && (strings.HasPrefix(job, "ERROR") || strings.Contains(job, "with errors")) {
-		return []JobRun{{Job: toolVzdump, Run: Run{Result: evidence.BackupFailed, Reasons: []string{evidence.ReasonRunFailed}, End: modified, Errors: -1, Message: job}}}, nil
-	}
+	runs = vzTask(runs, job, modified)
 	if len(runs) == 0 {
 		return nil, errors.New("no guest's backup in it: want a log of vzdump, with \"Starting Backup of VM\"")
 	}
 	return runs, nil
+}
+
+// vzTask holds the guests' results against what the task as a whole ended with: an
+// error or a warning that no guest shows is the task's own.
+func vzTask(runs []JobRun, end string, modified time.Time) []JobRun {
+	worst := evidence.BackupOK
+	for _, r := range runs {
+		worst = worse(worst, r.Result)
+	}
+	switch {
+	case (strings.HasPrefix(end, "ERROR") || strings.Contains(end, "with errors")) && worst != evidence.BackupFailed:
+		run := JobRun{Job: toolVzdump, Run: Run{From: evidence.FromLog, Result: evidence.BackupFailed, Reasons: []string{vzReason(end)}, End: modified, Errors: -1, Message: end}}
+		return append(runs, run)
+	case strings.HasPrefix(end, "WARNINGS") && worst == evidence.BackupOK:
+		for i := range runs { // which of them it was is not told
+			runs[i].Result, runs[i].Reasons = evidence.BackupWarning, []string{evidence.ReasonUnreadSource}
+		}
+	}
+	return runs
 }
 
 func vzRun(id string) *JobRun {

@@ -165,7 +165,7 @@ func (l *look) dump(ctx context.Context, d Dump) (evidence.BackupJob, string) {
 	j := jobOf(d.Name, toolDump, "unknown", points, l.now, d.Every)
 	if !whole {
 		j.Result = evidence.BackupFailed
-		if reason == evidence.ReasonNoPermission || reason == evidence.ReasonTimeout {
+		if reason == evidence.ReasonNoPermission || reason == evidence.ReasonTimeout || reason == evidence.ReasonBadOutput {
 			j.Result = evidence.BackupUnknown
 		}
 		j.Reasons = slices.DeleteFunc(j.Reasons, func(r string) bool { return r == evidence.ReasonNoPoints && j.Result == evidence.BackupUnknown })
@@ -189,6 +189,10 @@ func checkFile(ctx context.Context, h *host.Host, path string) (reason, message 
 	switch {
 	case ctx.Err() != nil:
 		return evidence.ReasonTimeout, "no time was left to read it to its end"
+	case errors.Is(err, ErrDumpForm) && sqlName(path):
+		return evidence.ReasonBadOutput, err.Error()
+	case errors.Is(err, ErrDumpForm):
+		return "", ""
 	case err != nil:
 		return evidence.ReasonNoPermission, err.Error()
 	case reason == evidence.ReasonIncompleteDump && !sqlName(path):
@@ -200,7 +204,7 @@ func checkFile(ctx context.Context, h *host.Host, path string) (reason, message 
 // sqlName reports whether a file is named as a dump of SQL, whose end is known.
 func sqlName(path string) bool {
 	base := strings.ToLower(filepath.Base(path))
-	for _, packed := range []string{".gz", ".bz2"} {
+	for _, packed := range []string{".gz", ".bz2", ".xz", ".zst"} {
 		base = strings.TrimSuffix(base, packed)
 	}
 	return strings.HasSuffix(base, ".sql") || strings.HasSuffix(base, ".dump") || strings.Contains(base, ".sql.") || strings.Contains(base, ".sql-")
