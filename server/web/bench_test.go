@@ -71,22 +71,21 @@ func BenchmarkPages(b *testing.B) {
 	measurePages(b, w)
 	b.Run("of-1000-more", func(b *testing.B) {
 		s.crowd(1000)
-		measure(b, w, "/", "/?q=cliente+07", "/?show=breached&page=9")
+		measure(b, w.site, w.signedIn(w.add(w.provider, store.RoleOperator)), "/", "/?q=cliente+07", "/?show=breached&page=9")
 	})
 }
 
 func measurePages(b *testing.B, w *town) {
-	board := "/orgs/" + w.customer.ID
+	board, operator := "/orgs/"+w.customer.ID, w.signedIn(w.add(w.provider, store.RoleOperator))
 	for _, p := range []struct{ name, path string }{{"home", "/"}, {"board", board + "/board"}, {"then", board + "/board?at=" + w.now.AddDate(0, -5, 0).Format(time.DateOnly)},
 		{"duty", board + "/duties/PE-P3"}, {"record", path("%s/records/%d", board, w.erpIndex)},
 		{"agents", board + "/agents"}, {"alerts", board + "/alerts"}, {"static", "/static/vendor/htmx.min.js"}} {
-		b.Run(p.name, func(b *testing.B) { measure(b, w, p.path) })
+		b.Run(p.name, func(b *testing.B) { measure(b, w.site, operator, p.path) })
 	}
 }
 
 // measure asks for some pages in turn.
-func measure(b *testing.B, w *town, paths ...string) {
-	c := w.signedIn(w.add(w.provider, store.RoleOperator))
+func measure(b *testing.B, w *site, c *http.Client, paths ...string) {
 	var took []time.Duration
 	for b.Loop() {
 		path := paths[len(took)%len(paths)]
