@@ -92,7 +92,10 @@ func (s *stamps) read(f form, b []byte) (time.Time, bool) {
 	case f != formSyslog:
 		t, ok = s.written(f, b)
 	case b[3] == ' ':
-		whole, part, _ := bytes.Cut(b, []byte("."))
+		whole, part := b, []byte(nil)
+		if at := bytes.IndexByte(b[14:], '.'); at >= 0 { // stampLen has seen so many bytes before it
+			whole, part = b[:14+at], b[14+at+1:]
+		}
 		if t, ok = s.traditional(whole); len(part) > 0 {
 			fraction, _ := epoch(append([]byte("0."), part...))
 			t = t.Add(time.Duration(fraction.UnixNano()))
