@@ -106,7 +106,8 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	if gap != nil {
 		gaps = append(gaps, *gap)
 	}
-	facts := evidence.Accounts{Accounts: []evidence.Account{}, Policy: c.policy()}
+	facts := evidence.Accounts{Accounts: []evidence.Account{}}
+	facts.Policy, gaps = c.policy(gaps)
 	facts.Accounts, gaps = c.accounts(list, secrets, gaps)
 	if facts.Remote, gap = c.remote(ctx); gap != nil {
 		gaps = append(gaps, *gap)
@@ -114,7 +115,7 @@ func (c *collector) Collect(ctx context.Context, _ []byte) (host.Look, error) {
 	if facts.Sudo, gap = c.sudo(ctx); gap != nil {
 		gaps = append(gaps, *gap)
 	}
-	facts.Secrets = c.secretFiles()
+	facts.Secrets, gaps = c.secretFiles(gaps)
 	if err := ctx.Err(); err != nil {
 		return host.Look{}, fmt.Errorf("looking at accounts: %w", err)
 	}
@@ -181,12 +182,19 @@ func (c *collector) name(e entry) string {
 
 var pamFiles = []string{"/etc/pam.d/common-password", "/etc/pam.d/common-auth", "/etc/pam.d/system-auth", "/etc/pam.d/password-auth"}
 
-// policy reads the rules for new passwords; a file that is not there asks nothing.
-func (c *collector) policy() evidence.PasswordPolicy {
+// policy reads the rules for new passwords; a file that is not there asks nothing, one
+// that may not be read could ask anything.
+func (c *collector) policy(gaps []evidence.Gap) (evidence.PasswordPolicy, []evidence.Gap) {
 	var p evidence.PasswordPolicy
 	read := func(path string, parse func([]byte, *evidence.PasswordPolicy)) {
-		if data, err := c.host.ReadFile(path, 1<<20); err == nil {
+		data, err := c.host.ReadFile(path, 1<<20)
+		switch {
+		case err == nil:
 			parse(data, &p)
+		case errors.Is(err, fs.ErrPermission):
+			gaps = append(gaps, evidence.Gap{What: "rules for passwords (" + path + ")", Why: "may not be read: " + host.CureFile(path)})
+		case !errors.Is(err, fs.ErrNotExist):
+			gaps = append(gaps, evidence.Gap{What: "rules for passwords (" + path + ")", Why: err.Error()})
 		}
 	}
 	for _, path := range pamFiles {
@@ -198,7 +206,11 @@ func (c *collector) policy() evidence.PasswordPolicy {
 			p.MinLength = &n
 		}
 		read("/etc/security/pwquality.conf", parseQuality)
-		more, err := c.host.Glob("/etc/security/pwquality.conf.d/*.conf")
+		const folder = "/etc/security/pwquality.conf.d/*.conf"
+		for _, dir := range c.host.Unlisted(folder) {
+			gaps = append(gaps, evidence.Gap{What: "rules for passwords (" + dir + ")", Why: "may not be listed: " + host.CureFolder(dir)})
+		}
+		more, err := c.host.Glob(folder)
 		if err == nil {
 			for _, path := range more {
 				read(path, parseQuality)
@@ -212,7 +224,7 @@ func (c *collector) policy() evidence.PasswordPolicy {
 		read("/etc/security/faillock.conf", parseLockout)
 	}
 	read("/etc/login.defs", parseLoginDefs)
-	return p
+	return p, gaps
 }
 
 func (c *collector) remote(ctx context.Context) (*evidence.RemoteLogin, *evidence.Gap) {
@@ -254,7 +266,9 @@ var secretKinds = []struct {
 	{"ssh_key", []string{"/root/.ssh/id_*", "/home/*/.ssh/id_*"}, false},
 }
 
-func (c *collector) secretFiles() []evidence.SecretFile {
+// secretFiles counts them by kind. Folders that may not be listed are told by number:
+// their paths hold names of accounts.
+func (c *collector) secretFiles(gaps []evidence.Gap) ([]evidence.SecretFile, []evidence.Gap) {
 	var out []evidence.SecretFile
 	for _, k := range secretKinds {
 		globs := k.globs
@@ -263,6 +277,10 @@ func (c *collector) secretFiles() []evidence.SecretFile {
 		}
 		s := evidence.SecretFile{Kind: k.kind}
 		seen := map[string]bool{}
+		if n := len(c.host.Unlisted(globs...)); n > 0 {
+			gaps = append(gaps, evidence.Gap{What: "files with secrets (" + k.kind + ")",
+				Why: fmt.Sprintf("%d folders, such as on the way to %s, may not be listed: run \"attesto-agent collect accounts\" as root to see them", n, globs[0])})
+		}
 		for _, pattern := range globs {
 			found, err := c.host.Glob(pattern)
 			if err != nil {
@@ -287,7 +305,7 @@ func (c *collector) secretFiles() []evidence.SecretFile {
 			out = append(out, s)
 		}
 	}
-	return out
+	return out, gaps
 }
 
 func detect(_ context.Context, h *host.Host) host.Detection {

@@ -147,6 +147,8 @@ func (s *Sudoers) free(who string, all bool, grant string) {
 	}
 }
 
+const rootOnly = "root may read it only: run \"attesto-agent collect accounts\" as root to see who needs no password"
+
 // sudo reads /etc/sudoers and what it includes. absent says that the host has no sudo.
 func (c *collector) sudo(ctx context.Context) (*evidence.Sudo, *evidence.Gap) {
 	out := &evidence.Sudo{}
@@ -158,6 +160,9 @@ func (c *collector) sudo(ctx context.Context) (*evidence.Sudo, *evidence.Gap) {
 		}
 		seen[file] = true
 		if folder, ok := strings.CutSuffix(file, "/"); ok {
+			if len(c.host.Unlisted(folder+"/*")) > 0 {
+				return nil, &evidence.Gap{What: "rules of sudo (" + path.Base(folder) + ")", Why: rootOnly}
+			}
 			found, err := c.host.Glob(folder + "/*")
 			if err != nil {
 				continue
@@ -180,7 +185,7 @@ func (c *collector) sudo(ctx context.Context) (*evidence.Sudo, *evidence.Gap) {
 		if err != nil {
 			why := err.Error()
 			if errors.Is(err, fs.ErrPermission) {
-				why = "root may read it only: run \"attesto-agent collect accounts\" as root to see who needs no password"
+				why = rootOnly
 			}
 			return nil, &evidence.Gap{What: "rules of sudo (" + path.Base(file) + ")", Why: why}
 		}

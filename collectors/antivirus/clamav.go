@@ -38,6 +38,9 @@ func (l *look) clamav(ctx context.Context) (evidence.AntivirusProduct, bool) {
 		}
 	}
 	dir, bases := databases(l.host, dirs)
+	for _, d := range l.host.Unlisted(globs(dirs)...) {
+		l.gap("definitions of "+clamName, d+": may not be listed: "+host.CureFolder(d))
+	}
 	if why != "" && len(bases) == 0 {
 		if installed(l.host, "clamscan", "clamd", "clamdscan") {
 			l.gap("engine of "+clamName, why)
@@ -80,11 +83,24 @@ func (l *look) engine(ctx context.Context) (version, why string) {
 // conf reads the first of some configuration files that is there.
 func (l *look) conf(paths []string) map[string]string {
 	for _, path := range paths {
-		if b, err := l.host.ReadFile(path, 1<<20); err == nil {
+		b, err := l.host.ReadFile(path, 1<<20)
+		switch {
+		case err == nil:
 			return parseConf(b)
+		case errors.Is(err, fs.ErrPermission):
+			l.gap("settings of "+clamName, path+": no permission: "+host.CureFile(path))
+			return nil
 		}
 	}
 	return nil
+}
+
+// globs are the patterns of databases in folders.
+func globs(dirs []string) (out []string) {
+	for _, dir := range dirs {
+		out = append(out, dir+"/*.c[vlu]d")
+	}
+	return out
 }
 
 // databases finds the folder of databases: the first that holds one.
@@ -112,7 +128,11 @@ func (l *look) readDatabases(dir string, files []string) []evidence.Definitions 
 		}
 		h, err := l.header(file)
 		if err != nil {
-			l.gap("definitions of "+clamName, fmt.Sprintf("%s: %s", file, err))
+			why := err.Error()
+			if errors.Is(err, fs.ErrPermission) {
+				why = "no permission: " + host.CureFile(file)
+			}
+			l.gap("definitions of "+clamName, fmt.Sprintf("%s: %s", file, why))
 			continue
 		}
 		if old, ok := newest[name]; !ok || h.Version > old.Version || h.Version == old.Version && h.Built.After(old.Built) {
@@ -258,7 +278,7 @@ func logOf(h *host.Host, paths []string) (string, error) {
 }
 
 func cureLog(path string) string {
-	return "setfacl -m u:attesto:r " + path + " (on Debian and Ubuntu the group adm suffices)"
+	return host.CureFile(path) + " (on Debian and Ubuntu the group adm suffices)"
 }
 
 // maxTail is how much of the end of a log is read.
@@ -309,7 +329,11 @@ func (l *look) onAccess(conf map[string]string, p *evidence.AntivirusProduct) {
 
 // scans finds the last scan in logs that clamscan and clamdscan wrote.
 func (l *look) scans(p *evidence.AntivirusProduct) {
-	for _, pattern := range slices.Concat(scanLogs, l.cfg.ScanLogs) {
+	patterns := slices.Concat(scanLogs, l.cfg.ScanLogs)
+	for _, dir := range l.host.Unlisted(patterns...) {
+		l.gap("scans of "+clamName, dir+": may not be listed: "+host.CureFolder(dir))
+	}
+	for _, pattern := range patterns {
 		found, err := l.host.Glob(pattern)
 		if err != nil {
 			continue
@@ -318,6 +342,10 @@ func (l *look) scans(p *evidence.AntivirusProduct) {
 			l.gap("scans of "+clamName, pattern+": no such file; correct collectors.antivirus.scan_logs")
 		}
 		for _, path := range found {
+			if _, err := logOf(l.host, []string{path}); err != nil {
+				l.gap("scans of "+clamName, fmt.Sprintf("%s: %s", path, err))
+				continue
+			}
 			_, s, err := ParseScan(tail(l.host, path), l.zone)
 			if err != nil {
 				continue

@@ -41,6 +41,9 @@ func discover(h *host.Host) finding {
 	for _, path := range globAll(h, borgmaticFiles) {
 		f.borgmatic(h, path)
 	}
+	for _, dir := range h.Unlisted(slices.Concat(envFiles, borgmaticFiles)...) {
+		f.unusable("a folder of backup jobs' settings", dir, fs.ErrPermission)
+	}
 	names := map[string]int{}
 	for i := range f.jobs {
 		j := &f.jobs[i]
@@ -250,7 +253,7 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	found = append(found, panels(h)...)
 	d.Useful, d.Found = len(found) > 0, strings.Join(found, ", ")
 	for _, file := range f.files {
-		d.Missing = append(d.Missing, host.Missing{What: file, Cure: "let the agent's account read the file, or name the repository under backup: repositories: in the agent's config"})
+		d.Missing = append(d.Missing, host.Missing{What: file, Cure: "let the agent's account read it, or name the repository under backup: repositories: in the agent's config"})
 	}
 	if len(found) == 0 && len(f.files) == 0 {
 		d.Missing = append(d.Missing, host.Missing{What: "no restic, borg or borgmatic settings found", Cure: howToConfigure})

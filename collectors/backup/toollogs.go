@@ -42,6 +42,9 @@ const (
 func (l *look) readToolLogs(ctx context.Context) {
 	for _, t := range toolLogs {
 		var runs []JobRun
+		if len(l.h.Unlisted(t.globs...)) > 0 {
+			l.gaps = append(l.gaps, evidence.Gap{What: "the log of " + t.tool, Why: "its folder may not be listed" + cureOf(fs.ErrPermission)})
+		}
 		for _, path := range globAll(l.h, t.globs) {
 			if ctx.Err() != nil {
 				l.gaps = append(l.gaps, evidence.Gap{What: "the log of " + t.tool, Why: "no time was left to read it"})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -110,6 +111,9 @@ func (c *collector) postfixBound() ([]netip.Addr, error) {
 	b, err := c.host.ReadFile(postfixConfig, 1<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, errors.New("no permission, so the addresses that Postfix sends from are not known: " + host.CureFile(postfixConfig))
 	}
 	if err != nil {
 		return nil, err

@@ -49,6 +49,16 @@ func expand(h *host.Host, paths []string) (out []string) {
 	return out
 }
 
+// patternsOf are the paths with * in them: of others reading itself tells what is wrong.
+func patternsOf(paths []string) (out []string) {
+	for _, p := range paths {
+		if strings.Contains(p, "*") {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // programs are names of programs as rules write them: "postfix*" for all that start so.
 type programs []string
 
@@ -115,6 +125,9 @@ func (l *look) paths() (paths []string, skip []programs) {
 		usual = ownFiles
 	default:
 		usual = slices.Concat(ownFiles, syslogFiles)
+	}
+	for _, dir := range l.host.Unlisted(patternsOf(usual)...) {
+		l.gap(dir, "may not be listed, so logs in it are not read; add the agent's user to the folder's group (adm on Debian and Ubuntu), or: "+host.CureFolder(dir))
 	}
 	for _, p := range expand(l.host, usual) {
 		_, known := l.old.Files[p]
@@ -288,7 +301,7 @@ func lineAfter(in io.ReaderAt, offset int64) int64 {
 func (f *file) unreadable(err error) {
 	why := err.Error()
 	if errors.Is(err, fs.ErrPermission) {
-		why = "no permission; add the agent's user to the file's group (adm on Debian and Ubuntu), or: setfacl -m u:attesto:r " + f.path
+		why = "no permission; add the agent's user to the file's group (adm on Debian and Ubuntu), or: " + host.CureFile(f.path)
 	}
 	f.gap(f.path, why)
 }

@@ -3,6 +3,7 @@ package hypervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -58,7 +59,11 @@ func (l *look) pvesh(ctx context.Context, name, address string, args ...string) 
 		if l.now.Sub(info.ModTime()) > captureFresh {
 			return nil, errors.New("what root's service left is older than 15 minutes: systemctl status attesto-hypervisor.timer")
 		}
-		return l.h.ReadFile(file, output)
+		out, err := l.h.ReadFile(file, output)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("what root's service left may not be read: chgrp -R attesto %s && chmod -R g+rX %[1]s", l.cfg.Capture)
+		}
+		return out, err
 	}
 	return l.run(ctx, "pvesh", append([]string{"get", address, "--output-format", "json"}, args...)...)
 }
@@ -93,8 +98,8 @@ func (l *look) settings(inv *Inventory) {
 		}
 		g.settings(ParsePVESettings(text))
 	}
-	if unread > 0 && unread == len(inv.Guests) {
-		l.gap("guests' snapshots", "their settings in /etc/pve could not be read: root and the group www-data may; see hypervisor.conf in /usr/share/doc/attesto-agent/examples")
+	if unread > 0 {
+		l.gap("guests' snapshots", fmt.Sprintf("settings of %d of %d guests in /etc/pve could not be read: root and the group www-data may; see hypervisor.conf in /usr/share/doc/attesto-agent/examples", unread, len(inv.Guests)))
 	}
 }
 

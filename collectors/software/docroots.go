@@ -1,6 +1,8 @@
 package software
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -75,19 +77,42 @@ func documentRoots(h *host.Host, patterns []string) []string {
 }
 
 // configuredRoots are the document roots that web servers' files name.
-func configuredRoots(h *host.Host) []string {
+func (w *web) configuredRoots() []string {
 	var out []string
 	for _, pattern := range webConfigs {
-		files, err := h.Glob(pattern)
+		files, err := w.c.h.Glob(pattern)
 		if err != nil {
 			continue
 		}
 		for _, file := range files[:min(len(files), maxRoots)] {
-			if b, err := h.ReadFile(file, 4<<20); err == nil {
+			w.served = true
+			b, err := w.c.h.ReadFile(file, 4<<20)
+			if errors.Is(err, fs.ErrPermission) {
+				w.gap("a web server's settings", "%s: no permission, so the sites that it names are not known: %s", file, host.CureFile(file))
+			}
+			if err == nil {
 				out = append(out, ParseDocumentRoots(b)...)
 			}
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// unlisted tells of folders that could hide sites. Homes that are their owners' alone
+// count only where a web server is: elsewhere nothing serves them.
+func (w *web) unlisted(cfg Sites) {
+	patterns := slices.Clone(cfg.Folders)
+	if cfg.Discover {
+		settings := w.c.h.Unlisted(webConfigs...)
+		for _, dir := range settings {
+			w.gap("a web server's settings", "%s may not be listed, so the sites that it names are not known: %s", dir, host.CureFolder(dir))
+		}
+		if w.served || len(settings) > 0 {
+			patterns = slices.Concat(patterns, webFolders)
+		}
+	}
+	if n := len(w.c.h.Unlisted(patterns...)); n > 0 {
+		w.gap("document roots", "%d folders in which sites lie by custom may not be listed: run the agent with CAP_DAC_READ_SEARCH to see its sites", n)
+	}
 }

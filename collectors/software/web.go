@@ -43,6 +43,7 @@ type web struct {
 	detail  []siteDetail
 	gaps    []evidence.Gap
 	folders int
+	served  bool           // a web server has settings here
 	seen    map[string]int // folders, and how deep below them was searched
 }
 
@@ -86,8 +87,9 @@ func (w *web) search(ctx context.Context) {
 	h, cfg := w.c.h, w.c.cfg.Sites
 	patterns := slices.Clone(cfg.Folders)
 	if cfg.Discover {
-		patterns = slices.Concat(patterns, configuredRoots(h), webFolders)
+		patterns = slices.Concat(patterns, w.configuredRoots(), webFolders)
 	}
+	w.unlisted(cfg)
 	roots := documentRoots(h, patterns)
 	w.facts = evidence.Web{Roots: len(roots), Sites: []evidence.Site{}}
 	for _, root := range roots {

@@ -1,0 +1,62 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxListed bounds how many folders of one step of a pattern are tried.
+const maxListed = 1000
+
+// Unlisted names the folders on the way of patterns (whole paths, as for Glob) that this
+// process may not list or enter. Glob passes over them in silence (path/filepath: "ignores
+// file system errors"), so that what lies in them would be taken for not there.
+func (h *Host) Unlisted(patterns ...string) []string {
+	var out []string
+	for _, pattern := range patterns {
+		level := []string{"/"}
+		for part := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
+			var next []string
+			for _, dir := range level[:min(len(level), maxListed)] {
+				found, err := h.step(dir, part)
+				if errors.Is(err, fs.ErrPermission) {
+					out = append(out, dir)
+				}
+				next = append(next, found...)
+			}
+			level = next
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// step is what one part of a pattern matches in a folder.
+func (h *Host) step(dir, part string) (found []string, err error) {
+	if !strings.ContainsAny(part, `*?[\`) {
+		full := path.Join(dir, part)
+		_, err := os.Lstat(h.Path(full))
+		if err != nil {
+			return nil, err
+		}
+		return []string{full}, nil
+	}
+	entries, err := os.ReadDir(h.Path(dir))
+	for _, e := range entries {
+		if ok, bad := path.Match(part, e.Name()); ok && bad == nil {
+			found = append(found, path.Join(dir, e.Name()))
+		}
+	}
+	return found, err
+}
+
+// CureFile and CureFolder are the commands that let the agent's user read a file, or list
+// a folder (setfacl(1)).
+func CureFile(file string) string { return "setfacl -m u:attesto:r " + file }
+
+// CureFolder is CureFile for a folder.
+func CureFolder(dir string) string { return "setfacl -m u:attesto:rx " + dir }
