@@ -267,7 +267,8 @@ var secretKinds = []struct {
 }
 
 // secretFiles counts them by kind. Folders that may not be listed are told by number:
-// their paths hold names of accounts.
+// their paths hold names of accounts. One that lets in its owner only is no gap: what
+// lies in it is open to nobody else.
 func (c *collector) secretFiles(gaps []evidence.Gap) ([]evidence.SecretFile, []evidence.Gap) {
 	var out []evidence.SecretFile
 	for _, k := range secretKinds {
@@ -277,7 +278,7 @@ func (c *collector) secretFiles(gaps []evidence.Gap) ([]evidence.SecretFile, []e
 		}
 		s := evidence.SecretFile{Kind: k.kind}
 		seen := map[string]bool{}
-		if n := len(c.host.Unlisted(globs...)); n > 0 {
+		if n := len(slices.DeleteFunc(c.host.Unlisted(globs...), c.host.Owned)); n > 0 {
 			gaps = append(gaps, evidence.Gap{What: "files with secrets (" + k.kind + ")",
 				Why: fmt.Sprintf("%d folders, such as on the way to %s, may not be listed: run \"attesto-agent collect accounts\" as root to see them", n, globs[0])})
 		}

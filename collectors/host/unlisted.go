@@ -54,6 +54,13 @@ func (h *Host) step(dir, part string) (found []string, err error) {
 	return found, err
 }
 
+// Owned reports whether a folder lets in nobody but its owner (and root): no other user
+// reads what lies in it, no web server hands it out.
+func (h *Host) Owned(dir string) bool {
+	info, err := h.Stat(dir)
+	return err == nil && info.Mode().Perm()&0o011 == 0
+}
+
 // CureFile and CureFolder are the commands that let the agent's user read a file, or list
 // a folder (setfacl(1)).
 func CureFile(file string) string { return "setfacl -m u:attesto:r " + file }

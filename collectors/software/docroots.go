@@ -99,8 +99,8 @@ func (w *web) configuredRoots() []string {
 	return slices.Compact(out)
 }
 
-// unlisted tells of folders that could hide sites. Homes that are their owners' alone
-// count only where a web server is: elsewhere nothing serves them.
+// unlisted tells of folders that could hide sites. Homes count only where a web server
+// is, and not those that are their owners' alone: elsewhere nothing serves them.
 func (w *web) unlisted(cfg Sites) {
 	patterns := slices.Clone(cfg.Folders)
 	if cfg.Discover {
@@ -112,7 +112,8 @@ func (w *web) unlisted(cfg Sites) {
 			patterns = slices.Concat(patterns, webFolders)
 		}
 	}
-	if n := len(w.c.h.Unlisted(patterns...)); n > 0 {
+	closed := slices.DeleteFunc(w.c.h.Unlisted(patterns...), func(dir string) bool { return strings.HasPrefix(dir, "/home/") && w.c.h.Owned(dir) })
+	if n := len(closed); n > 0 {
 		w.gap("document roots", "%d folders in which sites lie by custom may not be listed: run the agent with CAP_DAC_READ_SEARCH to see its sites", n)
 	}
 }
