@@ -395,18 +395,15 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) (l
 	if d.Party != duties.Provider {
 		return nil, until, nil
 	}
-	waived, err := b.store.OpenWaivers(ctx, d.ID, q.At)
+	towards, err := b.towards(ctx, d.ID, q.At)
 	if err != nil {
 		return nil, until, err
 	}
-	towards := map[string][]duties.Statement{}
-	for _, s := range waived {
-		if s.Party == "" {
-			continue // the provider's own, towards all
-		}
-		towards[s.Org] = append(towards[s.Org], s.Statement)
-		if until.IsZero() || s.Until.Before(until) {
-			until = s.Until
+	for _, list := range towards {
+		for _, s := range list {
+			if until.IsZero() || s.Until.Before(until) {
+				until = s.Until
+			}
 		}
 	}
 	if !d.Has(duties.ProofWorkflow) && !b.divided(q) && len(towards) == 0 {
@@ -435,6 +432,22 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) (l
 		}
 	}
 	return list, until, nil
+}
+
+// towards are the waivers of a provider's duty towards single customers that held at a
+// moment or later, by customer, oldest first.
+func (b *batch) towards(ctx context.Context, duty string, from time.Time) (map[string][]duties.Statement, error) {
+	waived, err := b.store.Waivers(ctx, duty, from)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]duties.Statement{}
+	for _, s := range waived {
+		if s.Party != "" { // else it is the provider's own, towards all
+			out[s.Org] = append(out[s.Org], s.Statement)
+		}
+	}
+	return out, nil
 }
 
 // putChanged writes the verdicts of a duty that differ from those that stand: of

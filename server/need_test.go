@@ -129,6 +129,8 @@ func TestWaiversOfEitherParty(t *testing.T) {
 			t.Fatal(err)
 		}
 		j.settle()
+		start := j.now
+		j.now = start.Add(time.Hour)
 		sign := server.StatementRequest{Board: j.customer.ID, Party: duties.Customer, Duty: "PE-P3", Kind: duties.StatementWaiver, Until: j.now.AddDate(0, 1, 0), Text: "We send no mail.", User: "u_1"}
 		if err := j.srv.State(ctx, sign); err != nil {
 			t.Fatal(err)
@@ -149,6 +151,14 @@ func TestWaiversOfEitherParty(t *testing.T) {
 		j.settle()
 		j.wants(j.customer.ID, "PE-P3", "unproven no_agent")
 		j.wants(j.customer.ID, "SC-C8", "unproven no_agent")
+
+		// Judged again, the past knows of the waiver, too.
+		for _, duty := range []string{"PE-P3", "SC-C8"} {
+			again, err := j.srv.Rejudge(ctx, server.RejudgeRequest{From: start, To: j.now, Duty: duty, DryRun: true})
+			if err != nil || len(again.Changed) > 0 {
+				t.Errorf("%s judged again by the same rules: %+v (%v)", duty, again.Changed, err)
+			}
+		}
 		j.sound()
 	})
 }

@@ -81,6 +81,13 @@ type retold struct {
 // retell judges a stretch of a duty's past again by the rules of now.
 func (b *batch) retell(ctx context.Context, o store.Org, d duties.Duty, from, to time.Time) ([]retold, error) {
 	var told []retold
+	var towards map[string][]duties.Statement
+	if d.Party == duties.Provider {
+		var err error
+		if towards, err = b.towards(ctx, d.ID, from); err != nil {
+			return nil, err
+		}
+	}
 	for start := from; start.Before(to); start = start.Add(leaf) {
 		end := start.Add(leaf)
 		if end.After(to) {
@@ -90,7 +97,7 @@ func (b *batch) retell(ctx context.Context, o store.Org, d duties.Duty, from, to
 		if err != nil {
 			return nil, err
 		}
-		list, err := b.stories(ctx, o, d, s)
+		list, err := b.stories(ctx, o, d, s, towards)
 		if err != nil {
 			return nil, err
 		}
@@ -115,8 +122,8 @@ type boardStory struct {
 }
 
 // stories are the stories of all boards of a duty: one for all, but where a provider's
-// duty has a verdict for each customer, each has its own.
-func (b *batch) stories(ctx context.Context, o store.Org, d duties.Duty, s duties.Story) ([]boardStory, error) {
+// duty has a verdict for each customer, or was waived towards some, each has its own.
+func (b *batch) stories(ctx context.Context, o store.Org, d duties.Duty, s duties.Story, towards map[string][]duties.Statement) ([]boardStory, error) {
 	list := []boardStory{{s, []string{o.ID}}}
 	if d.Party != duties.Provider {
 		return list, nil
@@ -129,13 +136,15 @@ func (b *batch) stories(ctx context.Context, o store.Org, d duties.Duty, s dutie
 		if c.Kind != store.Customer || !c.Erased.IsZero() || !slices.Contains(c.Services, d.Service) {
 			continue
 		}
-		if !d.Has(duties.ProofWorkflow) && !b.divided(s.Question) {
+		if !d.Has(duties.ProofWorkflow) && !b.divided(s.Question) && len(towards) == 0 {
 			list[0].boards = append(list[0].boards, c.ID)
 			continue
 		}
 		own := s
 		own.Question = b.serving(s.Question, c.ID)
 		own.Zone, own.Cases = c.Location(), nil
+		own.Statements = slices.Concat(s.Statements, towards[c.ID])
+		slices.SortStableFunc(own.Statements, byTime)
 		for _, k := range s.Cases {
 			if k.Org == c.ID || k.Org == "" {
 				own.Cases = append(own.Cases, k)
@@ -208,6 +217,7 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	if s.Statements, err = b.statements(ctx, o.ID, d, most); err != nil {
 		return err
 	}
+	slices.SortStableFunc(s.Statements, byTime) // those on a duty and those on all were read apart
 	standing := stands(s.Statements)
 	if standing {
 		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, s.From, most); err != nil {
@@ -225,6 +235,8 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	}
 	return err
 }
+
+func byTime(a, b duties.Statement) int { return a.At.Compare(b.At) }
 
 // left is when agents of an organisation were revoked.
 func (b *batch) left(ctx context.Context, org string) (map[string]time.Time, error) {

@@ -56,9 +56,9 @@ func (r Reader) EndingStatements(ctx context.Context, from, to time.Time, limit 
 		ORDER BY until, id LIMIT $3`, []any{Micros(from), Micros(to), int64(limit)}, scanStatement)
 }
 
-// OpenWaivers lists those of a duty that hold at a moment, oldest first: each stands on
+// Waivers lists those of a duty that end after a moment, oldest first: each stands on
 // the board of its organisation.
-func (r Reader) OpenWaivers(ctx context.Context, duty string, at time.Time) ([]Statement, error) {
+func (r Reader) Waivers(ctx context.Context, duty string, at time.Time) ([]Statement, error) {
 	return all(ctx, r, "reading waivers", `SELECT `+statementColumns+` FROM statement WHERE duty = $1 AND kind = 'waiver' AND until > $2 ORDER BY at, id`,
 		[]any{duty, Micros(at)}, scanStatement)
 }
