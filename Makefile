@@ -40,6 +40,7 @@ demo: build ## provider, customer, agents and board on this host; ARGS="--once -
 .PHONY: deps
 deps: ## install what the tests need (Debian or Ubuntu)
 	@packaging/scripts/install-packages.sh $(TEST_PACKAGES)
+	@packaging/scripts/unpack-package.sh exim4-daemon-light
 
 # These take longest; begun first, the others run beside them.
 LONGEST := ./server ./server/web ./cmd ./agent
