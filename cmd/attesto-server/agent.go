@@ -21,42 +21,27 @@ func (a *app) agentCommand() *cobra.Command {
 }
 
 func (a *app) agentListCommand() *cobra.Command {
-	var org string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "list --org ORG",
-		Short: "List an organisation's agents; key is what attesto-agent status shows",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
-				agents, err := s.store.Agents(ctx, o.ID)
-				if err != nil {
-					return err
-				}
-				rows := make([][]string, len(agents))
-				for i, g := range agents {
-					key := "damaged"
-					if k, err := evidence.ParsePublicKey(g.SPKI); err == nil {
-						key = string(k.ID())
-					}
-					seen := "never"
-					if !g.Seen.IsZero() {
-						seen = g.Seen.Format(time.RFC3339)
-					}
-					rows[i] = []string{g.ID, g.Name, g.Standing(), strconv.FormatInt(g.Seq, 10), seen, strings.Join(g.Services, ","), g.Version, g.Protection,
-						string(evidence.AssuranceOf(g.Protection)), g.From, g.Replaces, key}
-				}
-				return a.table(asJSON, []string{"id", "name", "state", "records", "seen", "services", "version", "protection", "assurance", "from", "replaces", "key"}, rows)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	return cmd
+	names := []string{"id", "name", "state", "records", "seen", "services", "version", "protection", "assurance", "from", "replaces", "key"}
+	return a.listOfOrg("List an organisation's agents; key is what attesto-agent status shows", names, func(ctx context.Context, s *opened, o store.Org) ([][]string, error) {
+		agents, err := s.store.Agents(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		rows := make([][]string, len(agents))
+		for i, g := range agents {
+			key := "damaged"
+			if k, err := evidence.ParsePublicKey(g.SPKI); err == nil {
+				key = string(k.ID())
+			}
+			seen := "never"
+			if !g.Seen.IsZero() {
+				seen = g.Seen.Format(time.RFC3339)
+			}
+			rows[i] = []string{g.ID, g.Name, g.Standing(), strconv.FormatInt(g.Seq, 10), seen, strings.Join(g.Services, ","), g.Version, g.Protection,
+				string(evidence.AssuranceOf(g.Protection)), g.From, g.Replaces, key}
+		}
+		return rows, nil
+	})
 }
 
 func (a *app) agentSetCommand() *cobra.Command {

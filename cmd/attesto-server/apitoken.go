@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/attesto/attesto/server/store"
 )
 
 func (a *app) apiTokenCommand() *cobra.Command {
@@ -21,11 +23,7 @@ func (a *app) apiTokenCommand() *cobra.Command {
 to /api/v1/. A token of the provider reads all organisations.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				text, err := s.AddAPIToken(ctx, o.ID, name, write, ttl)
 				if err == nil {
 					say(a.out, "%s\n", text)
@@ -44,33 +42,18 @@ to /api/v1/. A token of the provider reads all organisations.`,
 }
 
 func (a *app) apiTokenListCommand() *cobra.Command {
-	var org string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "list --org ORG",
-		Short: "List an organisation's API tokens",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
-				list, err := s.store.APITokens(ctx, o.ID)
-				if err != nil {
-					return err
-				}
-				rows := [][]string{}
-				for _, t := range list {
-					rows = append(rows, []string{t.ID, t.Name, t.Scopes, stamp(t.Created), stamp(t.Expires), stamp(t.Used)})
-				}
-				return a.table(asJSON, []string{"id", "name", "scopes", "created", "expires", "used"}, rows)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	return cmd
+	names := []string{"id", "name", "scopes", "created", "expires", "used"}
+	return a.listOfOrg("List an organisation's API tokens", names, func(ctx context.Context, s *opened, o store.Org) ([][]string, error) {
+		list, err := s.store.APITokens(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		rows := [][]string{}
+		for _, t := range list {
+			rows = append(rows, []string{t.ID, t.Name, t.Scopes, stamp(t.Created), stamp(t.Expires), stamp(t.Used)})
+		}
+		return rows, nil
+	})
 }
 
 // stamp is a moment in a table; "" for none.
@@ -88,11 +71,7 @@ func (a *app) apiTokenRevokeCommand() *cobra.Command {
 		Short: "Take an API token out of use",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				if err := s.RevokeAPIToken(ctx, o.ID, args[0]); err != nil {
 					return fmt.Errorf("token %s of %s: %w; attesto-server api-token list shows them", args[0], o.Name, err)
 				}

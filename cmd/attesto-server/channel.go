@@ -58,11 +58,7 @@ standardwebhooks.com says; the secret is shown once.`,
 			default:
 				return misused(fmt.Errorf("--hears %q: want own or both", hears))
 			}
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				c.ID, c.Org, c.Created = evidence.NewID("c_"), o.ID, time.Now()
 				if c.Kind == alert.Email && s.cfg.SMTP.Host == "" {
 					s.log.WarnContext(ctx, "no mail will be sent before smtp.host is set in the server's configuration")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/bundle"
+	"github.com/attesto/attesto/server/store"
 )
 
 func (a *app) exportCommand() *cobra.Command {
@@ -30,11 +31,7 @@ BUNDLE is a folder, or a zip file if its name ends in .zip. Facts hold no person
 data; details may (names, paths, log lines) and come along only with --detail.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				org, err := orgFlag(ctx, s, q.Org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), q.Org, func(ctx context.Context, s *opened, org store.Org) error {
 				q.Org = org.ID
 				zone, err := time.LoadLocation(org.Zone)
 				if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/attesto/attesto/server/store"
 )
 
 func (a *app) logCommand() *cobra.Command {
@@ -60,11 +62,7 @@ How much was lost is known from the guard of this server and from what agents sh
 with several servers, run it where "check" names the largest number.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				e, err := s.RecoverLog(ctx, o.ID, reason, "")
 				if err != nil {
 					return err
@@ -93,11 +91,7 @@ when the same folder is used again; the checkpoint is written last.`,
 			if dir == "" {
 				return misused(errors.New("--tiles: name the folder to write to"))
 			}
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				st, err := s.ExportTiles(ctx, o.ID, epoch, func(path string, data []byte) error { return writeTile(dir, path, data) })
 				if err != nil {
 					return err

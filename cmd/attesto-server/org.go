@@ -146,6 +146,40 @@ func (a *app) table(asJSON bool, names []string, rows [][]string) error {
 	return w.Flush()
 }
 
+// withOrg opens the server for the time of fn, and finds the organisation that a flag names.
+func (a *app) withOrg(ctx context.Context, org string, fn func(ctx context.Context, s *opened, o store.Org) error) error {
+	return a.with(ctx, func(ctx context.Context, s *opened) error {
+		o, err := orgFlag(ctx, s, org)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, s, o)
+	})
+}
+
+// listOfOrg lists what an organisation has, in columns of these names.
+func (a *app) listOfOrg(short string, names []string, rows func(ctx context.Context, s *opened, o store.Org) ([][]string, error)) *cobra.Command {
+	var org string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list --org ORG",
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
+				list, err := rows(ctx, s, o)
+				if err != nil {
+					return err
+				}
+				return a.table(asJSON, names, list)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
 // orgFlag finds the organisation that a flag names, by id or by name.
 func orgFlag(ctx context.Context, s *opened, value string) (store.Org, error) {
 	if value == "" {

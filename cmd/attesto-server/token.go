@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/store"
 )
 
 func (a *app) tokenCommand() *cobra.Command {
@@ -33,11 +34,7 @@ somebody has approved it. --replaces names the agent of a host that is set up an
 that one is revoked when its successor enrolls.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				q.Org, q.Services = o.ID, list(services)
 				if len(q.Services) == 0 {
 					q.Services = o.Services
@@ -63,32 +60,17 @@ that one is revoked when its successor enrolls.`,
 }
 
 func (a *app) tokenListCommand() *cobra.Command {
-	var org string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "list --org ORG",
-		Short: "List enrollment tokens, by their public ids",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
-				tokens, err := s.store.EnrollTokens(ctx, o.ID)
-				if err != nil {
-					return err
-				}
-				rows := make([][]string, len(tokens))
-				for i, t := range tokens {
-					rows[i] = []string{t.ID, fmt.Sprintf("%d/%d", t.Uses, t.MaxUses), t.Expires.Format(time.RFC3339), strings.Join(t.Services, ","),
-						strings.Join(t.From, ","), map[bool]string{true: "yes"}[t.Hold], t.Replaces, t.Note}
-				}
-				return a.table(asJSON, []string{"id", "uses", "expires", "services", "from", "approve", "replaces", "note"}, rows)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	return cmd
+	names := []string{"id", "uses", "expires", "services", "from", "approve", "replaces", "note"}
+	return a.listOfOrg("List enrollment tokens, by their public ids", names, func(ctx context.Context, s *opened, o store.Org) ([][]string, error) {
+		tokens, err := s.store.EnrollTokens(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		rows := make([][]string, len(tokens))
+		for i, t := range tokens {
+			rows[i] = []string{t.ID, fmt.Sprintf("%d/%d", t.Uses, t.MaxUses), t.Expires.Format(time.RFC3339), strings.Join(t.Services, ","),
+				strings.Join(t.From, ","), map[bool]string{true: "yes"}[t.Hold], t.Replaces, t.Note}
+		}
+		return rows, nil
+	})
 }

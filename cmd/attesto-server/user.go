@@ -44,11 +44,7 @@ Without --password-stdin a password is made and printed, this once.`,
 					return misused(errors.New("--password-stdin: standard input holds no password"))
 				}
 			}
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				o, err := orgFlag(ctx, s, org)
-				if err != nil {
-					return err
-				}
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				q.Org = o.ID
 				password, err := s.AddUser(ctx, q)
 				switch {
