@@ -32,11 +32,8 @@ func stampLen(b []byte) int {
 		return 0
 	}
 	if b[3] == ' ' {
-		at := 15
-		if b[5] == ' ' && b[4] != ' ' {
-			at = 14 // "Feb 7 16:01:07"
-		}
-		if len(b) <= at || b[at-3] != ':' || b[at-6] != ':' || !isDigit(b[at-1]) {
+		at := wholeLen(b)
+		if len(b) <= at || b[at-3] != ':' || b[at-6] != ':' || b[at-9] != ' ' || !isDigit(b[at-1]) {
 			return 0
 		}
 		if b[at] == '.' { // journalctl -o short-precise
@@ -57,6 +54,14 @@ func stampLen(b []byte) int {
 		return isoLen(b)
 	}
 	return 0
+}
+
+// wholeLen is how long a traditional stamp is without a fraction of a second.
+func wholeLen(b []byte) int {
+	if b[5] == ' ' && b[4] != ' ' {
+		return 14 // "Feb 7 16:01:07"
+	}
+	return 15
 }
 
 func isoLen(b []byte) int {
@@ -92,12 +97,9 @@ func (s *stamps) read(f form, b []byte) (time.Time, bool) {
 	case f != formSyslog:
 		t, ok = s.written(f, b)
 	case b[3] == ' ':
-		whole, part := b, []byte(nil)
-		if at := bytes.IndexByte(b[14:], '.'); at >= 0 { // stampLen has seen so many bytes before it
-			whole, part = b[:14+at], b[14+at+1:]
-		}
-		if t, ok = s.traditional(whole); len(part) > 0 {
-			fraction, _ := epoch(append([]byte("0."), part...))
+		at := wholeLen(b)
+		t, ok = s.traditional(b[:at])
+		if fraction, read := epoch(append([]byte("0"), b[at:]...)); read {
 			t = t.Add(time.Duration(fraction.UnixNano()))
 		}
 	case b[10] == '.':
