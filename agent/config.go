@@ -143,6 +143,13 @@ func loadConfig(cfg Config, path string, required bool) (Config, error) {
 }
 
 func decodeStrict(b []byte, v any) error {
+	var root yaml.Node
+	if err := yaml.Unmarshal(b, &root); err != nil {
+		return plainYAML(err)
+	}
+	if err := host.CheckKeys(&root); err != nil {
+		return err
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/attesto/attesto/agent"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
 func write(t testing.TB, text string) string {
@@ -165,13 +166,16 @@ func FuzzConfig(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte("collectors:\n  dnsbl:\n    enabled: on\n    every: 1h\n"))
 	f.Add([]byte("collectors: {dnsbl: &a [*a]}"))
+	f.Add([]byte(strings.Repeat("server:\n", 900)))
 	path := filepath.Join(f.TempDir(), "agent.yaml")
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
+	var cfg agent.Config
+	bound := hosttest.NewBound("configuration", func(text []byte) {
+		if err = os.WriteFile(path, text, 0o600); err == nil {
+			cfg, err = agent.LoadConfig(path, true)
 		}
-		cfg, err := agent.LoadConfig(path, true)
-		if err != nil {
+	})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if bound.Check(t, text); err != nil {
 			return
 		}
 		for _, s := range cfg.Specs {

@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -432,19 +434,20 @@ func TestDamagedFiles(t *testing.T) {
 func FuzzSpoolFile(f *testing.F) {
 	f.Add([]byte(`{"seq":1,"envelope":"","blobs":{},"cursors":{}}`), []byte(`{"after":0,"cursors":{"a":"eA=="},"lost":2}`))
 	f.Add([]byte(`{"seq":18446744073709551615}`), []byte(`{"lost":-1}`))
+	parent, split := f.TempDir(), 0
+	var s *Spool
+	var err error
+	bound := hosttest.NewBound("spool", func(b []byte) {
+		dir := filepath.Join(parent, "spool")
+		if err = errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, waitDir), 0o700),
+			os.WriteFile(filepath.Join(dir, waitDir, "0000000000000001.rec"), b[:split], 0o600),
+			os.WriteFile(filepath.Join(dir, laterFile), b[split:], 0o600)); err == nil {
+			s, err = openSpool(dir, roomy, evidence.Sum(nil), osFiles{})
+		}
+	})
 	f.Fuzz(func(t *testing.T, rec, later []byte) {
-		dir := t.TempDir()
-		if err := os.MkdirAll(filepath.Join(dir, waitDir), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, waitDir, "0000000000000001.rec"), rec, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, laterFile), later, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s, err := openSpool(dir, roomy, evidence.Sum(nil), osFiles{})
-		if err != nil {
+		split = len(rec)
+		if bound.Check(t, slices.Concat(rec, later)); err != nil {
 			t.Fatalf("a damaged file stops the agent: %v", err)
 		}
 		if st := s.State(); st.Lost < 0 {

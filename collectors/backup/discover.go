@@ -160,8 +160,9 @@ func (f *finding) borgmatic(h *host.Host, path string) {
 
 // parseBorgmatic reads the repositories of a borgmatic config file.
 func parseBorgmatic(b []byte) ([]Repository, error) {
+	var root yaml.Node
 	var doc borgmaticConfig
-	if err := yaml.Unmarshal(b, &doc); err != nil {
+	if err := yaml.Unmarshal(b, &root); err != nil || host.CheckKeys(&root) != nil || root.Decode(&doc) != nil {
 		return nil, errors.New("not readable as YAML: run borgmatic config validate")
 	}
 	var jobs []Repository

@@ -1,12 +1,16 @@
 package backup_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/attesto/attesto/collectors/backup"
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
@@ -59,4 +63,29 @@ func FuzzParsers(f *testing.F) {
 		backup.ParseBorgCheck(2, string(b))
 	})
 	f.Fuzz(func(t *testing.T, b []byte) { bound.Check(t, b) })
+}
+
+// FuzzDiscovery feeds what tools' own settings are read from.
+func FuzzDiscovery(f *testing.F) {
+	f.Add([]byte("repositories:\n    - path: ssh://b@h/./r\n      label: off-site\n    - /srv/borg\nencryption_passcommand: cat /etc/k\nkeep_daily: 7\n"))
+	f.Add([]byte("location:\n    repositories: [/srv/old]\nstorage: {encryption_passphrase: x}\n"))
+	f.Add([]byte("export RESTIC_REPOSITORY=\"sftp:u@h:/r\"\nRESTIC_PASSWORD='a$b'\nif true; then\n"))
+	f.Add([]byte(strings.Repeat("location:\n", 900)))
+	h := &host.Host{Root: f.TempDir(), Now: noonNow, Run: func(context.Context, host.Command) (host.Result, error) { return host.Result{}, host.ErrNoProgram }}
+	paths := []string{h.Path("/etc/borgmatic/config.yaml"), h.Path("/etc/restic/job.env")}
+	for _, path := range paths {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			f.Fatal(err)
+		}
+	}
+	var failed error
+	bound := hosttest.NewBound("settings of tools", func(b []byte) {
+		failed = errors.Join(os.WriteFile(paths[0], b, 0o600), os.WriteFile(paths[1], b, 0o600))
+		backup.Spec().Detect(context.Background(), h)
+	})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bound.Check(t, b); failed != nil {
+			t.Fatal(failed)
+		}
+	})
 }

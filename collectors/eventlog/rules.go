@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/attesto/attesto/collectors/host"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -112,7 +113,7 @@ func parseRules(b []byte, check func(*Rule) error) ([]Rule, error) {
 	if err := yaml.Unmarshal(b, &root); err != nil {
 		return nil, err
 	}
-	if err := checkKeys(&root); err != nil {
+	if err := host.CheckKeys(&root); err != nil {
 		return nil, err
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
@@ -130,22 +131,6 @@ func parseRules(b []byte, check func(*Rule) error) ([]Rule, error) {
 		}
 	}
 	return f.Rules, nil
-}
-
-// maxKeys is more keys than a mapping of a rule has. The decoder compares each with
-// each, and keeps an error of every pair that is alike.
-const maxKeys = 50
-
-func checkKeys(n *yaml.Node) error {
-	if n.Kind == yaml.MappingNode && len(n.Content) > 2*maxKeys {
-		return fmt.Errorf("line %d: %d keys in one mapping, at most %d may be: this is no file of rules", n.Line, len(n.Content)/2, maxKeys)
-	}
-	for _, c := range n.Content {
-		if err := checkKeys(c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // lineOf finds the line where the rule of that index begins, 0 if there is no telling.
