@@ -12,20 +12,14 @@ import (
 
 	"github.com/attesto/attesto/collectors/antivirus"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
 // TestRealClamAV has the real tools make a database, load it, fail to update it, and scan.
 // Nothing is fetched: the mirror is this host, where nothing listens.
 func TestRealClamAV(t *testing.T) {
-	for _, tool := range []string{"sigtool", "clamd", "clamscan", "freshclam"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("%s is missing: make deps", tool)
-			}
-			t.Skipf("%s is not installed: make deps", tool)
-		}
-	}
+	hosttest.NeedTool(t, "sigtool", "clamd", "clamscan", "freshclam")
 	root, err := os.MkdirTemp("", "av") // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)

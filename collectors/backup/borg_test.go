@@ -18,8 +18,8 @@ func TestBorgGood(t *testing.T) {
 	b := newBorg(t)
 	b.cfg.Check = "structure"
 	// borg 1.x writes local times without a zone, and benches run in Tokyo.
-	b.do("create", "::one", "src")
-	b.do("create", "::two", "src")
+	b.Do("create", "::one", "src")
+	b.Do("create", "::two", "src")
 	j := b.one()
 	want(t, j, "ok")
 	if j.Points != 2 || j.Integrity.Result != "ok" || j.Encryption != "repokey" || j.Files != 6 || j.LastEnd == nil {
@@ -39,7 +39,7 @@ func TestBorgGood(t *testing.T) {
 func TestBorgTwoDaysOld(t *testing.T) {
 	b := newBorg(t)
 	old := time.Now().Add(-50 * time.Hour).UTC()
-	b.do("create", "--timestamp", old.Format("2006-01-02T15:04:05"), "::old", "src")
+	b.Do("create", "--timestamp", old.Format("2006-01-02T15:04:05"), "::old", "src")
 	j := b.one()
 	want(t, j, "ok")
 	if d := j.NewestRestorable.Sub(old).Abs(); d > 2*time.Second {
@@ -64,13 +64,13 @@ func TestBorgFaults(t *testing.T) {
 	t.Run("segment damaged", func(t *testing.T) {
 		b := newBorg(t)
 		b.cfg.Check = "structure"
-		b.do("create", "::one", "src")
+		b.Do("create", "::one", "src")
 		b.flip(b.largest("repo/data"))
 		want(t, b.one(), "failed", evidence.ReasonCorrupt)
 	})
 	t.Run("wrong password", func(t *testing.T) {
 		b := newBorg(t)
-		b.write("password", "another")
+		b.Write("password", "another")
 		want(t, b.one(), "unknown", evidence.ReasonWrongPassword)
 	})
 	t.Run("no password", func(t *testing.T) {
@@ -80,16 +80,16 @@ func TestBorgFaults(t *testing.T) {
 	})
 	t.Run("repository missing", func(t *testing.T) {
 		b := newBorg(t)
-		b.cfg.Repository = b.path("nowhere")
+		b.cfg.Repository = b.Path("nowhere")
 		want(t, b.one(), "failed", evidence.ReasonRepositoryMissing)
 	})
 	t.Run("moved", func(t *testing.T) {
 		b := newBorg(t)
-		b.do("create", "::one", "src")
-		if err := os.Rename(b.path("repo"), b.path("moved")); err != nil {
+		b.Do("create", "::one", "src")
+		if err := os.Rename(b.Path("repo"), b.Path("moved")); err != nil {
 			t.Fatal(err)
 		}
-		b.cfg.Repository = b.path("moved")
+		b.cfg.Repository = b.Path("moved")
 		want(t, b.one(), "unknown", evidence.ReasonAccessRefused)
 	})
 	t.Run("no archives", func(t *testing.T) {
@@ -97,17 +97,17 @@ func TestBorgFaults(t *testing.T) {
 	})
 	t.Run("empty source", func(t *testing.T) {
 		b := newBorg(t)
-		if err := os.Mkdir(b.path("void"), 0o755); err != nil {
+		if err := os.Mkdir(b.Path("void"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		b.do("create", "::void", "void")
+		b.Do("create", "::void", "void")
 		want(t, b.one(), "warning", evidence.ReasonEmpty)
 	})
 	t.Run("locked", func(t *testing.T) {
 		b := newBorg(t)
 		b.cfg.Check = "structure"
-		b.do("create", "::one", "src")
-		if err := os.Mkdir(b.path("repo/lock.exclusive"), 0o755); err != nil {
+		b.Do("create", "::one", "src")
+		if err := os.Mkdir(b.Path("repo/lock.exclusive"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		j := b.one()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -164,9 +165,9 @@ func TestPleskIsRead(t *testing.T) {
 
 // A real store of duplicity, in another zone, and one that is gone.
 func TestDuplicityIsAsked(t *testing.T) {
-	needTool(t, "duplicity")
+	hosttest.NeedTool(t, "duplicity")
 	dir := t.TempDir()
-	own := []string{"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "PASSPHRASE=" + password, "TZ=Asia/Tokyo"}
+	own := []string{"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "PASSPHRASE=" + hosttest.Password, "TZ=Asia/Tokyo"}
 	run := func(ctx context.Context, c host.Command) (host.Result, error) {
 		c.Env = append(slices.Clone(own), c.Env...)
 		return host.Exec(ctx, c)

@@ -3,7 +3,6 @@ package backup_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,29 +16,14 @@ import (
 
 	"github.com/attesto/attesto/collectors/backup"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
-const password = "Zq8-secret-of-the-repository"
-
-// needTool skips a test whose tool is not installed; in CI that is a failure.
-func needTool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed: make test installs it", name)
-	}
-	t.Skipf("%s is not installed", name)
-}
-
 // bench is a repository of a real tool, its source and a collector over it.
 type bench struct {
-	t    *testing.T
-	dir  string
-	tool string
-	env  []string
+	t *testing.T
+	*hosttest.Repository
 	cfg  backup.Repository
 	now  func() time.Time
 	run  func(context.Context, host.Command) (host.Result, error)
@@ -49,25 +33,16 @@ type bench struct {
 
 func newBench(t *testing.T, tool string) *bench {
 	t.Helper()
-	needTool(t, tool)
 	t.Parallel()
-	dir := t.TempDir()
-	b := &bench{t: t, dir: dir, tool: tool, now: time.Now}
-	own := []string{"TZ=Asia/Tokyo", "HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "BORG_BASE_DIR=" + filepath.Join(dir, "borg")}
-	b.run = func(ctx context.Context, c host.Command) (host.Result, error) {
-		c.Env = append(slices.Clone(own), c.Env...)
-		return host.Exec(ctx, c)
-	}
-	b.write("password", password)
-	b.cfg = backup.Repository{Name: "nightly", Tool: tool, Repository: b.path("repo"), PasswordFile: b.path("password")}
-	b.env = []string{"RESTIC_REPOSITORY=" + b.path("repo"), "RESTIC_PASSWORD=" + password, "BORG_REPO=" + b.path("repo"), "BORG_PASSPHRASE=" + password}
-	b.env = append(b.env, own...)
+	b := &bench{t: t, Repository: hosttest.NewRepository(t, tool), now: time.Now}
+	b.run = b.Run
+	b.cfg = backup.Repository{Name: "nightly", Tool: tool, Repository: b.Path("repo"), PasswordFile: b.Path("password")}
 	b.cfg.Check = "off" // each costs a second; the tests of it turn it on
 	b.files(6)
 	if tool == "restic" {
 		b.copyOf(emptyRestic())
 	} else {
-		b.do("init", "--encryption=repokey")
+		b.Do("init", "--encryption=repokey")
 	}
 	return b
 }
@@ -80,7 +55,7 @@ var emptyRestic = sync.OnceValues(func() (string, error) {
 	}
 	templates = append(templates, dir)
 	cmd := exec.CommandContext(context.Background(), "restic", "init")
-	cmd.Env = append(os.Environ(), "RESTIC_REPOSITORY="+dir+"/repo", "RESTIC_PASSWORD="+password, "HOME="+dir)
+	cmd.Env = append(os.Environ(), "RESTIC_REPOSITORY="+dir+"/repo", "RESTIC_PASSWORD="+hosttest.Password, "HOME="+dir)
 	return dir + "/repo", cmd.Run()
 })
 
@@ -99,57 +74,22 @@ func TestMain(m *testing.M) {
 func (b *bench) copyOf(repo string, err error) {
 	b.t.Helper()
 	if err == nil {
-		err = os.CopyFS(b.path("repo"), os.DirFS(repo))
+		err = os.CopyFS(b.Path("repo"), os.DirFS(repo))
 	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
-
-func (b *bench) write(name, content string) {
-	b.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(b.path(name)), 0o755); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(b.path(name), []byte(content), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 func (b *bench) files(n int) {
 	for i := range n {
-		b.write(fmt.Sprintf("src/mario.rossi/f%d", i), strings.Repeat(fmt.Sprint("content ", i), 2000))
+		b.Write(fmt.Sprintf("src/mario.rossi/f%d", i), strings.Repeat(fmt.Sprint("content ", i), 2000))
 	}
-}
-
-// do runs the tool and wants it to end well; try returns its exit code and output.
-func (b *bench) do(args ...string) string {
-	b.t.Helper()
-	code, out := b.try(b.tool, args...)
-	if code != 0 {
-		b.t.Fatalf("%s %v: exit code %d: %s", b.tool, args, code, out)
-	}
-	return out
-}
-
-func (b *bench) try(name string, args ...string) (int, string) {
-	b.t.Helper()
-	cmd := exec.CommandContext(b.t.Context(), name, args...)
-	cmd.Env = append(os.Environ(), b.env...)
-	cmd.Dir = b.dir
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		b.t.Fatal(err)
-	}
-	return cmd.ProcessState.ExitCode(), string(out)
 }
 
 func (b *bench) look() []evidence.BackupJob {
 	b.t.Helper()
-	look := b.collect(context.Background(), backup.Config{Repositories: []backup.Repository{b.cfg}, Reports: b.path("reports")})
+	look := b.collect(context.Background(), backup.Config{Repositories: []backup.Repository{b.cfg}, Reports: b.Path("reports")})
 	return look.Facts.(evidence.Backup).Jobs
 }
 
@@ -165,7 +105,7 @@ func (b *bench) one() evidence.BackupJob {
 
 func (b *bench) collect(ctx context.Context, cfg backup.Config) host.Look {
 	b.t.Helper()
-	if err := os.MkdirAll(b.path("reports"), 0o755); err != nil {
+	if err := os.MkdirAll(b.Path("reports"), 0o755); err != nil {
 		b.t.Fatal(err)
 	}
 	h := &host.Host{Now: b.now, Run: b.run, MachineKey: []byte("key")}
@@ -190,14 +130,14 @@ func (b *bench) collect(ctx context.Context, cfg backup.Config) host.Look {
 		b.t.Fatal(err)
 	}
 	b.text = string(facts) + string(detail) + string(look.Next)
-	if strings.Contains(b.text, password) {
+	if strings.Contains(b.text, hosttest.Password) {
 		b.t.Errorf("the password left the host: %s", b.text)
 	}
 	name, err := os.Hostname()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, private := range []string{b.dir, "mario.rossi", `"` + name} {
+	for _, private := range []string{b.Dir, "mario.rossi", `"` + name} {
 		if strings.Contains(string(facts), private) {
 			b.t.Errorf("facts hold %q: %s", private, facts)
 		}
@@ -222,7 +162,7 @@ func (b *bench) largest(dir string) string {
 	b.t.Helper()
 	var name string
 	var size int64
-	err := filepath.WalkDir(b.path(dir), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(b.Path(dir), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -259,17 +199,17 @@ func (b *bench) flip(path string) {
 // report hands in a report as a hook does.
 func (b *bench) report(exit int, log string) {
 	b.t.Helper()
-	if err := os.MkdirAll(b.path("reports"), 0o755); err != nil {
+	if err := os.MkdirAll(b.Path("reports"), 0o755); err != nil {
 		b.t.Fatal(err)
 	}
 	end := time.Now()
-	r := backup.Report{Job: "nightly", Tool: b.tool, Exit: exit, End: &end}
+	r := backup.Report{Job: "nightly", Tool: b.Tool, Exit: exit, End: &end}
 	if log != "" {
 		if err := r.ReadLog([]byte(log), end); err != nil {
 			b.t.Fatal(err)
 		}
 	}
-	if _, err := backup.WriteReport(b.path("reports"), r); err != nil {
+	if _, err := backup.WriteReport(b.Path("reports"), r); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -278,36 +218,36 @@ func (b *bench) report(exit int, log string) {
 // for an ordinary user, as nobody for root, whom no permission stops.
 func (b *bench) unreadable(args ...string) (int, string) {
 	b.t.Helper()
-	if err := os.Chmod(b.path("src/mario.rossi/f0"), 0); err != nil {
+	if err := os.Chmod(b.Path("src/mario.rossi/f0"), 0); err != nil {
 		b.t.Fatal(err)
 	}
 	if os.Getuid() != 0 {
-		return b.try(b.tool, args...)
+		return b.Try(b.Tool, args...)
 	}
-	needTool(b.t, "setpriv")
+	hosttest.NeedTool(b.t, "setpriv")
 	open := func(on string, own string) {
 		for _, d := range []string{"repo", "borg", "cache"} {
-			if code, out := b.try("sh", "-c", "mkdir -p "+d+" && chown -R "+own+" "+d); code != 0 {
+			if code, out := b.Try("sh", "-c", "mkdir -p "+d+" && chown -R "+own+" "+d); code != 0 {
 				b.t.Fatal(out)
 			}
 		}
-		for dir := b.dir; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
-			if code, out := b.try("chmod", on, dir); code != 0 {
+		for dir := b.Dir; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+			if code, out := b.Try("chmod", on, dir); code != 0 {
 				b.t.Fatal(out)
 			}
 		}
 	}
 	for _, f := range []string{"src", "src/mario.rossi"} {
-		if err := os.Chmod(b.path(f), 0o755); err != nil {
+		if err := os.Chmod(b.Path(f), 0o755); err != nil {
 			b.t.Fatal(err)
 		}
 	}
 	for i := 1; i < 6; i++ {
-		if err := os.Chmod(b.path(fmt.Sprintf("src/mario.rossi/f%d", i)), 0o644); err != nil {
+		if err := os.Chmod(b.Path(fmt.Sprintf("src/mario.rossi/f%d", i)), 0o644); err != nil {
 			b.t.Fatal(err)
 		}
 	}
 	open("a+x", "65534")
 	defer open("a+x", "0")
-	return b.try("setpriv", append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", b.tool}, args...)...)
+	return b.Try("setpriv", append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", b.Tool}, args...)...)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,7 +26,7 @@ func tokyo(t time.Time) string {
 
 func TestResticGood(t *testing.T) {
 	b := newRestic(t)
-	b.do("backup", "src")
+	b.Do("backup", "src")
 	b.cfg.Every, b.cfg.Check = 24*time.Hour, "structure"
 	j := b.one()
 	want(t, j, "ok")
@@ -57,7 +56,7 @@ func TestResticGood(t *testing.T) {
 func TestResticTwoDaysOld(t *testing.T) {
 	b := newRestic(t)
 	old := time.Now().Add(-50 * time.Hour)
-	b.do("backup", "--time", tokyo(old), "src")
+	b.Do("backup", "--time", tokyo(old), "src")
 	j := b.one()
 	want(t, j, "ok")
 	if d := j.NewestRestorable.Sub(old).Abs(); d > 2*time.Second {
@@ -69,11 +68,11 @@ func TestResticUnreadable(t *testing.T) {
 	for name, how := range map[string]func(b *bench, exit int, out string){
 		"report":            func(b *bench, exit int, out string) { b.report(exit, out) },
 		"report, exit only": func(b *bench, exit int, _ string) { b.report(exit, "") },
-		"log":               func(b *bench, _ int, out string) { b.write("job.log", out); b.cfg.Log = b.path("job.log") },
+		"log":               func(b *bench, _ int, out string) { b.Write("job.log", out); b.cfg.Log = b.Path("job.log") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newRestic(t)
-			b.do("backup", "src")
+			b.Do("backup", "src")
 			want(t, b.one(), "ok")
 			exit, out := b.unreadable("backup", "--json", "src")
 			if exit != 3 {
@@ -93,7 +92,7 @@ func TestResticCorrupt(t *testing.T) {
 	t.Run("pack removed", func(t *testing.T) {
 		b := newRestic(t)
 		b.cfg.Check = "structure"
-		b.do("backup", "src")
+		b.Do("backup", "src")
 		want(t, b.one(), "ok")
 		if err := os.Remove(b.largest("repo/data")); err != nil {
 			t.Fatal(err)
@@ -108,14 +107,14 @@ func TestResticCorrupt(t *testing.T) {
 	})
 	t.Run("index damaged", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "src")
+		b.Do("backup", "src")
 		b.flip(b.largest("repo/index"))
 		b.cfg.Check = "structure"
 		want(t, b.one(), "failed", evidence.ReasonCorrupt)
 	})
 	t.Run("pack damaged", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "src")
+		b.Do("backup", "src")
 		b.flip(b.largest("repo/data"))
 		b.cfg.Check, b.cfg.CheckSubset = "data", "100%"
 		j := b.one()
@@ -129,8 +128,8 @@ func TestResticCorrupt(t *testing.T) {
 func TestResticNotReadable(t *testing.T) {
 	t.Run("wrong password", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "src")
-		b.write("password", "another")
+		b.Do("backup", "src")
+		b.Write("password", "another")
 		want(t, b.one(), "unknown", evidence.ReasonWrongPassword)
 	})
 	t.Run("no password", func(t *testing.T) {
@@ -140,8 +139,8 @@ func TestResticNotReadable(t *testing.T) {
 	})
 	t.Run("repository missing", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "src")
-		if err := os.Rename(b.path("repo"), b.path("elsewhere")); err != nil {
+		b.Do("backup", "src")
+		if err := os.Rename(b.Path("repo"), b.Path("elsewhere")); err != nil {
 			t.Fatal(err)
 		}
 		want(t, b.one(), "failed", evidence.ReasonRepositoryMissing)
@@ -163,18 +162,18 @@ func TestResticNotReadable(t *testing.T) {
 	})
 	t.Run("settings unreadable", func(t *testing.T) {
 		b := newRestic(t)
-		b.cfg.EnvFile = b.path("nowhere.env")
+		b.cfg.EnvFile = b.Path("nowhere.env")
 		want(t, b.one(), "unknown", evidence.ReasonBadConfig)
 	})
 	t.Run("settings open to others", func(t *testing.T) {
 		b := newRestic(t)
-		b.write("job.env", "RESTIC_PASSWORD_COMMAND=touch "+b.path("ran")+"\n")
-		if err := os.Chmod(b.path("job.env"), 0o666); err != nil {
+		b.Write("job.env", "RESTIC_PASSWORD_COMMAND=touch "+b.Path("ran")+"\n")
+		if err := os.Chmod(b.Path("job.env"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		b.cfg.EnvFile, b.cfg.PasswordFile = b.path("job.env"), ""
+		b.cfg.EnvFile, b.cfg.PasswordFile = b.Path("job.env"), ""
 		want(t, b.one(), "unknown", evidence.ReasonBadConfig)
-		if _, err := os.Stat(b.path("ran")); err == nil {
+		if _, err := os.Stat(b.Path("ran")); err == nil {
 			t.Error("a command out of a file that others can write was run")
 		}
 	})
@@ -186,32 +185,32 @@ func TestResticPoints(t *testing.T) {
 	})
 	t.Run("empty source", func(t *testing.T) {
 		b := newRestic(t)
-		if err := os.Mkdir(b.path("void"), 0o755); err != nil {
+		if err := os.Mkdir(b.Path("void"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		b.do("backup", "void")
+		b.Do("backup", "void")
 		want(t, b.one(), "warning", evidence.ReasonEmpty)
 	})
 	t.Run("shrunk", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "src")
-		if err := os.RemoveAll(b.path("src")); err != nil {
+		b.Do("backup", "src")
+		if err := os.RemoveAll(b.Path("src")); err != nil {
 			t.Fatal(err)
 		}
 		b.files(1)
-		b.do("backup", "src")
+		b.Do("backup", "src")
 		want(t, b.one(), "warning", evidence.ReasonShrunk)
 	})
 	t.Run("of the future", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "--time", "2031-01-01 00:00:00", "src")
+		b.Do("backup", "--time", "2031-01-01 00:00:00", "src")
 		want(t, b.one(), "unknown", evidence.ReasonFutureTime)
 	})
 	t.Run("two hosts", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "--host", "web-old", "src")
+		b.Do("backup", "--host", "web-old", "src")
 		want(t, b.one(), "failed", evidence.ReasonNoPoints, evidence.ReasonHostMismatch)
-		b.do("backup", "--time", tokyo(time.Now().AddDate(0, 0, -3)), "src")
+		b.Do("backup", "--time", tokyo(time.Now().AddDate(0, 0, -3)), "src")
 		j := b.one()
 		want(t, j, "ok")
 		if j.Points != 1 || time.Since(j.NewestRestorable.Time) < 48*time.Hour {
@@ -225,31 +224,30 @@ func TestResticPoints(t *testing.T) {
 	})
 	t.Run("two sets of sources", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "src")
-		b.do("backup", "--time", "2020-01-01 00:00:00", "password")
+		b.Do("backup", "src")
+		b.Do("backup", "--time", "2020-01-01 00:00:00", "password")
 		if n := len(b.look()); n != 2 {
 			t.Errorf("%d jobs, want one of each set of sources", n)
 		}
-		b.cfg.Paths = []string{b.path("src")}
+		b.cfg.Paths = []string{b.Path("src")}
 		want(t, b.one(), "ok")
-		b.cfg.Paths = []string{b.path("src"), b.path("gone")}
+		b.cfg.Paths = []string{b.Path("src"), b.Path("gone")}
 		want(t, b.one(), "failed", evidence.ReasonNoPoints, evidence.ReasonSourceMissing)
 	})
 }
 
 func TestResticLocked(t *testing.T) {
 	b := newRestic(t)
-	b.do("backup", "src")
+	b.Do("backup", "src")
 	big := make([]byte, 1<<20) // random, since what can be compressed is soon uploaded
 	_, _ = rand.Read(big)
-	b.write("big", string(big))
-	cmd := exec.CommandContext(t.Context(), "restic", "backup", "--limit-upload", "1", "big")
-	cmd.Env = append(os.Environ(), b.env...)
-	if cmd.Dir = b.dir; cmd.Start() != nil {
+	b.Write("big", string(big))
+	cmd := b.Command("restic", "backup", "--limit-upload", "1", "big")
+	if cmd.Start() != nil {
 		t.Fatal("restic did not start")
 	}
 	for range 200 { // until it holds its lock
-		if found, _ := filepath.Glob(b.path("repo/locks/*")); len(found) > 0 {
+		if found, _ := filepath.Glob(b.Path("repo/locks/*")); len(found) > 0 {
 			break
 		}
 		<-time.After(50 * time.Millisecond)
@@ -271,7 +269,7 @@ func TestResticLocked(t *testing.T) {
 func TestResticRunResults(t *testing.T) {
 	t.Run("failed since the newest point", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "--time", tokyo(time.Now().Add(-time.Hour)), "src")
+		b.Do("backup", "--time", tokyo(time.Now().Add(-time.Hour)), "src")
 		b.report(1, "")
 		j := b.one()
 		want(t, j, "failed", "exit_1")
@@ -281,13 +279,13 @@ func TestResticRunResults(t *testing.T) {
 	})
 	t.Run("success without a point", func(t *testing.T) {
 		b := newRestic(t)
-		b.do("backup", "--time", tokyo(time.Now().Add(-50*time.Hour)), "src")
+		b.Do("backup", "--time", tokyo(time.Now().Add(-50*time.Hour)), "src")
 		b.report(0, "")
 		want(t, b.one(), "failed", evidence.ReasonNoPointMade)
 	})
 	t.Run("source missing", func(t *testing.T) {
 		b := newRestic(t)
-		_, out := b.try("restic", "backup", "--json", "src", "gone")
+		_, out := b.Try("restic", "backup", "--json", "src", "gone")
 		b.report(0, out)
 		want(t, b.one(), "warning", evidence.ReasonSourceMissing)
 	})
@@ -297,7 +295,7 @@ func TestResticRunResults(t *testing.T) {
 // cannot be made to hang or to be cut at will.
 func TestResticHangs(t *testing.T) {
 	b := newRestic(t)
-	b.do("backup", "src")
+	b.Do("backup", "src")
 	b.run = func(ctx context.Context, _ host.Command) (host.Result, error) {
 		return host.Exec(ctx, host.Command{Name: "sleep", Args: []string{"600"}})
 	}
@@ -313,7 +311,7 @@ func TestResticHangs(t *testing.T) {
 
 func TestResticCut(t *testing.T) {
 	b := newRestic(t)
-	b.do("backup", "src")
+	b.Do("backup", "src")
 	real := b.run
 	b.run = func(ctx context.Context, c host.Command) (host.Result, error) {
 		res, err := real(ctx, c)

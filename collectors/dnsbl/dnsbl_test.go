@@ -22,6 +22,7 @@ import (
 
 	"github.com/attesto/attesto/collectors/dnsbl"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -70,24 +71,10 @@ func result(f evidence.DNSBL, target, zone string) evidence.DNSBLAnswer {
 	return evidence.DNSBLAnswer{Result: "no such pair"}
 }
 
-func needTool(t *testing.T, name string) string {
-	t.Helper()
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed; run make deps", name)
-	}
-	t.Skipf("%s is not installed; run make deps", name)
-	return ""
-}
-
 // rbldnsd starts a real list server with zones of the given data.
 func rbldnsd(t *testing.T, zones map[string]string) string {
 	t.Helper()
-	bin := needTool(t, "rbldnsd")
+	bin := hosttest.NeedTool(t, "rbldnsd")
 	dir, err := os.MkdirTemp("", "rbldnsd-") // not t.TempDir: rbldnsd refuses to run as root and must reach it as another user
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -130,20 +129,6 @@ func (m *machine) want(n int64, gaps int) host.Look {
 		m.t.Fatalf("%d failed logins and gaps %v, want %d and %d", got, l.Gaps, n, gaps)
 	}
 	return l
-}
-
-func needTool(t *testing.T, paths ...string) string {
-	t.Helper()
-	for _, p := range paths {
-		if found, err := exec.LookPath(p); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed; run make deps", paths[0])
-	}
-	t.Skipf("%s is not installed; run make deps", paths[0])
-	return ""
 }
 
 func TestNothingReadableIsNotNothingFound(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
 func pack(t *testing.T, path string) {
@@ -286,7 +288,7 @@ func TestLossIsSaid(t *testing.T) {
 
 // Real logrotate in its ways; every line is counted once.
 func TestRealLogrotate(t *testing.T) {
-	rotate := needTool(t, "logrotate", "/usr/sbin/logrotate")
+	rotate := hosttest.NeedTool(t, "logrotate")
 	for _, mode := range []string{"create", "nocreate", "copytruncate", "compress", "compress\ncopytruncate", "compress\ndelaycompress", "dateext\ndateformat -%Y%m%d-%s"} {
 		for _, between := range []int{1, 2} { // rotations between two looks
 			t.Run(fmt.Sprintf("%s, %d", strings.ReplaceAll(mode, "\n", "+"), between), func(t *testing.T) {

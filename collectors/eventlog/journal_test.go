@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 )
 
 // journal writes real journal files with systemd-journal-remote.
@@ -25,8 +26,8 @@ type journal struct {
 
 func newJournal(t *testing.T, config string) *journal {
 	t.Helper()
-	remote := needTool(t, "/lib/systemd/systemd-journal-remote", "/usr/lib/systemd/systemd-journal-remote")
-	needTool(t, "journalctl")
+	remote := hosttest.NeedTool(t, "systemd-journal-remote")
+	hosttest.NeedTool(t, "journalctl")
 	m := newMachine(t, config)
 	dir := filepath.Join(m.host.Root, "var/log/journal/0123456789abcdef0123456789abcdef")
 	m.do(os.MkdirAll(dir, 0o755))
@@ -181,7 +182,7 @@ func TestBrokenJournal(t *testing.T) {
 
 func TestNoJournalIsAGap(t *testing.T) {
 	m := newMachine(t, "journal: on\njournal_dir: /nowhere")
-	needTool(t, "journalctl")
+	hosttest.NeedTool(t, "journalctl")
 	if l, err := m.c.Collect(t.Context(), nil); err == nil {
 		t.Fatalf("facts %+v of a journal that is not there", l.Facts)
 	}
@@ -192,7 +193,7 @@ func TestJournalWithoutPermission(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become somebody else")
 	}
-	setpriv := needTool(t, "setpriv")
+	setpriv := hosttest.NeedTool(t, "setpriv")
 	j := newJournal(t, "journal: on")
 	j.add(bad)
 	files, err := filepath.Glob(filepath.Join(j.dir, "*"))

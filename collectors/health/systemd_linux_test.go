@@ -14,22 +14,9 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
-
-func needTool(t *testing.T, name string) string {
-	t.Helper()
-	for _, path := range []string{name, "/usr/lib/systemd/" + name, "/lib/systemd/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed; run make deps", name)
-	}
-	t.Skipf("%s is not installed; run make deps", name)
-	return ""
-}
 
 var testUnits = map[string]string{
 	"good.service":     "[Service]\nExecStart=/bin/sleep 1000\n",
@@ -46,9 +33,9 @@ var testUnits = map[string]string{
 // units only, and returns its process id and a Run that speaks with it.
 func bootSystemd(t *testing.T) (pid int, run func(context.Context, host.Command) (host.Result, error)) {
 	t.Helper()
-	unshare, systemd := needTool(t, "unshare"), needTool(t, "systemd")
-	needTool(t, "nsenter")
-	needTool(t, "systemctl")
+	unshare, systemd := hosttest.NeedTool(t, "unshare"), hosttest.NeedTool(t, "systemd")
+	hosttest.NeedTool(t, "nsenter")
+	hosttest.NeedTool(t, "systemctl")
 	if os.Geteuid() != 0 {
 		t.Skip("a systemd in its own namespaces needs root; the recorded outputs in testdata stand for it")
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -286,12 +285,7 @@ func TestProxmoxKeepsFromTelling(t *testing.T) {
 
 // virsh itself, on libvirt's own test driver: no daemon and no machine are needed.
 func TestLibvirt(t *testing.T) {
-	if _, err := exec.LookPath("virsh"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("virsh is not installed: make test installs it")
-		}
-		t.Skip("virsh is not installed")
-	}
+	hosttest.NeedTool(t, "virsh")
 	file, err := filepath.Abs("testdata/libvirt.xml")
 	if err != nil {
 		t.Fatal(err)

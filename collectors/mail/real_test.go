@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/mail"
 	"github.com/attesto/attesto/evidence"
 )
@@ -38,12 +39,7 @@ func TestRealPostfix(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("Postfix is started as root only")
 	}
-	if _, err := exec.LookPath("postfix"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("postfix is missing: make deps")
-		}
-		t.Skip("postfix is not installed: make deps")
-	}
+	hosttest.NeedTool(t, "postfix")
 	dir, err := os.MkdirTemp("", "pf")
 	if err != nil {
 		t.Fatal(err)

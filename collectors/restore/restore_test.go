@@ -22,25 +22,10 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-const password = "Zq8-secret-of-the-repository"
-
-func needTool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed: make test installs it", name)
-	}
-	t.Skipf("%s is not installed", name)
-}
-
 // bench is a real repository with one state of a few files, and a collector over it.
 type bench struct {
-	t     *testing.T
-	dir   string
-	tool  string
-	env   []string
+	t *testing.T
+	*hosttest.Repository
 	now   func() time.Time
 	run   func(context.Context, host.Command) (host.Result, error)
 	cfg   restore.Config
@@ -50,53 +35,25 @@ type bench struct {
 
 func newBench(t *testing.T, tool string) *bench {
 	t.Helper()
-	needTool(t, tool)
 	t.Parallel()
-	dir := t.TempDir()
-	b := &bench{t: t, dir: dir, tool: tool, now: time.Now}
-	b.env = []string{"TZ=Asia/Tokyo", "HOME=" + dir, "XDG_CACHE_HOME=" + dir + "/cache", "BORG_BASE_DIR=" + dir + "/borg"}
-	b.run = func(ctx context.Context, c host.Command) (host.Result, error) {
-		c.Env = append(slices.Clone(b.env), c.Env...)
-		return host.Exec(ctx, c)
-	}
-	b.write("password", password)
-	b.cfg = restore.Config{Folder: b.path("restored"), Repositories: []backup.Repository{{Name: "nightly", Tool: tool, Repository: b.path("repo"), PasswordFile: b.path("password")}}}
+	b := &bench{t: t, Repository: hosttest.NewRepository(t, tool), now: time.Now}
+	b.run = b.Run
+	b.cfg = restore.Config{Folder: b.Path("restored"), Repositories: []backup.Repository{{Name: "nightly", Tool: tool, Repository: b.Path("repo"), PasswordFile: b.Path("password")}}}
 	for i := range 8 {
-		b.write(fmt.Sprintf("src/mario.rossi/file [%d] $HOME*?.txt", i), strings.Repeat(fmt.Sprint("content ", i), 500))
+		b.Write(fmt.Sprintf("src/mario.rossi/file [%d] $HOME*?.txt", i), strings.Repeat(fmt.Sprint("content ", i), 500))
 	}
-	b.write("src/empty", "")
-	if err := os.Symlink("empty", b.path("src/link")); err != nil {
+	b.Write("src/empty", "")
+	if err := os.Symlink("empty", b.Path("src/link")); err != nil {
 		t.Fatal(err)
 	}
 	if tool == "restic" {
-		b.do("init")
-		b.do("backup", b.path("src"))
+		b.Do("init")
+		b.Do("backup", b.Path("src"))
 	} else {
-		b.do("init", "--encryption=repokey")
-		b.do("create", "::one", b.path("src"))
+		b.Do("init", "--encryption=repokey")
+		b.Do("create", "::one", b.Path("src"))
 	}
 	return b
-}
-
-func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
-
-func (b *bench) write(name, content string) {
-	b.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(b.path(name)), 0o755); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(b.path(name), []byte(content), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (b *bench) do(args ...string) {
-	b.t.Helper()
-	cmd := exec.CommandContext(b.t.Context(), b.tool, args...)
-	cmd.Env = append(append(os.Environ(), b.env...), "RESTIC_REPOSITORY="+b.path("repo"), "RESTIC_PASSWORD="+password, "BORG_REPO="+b.path("repo"), "BORG_PASSPHRASE="+password)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.t.Fatalf("%s %v: %v: %s", b.tool, args, err, out)
-	}
 }
 
 func (b *bench) collect(ctx context.Context) (host.Look, error) {
@@ -124,10 +81,10 @@ func (b *bench) look(ctx context.Context) evidence.RestoreTest {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if strings.Contains(string(facts)+string(detail)+string(look.Next), password) {
+	if strings.Contains(string(facts)+string(detail)+string(look.Next), hosttest.Password) {
 		b.t.Error("the password left the host")
 	}
-	if strings.Contains(string(facts), "rossi") || strings.Contains(string(facts), b.dir) {
+	if strings.Contains(string(facts), "rossi") || strings.Contains(string(facts), b.Dir) {
 		b.t.Errorf("facts hold names or paths: %s", facts)
 	}
 	if left := b.left(); len(left) > 0 {
@@ -142,7 +99,7 @@ func (b *bench) look(ctx context.Context) evidence.RestoreTest {
 
 // left are the samples in the folder.
 func (b *bench) left() []string {
-	found, err := filepath.Glob(b.path("restored/sample-*"))
+	found, err := filepath.Glob(b.Path("restored/sample-*"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -164,8 +121,8 @@ func eachTool(t *testing.T, f func(t *testing.T, b *bench)) {
 
 func TestRestoresASample(t *testing.T) {
 	eachTool(t, func(t *testing.T, b *bench) {
-		b.write("src/mario.rossi/changed", "after the backup")
-		b.write("src/mario.rossi/file [0] $HOME*?.txt", "changed since")
+		b.Write("src/mario.rossi/changed", "after the backup")
+		b.Write("src/mario.rossi/file [0] $HOME*?.txt", "changed since")
 		test := b.look(t.Context())
 		want(t, test, evidence.BackupOK)
 		if test.Held != 9 || test.Files != 9 || test.Compared != 8 || test.Bytes == 0 || test.Encryption == "none" || test.Encryption == "unknown" {
@@ -193,8 +150,8 @@ func TestRestoresASample(t *testing.T) {
 
 func TestDamageIsFound(t *testing.T) {
 	eachTool(t, func(t *testing.T, b *bench) {
-		b.do(map[string][]string{"restic": {"snapshots"}, "borg": {"list"}}[b.tool]...)
-		big := b.path("src/big")
+		b.Do(map[string][]string{"restic": {"snapshots"}, "borg": {"list"}}[b.Tool]...)
+		big := b.Path("src/big")
 		noise := make([]byte, 3<<20)
 		for i, x := 0, uint32(7); i < len(noise); i++ {
 			x = x*1664525 + 1013904223
@@ -203,9 +160,9 @@ func TestDamageIsFound(t *testing.T) {
 		if err := os.WriteFile(big, noise, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b.do(map[string][]string{"restic": {"backup", b.path("src")}, "borg": {"create", "::two", b.path("src")}}[b.tool]...)
+		b.Do(map[string][]string{"restic": {"backup", b.Path("src")}, "borg": {"create", "::two", b.Path("src")}}[b.Tool]...)
 		want(t, b.look(t.Context()), evidence.BackupOK)
-		b.flip(map[string]string{"restic": "repo/data", "borg": "repo/data"}[b.tool])
+		b.flip(map[string]string{"restic": "repo/data", "borg": "repo/data"}[b.Tool])
 		b.cur = nil
 		test := b.look(t.Context())
 		if test.Result != evidence.BackupFailed {
@@ -223,7 +180,7 @@ func (b *bench) flip(dir string) {
 	b.t.Helper()
 	var name string
 	var size int64
-	err := filepath.WalkDir(b.path(dir), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(b.Path(dir), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -253,12 +210,12 @@ func (b *bench) flip(dir string) {
 func TestLiveFileThatDiffers(t *testing.T) {
 	eachTool(t, func(t *testing.T, b *bench) {
 		// As a disk that rots: another content under the same size and time.
-		name := b.path("src/mario.rossi/file [1] $HOME*?.txt")
+		name := b.Path("src/mario.rossi/file [1] $HOME*?.txt")
 		info, err := os.Stat(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.write("src/mario.rossi/file [1] $HOME*?.txt", strings.Repeat("CONTENT 1", 500))
+		b.Write("src/mario.rossi/file [1] $HOME*?.txt", strings.Repeat("CONTENT 1", 500))
 		if err := os.Chtimes(name, info.ModTime(), info.ModTime()); err != nil {
 			t.Fatal(err)
 		}
@@ -268,9 +225,9 @@ func TestLiveFileThatDiffers(t *testing.T) {
 
 func TestWhatKeepsFromTesting(t *testing.T) {
 	eachTool(t, func(t *testing.T, b *bench) {
-		b.write("password", "another")
+		b.Write("password", "another")
 		want(t, b.look(t.Context()), evidence.BackupFailed, evidence.ReasonWrongPassword)
-		b.write("password", password)
+		b.Write("password", hosttest.Password)
 		// The next day it is well again, and the day after that unknown: the good one stands.
 		b.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
 		good := b.look(t.Context())
@@ -364,7 +321,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		t.Errorf("%v, left %v", err, b.left())
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelperHangs$", "-test.v")
-	cmd.Env = append(os.Environ(), "ATTESTO_HANGS_IN="+b.dir)
+	cmd.Env = append(os.Environ(), "ATTESTO_HANGS_IN="+b.Dir)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

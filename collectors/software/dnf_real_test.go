@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -39,7 +40,7 @@ const rpmAdvisory = `<?xml version="1.0" encoding="UTF-8"?>
 
 // newDNF is a machine of AlmaLinux 9 whose rpm and dnf are the real ones, pointed below its root.
 func newDNF(t *testing.T) *machine {
-	needTool(t, "rpm", "rpmbuild", "dnf", "createrepo_c", "modifyrepo_c")
+	hosttest.NeedTool(t, "rpm", "rpmbuild", "dnf", "createrepo_c", "modifyrepo_c")
 	if os.Getuid() != 0 {
 		t.Skip("rpm and dnf need root to work below another root")
 	}

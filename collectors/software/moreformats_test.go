@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/software"
 	"github.com/attesto/attesto/evidence"
 )
@@ -153,7 +154,7 @@ func TestNeedrestartIsAsked(t *testing.T) {
 
 // The real needrestart, on this host: its answer is understood, whatever it is.
 func TestRealNeedrestart(t *testing.T) {
-	needTool(t, "needrestart")
+	hosttest.NeedTool(t, "needrestart")
 	res, err := host.Exec(t.Context(), host.Command{Name: "needrestart", Args: []string{"-b", "-r", "l"}})
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +236,7 @@ func TestVerify(t *testing.T) {
 
 // The real dpkg --verify of one package: what it prints is read.
 func TestRealVerify(t *testing.T) {
-	needTool(t, "dpkg")
+	hosttest.NeedTool(t, "dpkg")
 	res, err := host.Exec(t.Context(), host.Command{Name: "dpkg", Args: []string{"--verify", "coreutils"}})
 	if err != nil {
 		t.Fatal(err)

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
 // TestOlderDebian looks at a Debian 11 as debootstrap makes it from the archive that this
 // host uses: real packages, real lists, and the security updates that wait since.
 func TestOlderDebian(t *testing.T) {
-	needTool(t, "debootstrap", "apt-get", "apt-cache", "dpkg")
+	hosttest.NeedTool(t, "debootstrap", "apt-get", "apt-cache", "dpkg")
 	if b, err := os.ReadFile("/etc/os-release"); err != nil || !strings.Contains(string(b), "\nID=debian\n") {
 		t.Skip("this host's archive is not Debian's")
 	}

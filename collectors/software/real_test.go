@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,23 +13,10 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/software"
 	"github.com/attesto/attesto/evidence"
 )
-
-// needTool skips without a tool, but not in CI.
-func needTool(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-}
 
 // machine is a host of its own below a folder, with the real tools of this one.
 type machine struct {
@@ -115,7 +101,7 @@ const kernelStanza = "Package: linux-image-6.1.0-41-amd64\nStatus: install ok in
 
 // newApt is a machine whose apt is the real one, pointed below its root.
 func newApt(t *testing.T, now time.Time, installed ...string) *machine {
-	needTool(t, "apt-get", "apt-cache", "dpkg")
+	hosttest.NeedTool(t, "apt-get", "apt-cache", "dpkg")
 	m := newMachine(t, now)
 	m.write("/var/lib/dpkg/status", kernelStanza+stanzas(installed...))
 	for _, dir := range []string{"/var/lib/apt/lists/partial", "/var/lib/apt/periodic", "/var/cache/apt/archives/partial", "/etc/apt/apt.conf.d",
@@ -406,7 +392,7 @@ func TestRealAges(t *testing.T) {
 }
 
 func TestRealHost(t *testing.T) {
-	needTool(t, "apt-get", "apt-cache", "dpkg-query")
+	hosttest.NeedTool(t, "apt-get", "apt-cache", "dpkg-query")
 	m := &machine{t: t, host: host.Real()}
 	m.host.Run = ofRoot
 	f, _, _ := m.look(nil)

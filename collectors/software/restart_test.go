@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -155,7 +156,7 @@ func TestProcessesOfOthers(t *testing.T) {
 
 // TestRealProcess runs a program, replaces its file as an update does, and finds it.
 func TestRealProcess(t *testing.T) {
-	needTool(t, "sleep", "apt-get")
+	hosttest.NeedTool(t, "sleep", "apt-get")
 	if os.Getuid() != 0 {
 		t.Skip("a program can be put into /opt by root only")
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/collectors/software"
 	"github.com/attesto/attesto/evidence"
 )
@@ -206,7 +207,7 @@ func TestSitesWithoutPermission(t *testing.T) {
 
 // Debian's own package of WordPress, unpacked.
 func TestRealWordPress(t *testing.T) {
-	needTool(t, "apt-get", "dpkg-deb")
+	hosttest.NeedTool(t, "apt-get", "dpkg-deb")
 	m := newDebian(t, answers{})
 	get := exec.Command("apt-get", "download", "wordpress")
 	get.Dir = t.TempDir()

@@ -1,4 +1,5 @@
-// Package hosttest holds what the fuzz tests of all collectors demand of a parser.
+// Package hosttest holds what the tests of all collectors share: what fuzzing demands of a
+// parser, and that real tools are there.
 package hosttest
 
 import (
