@@ -18,6 +18,7 @@ import (
 	"github.com/attesto/attesto/agent"
 	"github.com/attesto/attesto/collectors"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/evidence"
 )
 
 // salted is a host whose files and tools are full of secrets; each is marked by a word
@@ -48,6 +49,34 @@ var salted = map[string]string{
 	"/etc/apt/auth.conf.d/x.conf":           "machine repo.example login bob password salt26\n",
 	"/etc/apt/sources.list":                 "deb https://bob:salt27@repo.example/debian stable main\n",
 	"/var/lib/attesto-hooks/x":              "salt28",
+	// What hooks and tools tell of backups.
+	"/var/lib/attesto/report/1.json": `{"v":1,"job":"handed in","tool":"x","exit":1,"end":"2026-11-20T02:00:00Z","message":"Fatal: rest:https://bob:salt71@backup.example/r: RESTIC_PASSWORD=salt72"}`,
+	"/var/log/vzdump/qemu-101.log": "2026-11-20 02:00:01 INFO: Starting Backup of VM 101 (qemu)\n" +
+		"2026-11-20 02:00:09 ERROR: Backup of VM 101 failed - command 'pbs --password salt73 https://bob:salt74@pbs.example' failed: exit code 255\n",
+	"/var/log/rsnapshot.log": "[2026-11-20T01:00:00] /usr/bin/rsnapshot daily: started\n[2026-11-20T01:00:00] rsync -a rsync://bob:salt75@nas.example/x password=salt76\n" +
+		"[2026-11-20T01:00:09] /usr/bin/rsnapshot daily: ERROR: rsync://bob:salt77@nas.example returned 12\n",
+	// A mail server, ClamAV, Proxmox, libvirt and WordPress.
+	"/usr/sbin/postqueue":                         "",
+	"/usr/bin/clamscan":                           "",
+	"/usr/bin/imunify-antivirus":                  "",
+	"/var/lib/clamav/main.cvd":                    fmt.Sprintf("%-512s", "ClamAV-VDB:16 Sep 2021 08-32 -0400:62:6647427:90:x:x:sigmgr:1631795562"),
+	"/var/log/clamav/freshclam.log":               "Mon Nov 23 01:00:00 2026 -> Connecting via http://bob:salt78@proxy.example\nMon Nov 23 01:00:00 2026 -> ERROR: Update failed, password: salt79\n",
+	"/var/log/clamav/scan.log":                    "/home/bob/salt80.eml: Eicar-Signature FOUND\n\n----------- SCAN SUMMARY -----------\nInfected files: 1\nScanned files: 9\nEnd Date:   2026:11:20 01:02:03\n",
+	"/usr/bin/pvesh":                              "",
+	"/run/attesto-hypervisor/resources.json":      `[{"type":"node","node":"pve","status":"online","id":"node/pve"},{"type":"qemu","vmid":101,"node":"pve","status":"running","id":"qemu/101","name":"web","tags":"salt81"}]`,
+	"/run/attesto-hypervisor/version.json":        `{"version":"8.2.4","token":"salt82"}`,
+	"/run/attesto-hypervisor/ha.json":             `[{"id":"quorum","type":"quorum","status":"OK","comment":"salt83"}]`,
+	"/etc/pve/nodes/pve/qemu-server/101.conf":     "description: salt84\nonboot: 1\ncipassword: salt85\nsshkeys: ssh-rsa%20salt86\n[before]\ndescription: salt87\nsnaptime: 1700000000\n",
+	"/run/libvirt/libvirt-sock-ro":                "",
+	"/etc/nginx/sites-enabled/a":                  "server { root /var/www/html; proxy_set_header Authorization \"Basic salt88\"; }\n",
+	"/var/www/html/wp-content/plugins/a/a.php":    "<?php\n/*\nPlugin Name: A\nVersion: 1.2\nLicense Key: salt89\n*/\ndefine('A_SECRET', 'salt90');\n",
+	"/var/www/html/wp-content/themes/b/style.css": "/*\nTheme Name: B\nVersion: 3\nDescription: salt91\n*/\n",
+	"/var/www/html/.env":                          "DB_PASSWORD=salt92\n",
+}
+
+// silentHere are kinds of which this host shows nothing that could be told, each with the reason.
+var silentHere = map[evidence.Kind]string{
+	evidence.KindStorage: "every tool fails, and there is no array",
 }
 
 // logs are lines with what must not leave: passwords, subjects, tokens, query strings.
@@ -61,6 +90,7 @@ func logs(now time.Time) map[string]string {
 			at + "postfix/smtpd[2]: warning: unknown[192.0.2.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=bob@example.org\n" +
 			at + "dovecot: auth-worker(7): conn unix:auth-worker (pid=9,uid=1): auth-worker<1>: sql(bob,192.0.2.7): unknown user (given password: salt35)\n" +
 			at + "courieresmtpd: error,relay=::ffff:192.0.2.7,msg=\"535 Authentication failed.\",cmd: AUTH PLAIN salt36salt36\n" +
+			at + "exim[9]: 1xWlby-0008Ht-24 <= bob@example.org H=(x) [192.0.2.7] P=esmtpa A=plain:bob S=228 T=\"salt93 offer\"\n" +
 			at + "postfix/smtpd[2]: 4ABC: client=x[192.0.2.7], sasl_method=LOGIN, sasl_username=bob@example.org\n",
 		"/var/log/nginx/access.log": "192.0.2.7 - - " + web + " \"GET /wp-login.php?token=salt37&q=%27%20or%201 HTTP/1.1\" 200 1 \"https://x.example/?s=salt38\" \"sqlmap\"\n" +
 			"192.0.2.7 - - " + web + " \"POST /wp-login.php?pwd=salt39 HTTP/1.1\" 200 1 \"-\" \"-\"\n",
@@ -81,7 +111,8 @@ exit 1
 const saltedConfig = `
 server: ""
 collectors:
-  backup: {repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}, {name: web, tool: restic, repository: "rest:https://bob:salt60@backup.example/r", password_file: /etc/restic/password}]}
+  backup: {reports: /var/lib/attesto/report, repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}, {name: web, tool: restic, repository: "rest:https://bob:salt60@backup.example/r", password_file: /etc/restic/password}]}
+  restore: {repositories: [{name: nightly, tool: restic, repository: /srv/r, env_file: /etc/restic.env}], interval: 1h}
   dnsbl: {addresses: [192.0.2.1], spamhaus_key: salt61salt61salt61salt61aa}
   endpoints: {discover: false, targets: ["https://bob:salt62@127.0.0.1:1/x?token=salt63"]}
 `
@@ -150,7 +181,9 @@ func TestNoSecretLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts := 0
+	if len(results) != len(collectors.All()) {
+		t.Errorf("%d kinds looked, of %d", len(results), len(collectors.All()))
+	}
 	for _, res := range results {
 		line, err := res.JSON()
 		if err != nil {
@@ -161,8 +194,8 @@ func TestNoSecretLeaves(t *testing.T) {
 		var text bytes.Buffer
 		res.Print(&text, agent.Plain)
 		search(t, "collect "+string(res.Kind), text.Bytes())
-		if res.Facts != nil {
-			facts++
+		if res.Facts == nil && silentHere[res.Kind] == "" {
+			t.Errorf("%s tells nothing of this host (%v): its secrets are not tried", res.Kind, res.Gaps)
 		}
 	}
 	for name, blob := range r.srv.blobs {
@@ -183,8 +216,8 @@ func TestNoSecretLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if asked < 5 || facts < 4 || len(r.srv.blobs) == 0 {
-		t.Errorf("%d programs asked, %d kinds with facts, %d blobs: too few to prove anything", asked, facts, len(r.srv.blobs))
+	if asked < 5 || len(r.srv.blobs) == 0 {
+		t.Errorf("%d programs asked, %d blobs: too few to prove anything", asked, len(r.srv.blobs))
 	}
 }
 
