@@ -4,6 +4,9 @@ package collectors_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +41,23 @@ func TestBounded(t *testing.T) {
 			for _, b := range inputs {
 				t.Run(string(spec.Kind)+"/"+format.Name+"/"+string(b[:12]), func(t *testing.T) { bound.Check(t, b) })
 			}
+		}
+	}
+}
+
+// Each kind's formats are fuzzed, all of them.
+func TestFuzzed(t *testing.T) {
+	for _, spec := range collectors.All() {
+		files, err := filepath.Glob(filepath.Join(string(spec.Kind), "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no tests (%v)", spec.Kind, err)
+		}
+		fuzzed := func(file string) bool {
+			b, err := os.ReadFile(file)
+			return err == nil && bytes.Contains(b, []byte("hosttest.FuzzFormats(f, "))
+		}
+		if len(spec.Formats) > 0 && !slices.ContainsFunc(files, fuzzed) {
+			t.Errorf("%s: no fuzz target feeds its formats: call hosttest.FuzzFormats in one", spec.Kind)
 		}
 	}
 }

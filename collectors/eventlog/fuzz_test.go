@@ -132,6 +132,14 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
+func FuzzFormats(f *testing.F) {
+	f.Add([]byte("Nov 23 11:00:00 mail sshd[1]: Failed password for root from 192.0.2.1 port 1 ssh2\n"))
+	f.Add([]byte(`{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1795402800000000","MESSAGE":"x","_COMM":"sshd"}` + "\n"))
+	f.Add([]byte("--a1b2c3d4-A--\n[23/Nov/2026:03:00:00.123456 +0100] aSyw 192.0.2.7 40080 198.51.100.1 443\n--a1b2c3d4-Z--\n"))
+	f.Add([]byte("\x1f\x8b\x08\x00"))
+	hosttest.FuzzFormats(f, formats(), fuzzNow)
+}
+
 func FuzzRules(f *testing.F) {
 	f.Add([]byte("rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, literals: [abcd], patterns: ['.*abcd.*{IP}{USER}']}\n"))
 	f.Add([]byte("rules:\n  - {id: my_rule, severity: low, title: {en: a, it: b}, after: x, then: y, times: 3, within: 5m}\n"))
