@@ -316,6 +316,7 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	} else {
 		_ = f.Close()
 	}
+	d.Missing = append(d.Missing, h.Unread(slices.Concat(pamFiles, []string{"/etc/login.defs"})...)...)
 	return d
 }
 

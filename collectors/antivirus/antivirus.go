@@ -192,6 +192,9 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	} else if installed(h, "clamscan", "clamd") {
 		found = append(found, "ClamAV, without databases")
 	}
+	if len(found) > 0 {
+		d.Missing = append(d.Missing, h.Unread(slices.Concat(clamdConfs, freshclamConfs, globs(databaseDirs), scanLogs)...)...)
+	}
 	if program := imunifyProgram(h); program != "" {
 		found = append(found, program)
 	}

@@ -251,12 +251,21 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 			found = append(found, "log of "+t.tool)
 		}
 	}
+	for _, t := range toolLogs {
+		d.Missing = append(d.Missing, h.Unread(t.globs...)...)
+	}
+	d.Missing = append(d.Missing, h.Unread(DefaultReports+"/*.json")...)
 	found = append(found, panels(h)...)
 	d.Useful, d.Found = len(found) > 0, strings.Join(found, ", ")
 	for _, file := range f.files {
+		path, _, _ := strings.Cut(file, ": ")
+		if unread := h.Unread(path, path+"/*"); len(unread) > 0 {
+			d.Missing = append(d.Missing, unread...)
+			continue
+		}
 		d.Missing = append(d.Missing, host.Missing{What: file, Cure: "let the agent's account read it, or name the repository under backup: repositories: in the agent's config"})
 	}
-	if len(found) == 0 && len(f.files) == 0 {
+	if len(found) == 0 && len(d.Missing) == 0 {
 		d.Missing = append(d.Missing, host.Missing{What: "no restic, borg or borgmatic settings found", Cure: howToConfigure})
 	}
 	return d

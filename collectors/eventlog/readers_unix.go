@@ -53,6 +53,9 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 			d.Missing = append(d.Missing, host.Missing{What: "permission to read " + path, Cure: "usermod -aG adm attesto, then restart the agent"})
 		}
 	}
+	for _, dir := range h.Unlisted(patternsOf(ownFiles)...) {
+		d.Missing = append(d.Missing, host.Missing{What: "permission to list " + dir, Cure: host.CureFolder(dir)})
+	}
 	if len(found) > 8 {
 		found = append(found[:8], fmt.Sprintf("%d more", len(found)-8))
 	}

@@ -54,6 +54,36 @@ func (h *Host) step(dir, part string) (found []string, err error) {
 	return found, err
 }
 
+// maxUnread bounds what Unread names: who cures these finds the others next.
+const maxUnread = 8
+
+// Unread names the files that match patterns and may not be read, and the folders on the
+// way to them that may not be listed, each with the command that cures it.
+func (h *Host) Unread(patterns ...string) (missing []Missing) {
+	for _, dir := range h.Unlisted(patterns...) {
+		missing = append(missing, Missing{What: "permission to list " + dir, Cure: CureFolder(dir)})
+	}
+	for _, pattern := range patterns {
+		files, err := h.Glob(pattern)
+		if err != nil { // only a malformed pattern is an error
+			continue
+		}
+		for _, file := range files[:min(len(files), maxListed)] {
+			if info, err := h.Stat(file); err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			f, err := h.Open(file)
+			if errors.Is(err, fs.ErrPermission) {
+				missing = append(missing, Missing{What: "permission to read " + file, Cure: CureFile(file)})
+			}
+			if err == nil {
+				_ = f.Close()
+			}
+		}
+	}
+	return missing[:min(len(missing), maxUnread)]
+}
+
 // Owned reports whether a folder lets in nobody but its owner (and root): no other user
 // reads what lies in it, no web server hands it out.
 func (h *Host) Owned(dir string) bool {

@@ -205,6 +205,9 @@ func refusal(name string, res host.Result) error {
 	return fmt.Errorf("%s ended with exit code %d: %s", name, res.Exit, text)
 }
 
+// cureSettings is a drop-in, since /etc/pve takes no access lists.
+const cureSettings = "cp /usr/share/doc/attesto-agent/examples/hypervisor.conf /etc/systemd/system/attesto-agent.service.d/ && systemctl daemon-reload && systemctl restart attesto-agent"
+
 func detect(_ context.Context, h *host.Host) host.Detection {
 	var d host.Detection
 	var found []string
@@ -212,6 +215,10 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 		found = append(found, "Proxmox VE")
 		if _, err := h.Stat(DefaultCapture); err != nil {
 			d.Missing = append(d.Missing, host.Missing{What: "pvesh may be run by root only", Cure: "install attesto-hypervisor.service and .timer from /usr/share/doc/attesto-agent/examples"})
+		}
+		d.Missing = append(d.Missing, h.Unread(DefaultCapture+"/*.json")...)
+		if len(h.Unread(pveRoot+"/nodes/*/qemu-server/*.conf", pveRoot+"/nodes/*/lxc/*.conf")) > 0 {
+			d.Missing = append(d.Missing, host.Missing{What: "permission to read guests' settings in " + pveRoot, Cure: cureSettings})
 		}
 	}
 	if hasLibvirt(h) {

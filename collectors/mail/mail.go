@@ -240,5 +240,8 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	} else if present(h, Config{}) {
 		d.Useful, d.Found = true, "Dovecot, or a mail log"
 	}
+	if d.Useful {
+		d.Missing = append(d.Missing, h.Unread(slices.Concat(ownFiles, syslogFiles)...)...)
+	}
 	return d
 }

@@ -44,6 +44,7 @@ func detect(_ context.Context, h *host.Host) host.Detection {
 	if !d.Useful {
 		d.Missing = append(d.Missing, host.Missing{What: "a database of dpkg, rpm or apk", Cure: "none: this host has no package manager that the agent knows"})
 	}
+	d.Missing = append(d.Missing, h.Unread(webConfigs...)...)
 	if f, err := h.Open("/proc/1/maps"); errors.Is(err, fs.ErrPermission) {
 		d.Missing = append(d.Missing, host.Missing{
 			What: "leave to see which programs still run replaced files",
