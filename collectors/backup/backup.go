@@ -59,7 +59,7 @@ func Spec() host.Spec {
 			Needs: []string{
 				"reading the password file or settings of a repository: give the agent's user a group, or hand in from the job instead",
 				"the tool itself, as it is installed",
-				"the group veeam for Veeam Agent, and reading `/var/lib/psa/dumps/.discovered` for Plesk: see `veeam.conf` and `plesk.conf` in /usr/share/doc/attesto-agent/examples",
+				"the group `veeam` for Veeam Agent, and the group `psaadm` for Plesk's `/var/lib/psa/dumps/.discovered`: see `veeam.conf` and `plesk.conf` in /usr/share/doc/attesto-agent/examples",
 			},
 		},
 	}

@@ -55,6 +55,7 @@ func Spec() host.Spec {
 			},
 			Needs: []string{
 				"pvesh runs as root only: `attesto-hypervisor.service` and `.timer` (see /usr/share/doc/attesto-agent/examples) let root ask and leave the answers in /run/attesto-hypervisor, where the agent reads them",
+				"group `www-data` for guests' settings in /etc/pve, by the drop-in `hypervisor.conf`; without it start-up and snapshots are a gap",
 				"virsh -r needs nothing where libvirt's read-only socket is open, as it is by default",
 			},
 		},

@@ -48,7 +48,7 @@ func Spec() host.Spec {
 			Needs: []string{
 				"what the collector of backups needs to open a repository",
 				"room in its folder for the sample, at most `max_bytes`",
-				"reading the live files, if they are to be compared: what may not be read is restored and not compared",
+				"reading the live files, if they are to be compared (CAP_DAC_READ_SEARCH, by the drop-in `restore.conf`): what may not be read is restored and not compared",
 			},
 		},
 	}

@@ -58,7 +58,7 @@ func Spec() host.Spec {
 				"names of files, also where a pool lists damaged ones",
 			},
 			Needs: []string{
-				"smartctl asks disks as root only: without `smart.conf` (see /usr/share/doc/attesto-agent/examples) disks are not seen, and a gap says so",
+				"smartctl asks disks as root only: without `smart.conf` (see /usr/share/doc/attesto-agent/examples; group `disk`, CAP_SYS_RAWIO, for NVMe and btrfs CAP_SYS_ADMIN) disks are not seen, and a gap says so",
 				"`lvs`, `btrfs device stats`, `multipath` and the tools of RAID controllers likewise; /proc/mdstat and zpool need nothing",
 			},
 		},
