@@ -52,15 +52,15 @@ func newTab(t *testing.T) *tab {
 		chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true))
 	t.Cleanup(stop)
-	return watched(t, alloc)
+	return watched(alloc, t)
 }
 
 // stranger is a tab of the same browser that shares nothing with this one, as that of
 // somebody else's computer.
-func (b *tab) stranger() *tab { return watched(b.t, b.ctx, chromedp.WithNewBrowserContext()) }
+func (b *tab) stranger() *tab { return watched(b.ctx, b.t, chromedp.WithNewBrowserContext()) }
 
 // watched opens a tab and listens to what its browser complains of.
-func watched(t *testing.T, parent context.Context, opts ...chromedp.ContextOption) *tab {
+func watched(parent context.Context, t *testing.T, opts ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, opts...)
 	t.Cleanup(cancel)
