@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/attesto/attesto/collectors/host"
@@ -16,30 +17,54 @@ import (
 // A log may hold lines of several forms, so every form of lines is read by the same
 // parser; the name says whose log it is where its lines do not.
 func formats() []host.Format {
+	c := captured(sync.OnceValues(newRuleSet))
 	return []host.Format{
-		{Name: "syslog", Title: "a log file of any form that the agent follows: syslog, ISO 8601, web servers, auditd, panels; also .gz and .bz2", Parse: explainLines("syslog", "")},
-		{Name: "exim-mainlog", Title: "Exim's own mainlog", Parse: explainLines("exim-mainlog", "exim")},
-		{Name: "apache-access", Title: "an access log of Apache (common, combined, with or without virtual host)", Parse: explainLines("apache-access", "access")},
-		{Name: "nginx-access", Title: "an access log of nginx (combined)", Parse: explainLines("nginx-access", "access")},
-		{Name: "apache-error", Title: "Apache's ErrorLog, 2.2 and 2.4, with ModSecurity", Parse: explainLines("apache-error", "apache-error")},
-		{Name: "nginx-error", Title: "nginx's error_log", Parse: explainLines("nginx-error", "nginx-error")},
-		{Name: "modsecurity-audit", Title: "ModSecurity's audit log, serial or JSON (SecAuditLog)", Parse: explainModSecurity},
-		{Name: "auditd", Title: "/var/log/audit/audit.log", Parse: explainLines("auditd", "audit")},
-		{Name: "fail2ban-log", Title: "/var/log/fail2ban.log", Parse: explainLines("fail2ban-log", "fail2ban")},
-		{Name: "plesk-panel-log", Title: "/var/log/plesk/panel.log", Parse: explainLines("plesk-panel-log", "plesk")},
-		{Name: "kerio-log", Title: "Kerio Connect's security.log", Parse: explainLines("kerio-log", "")},
-		{Name: "mysql-error", Title: "the error log of MySQL or MariaDB", Parse: explainLines("mysql-error", "mysqld")},
-		{Name: "postgresql-log", Title: "PostgreSQL's log", Parse: explainLines("postgresql-log", "")},
-		{Name: "journal-json", Title: "journalctl -o json --all", Parse: explainJournal},
-		{Name: "journal-export", Title: "journalctl -o export", Parse: explainExport},
+		{Name: "syslog", Title: "a log file of any form that the agent follows: syslog, ISO 8601, web servers, auditd, panels; also .gz and .bz2", Parse: c.explainLines("syslog", "")},
+		{Name: "exim-mainlog", Title: "Exim's own mainlog", Parse: c.explainLines("exim-mainlog", "exim")},
+		{Name: "apache-access", Title: "an access log of Apache (common, combined, with or without virtual host)", Parse: c.explainLines("apache-access", "access")},
+		{Name: "nginx-access", Title: "an access log of nginx (combined)", Parse: c.explainLines("nginx-access", "access")},
+		{Name: "apache-error", Title: "Apache's ErrorLog, 2.2 and 2.4, with ModSecurity", Parse: c.explainLines("apache-error", "apache-error")},
+		{Name: "nginx-error", Title: "nginx's error_log", Parse: c.explainLines("nginx-error", "nginx-error")},
+		{Name: "modsecurity-audit", Title: "ModSecurity's audit log, serial or JSON (SecAuditLog)", Parse: c.explainModSecurity},
+		{Name: "auditd", Title: "/var/log/audit/audit.log", Parse: c.explainLines("auditd", "audit")},
+		{Name: "fail2ban-log", Title: "/var/log/fail2ban.log", Parse: c.explainLines("fail2ban-log", "fail2ban")},
+		{Name: "plesk-panel-log", Title: "/var/log/plesk/panel.log", Parse: c.explainLines("plesk-panel-log", "plesk")},
+		{Name: "kerio-log", Title: "Kerio Connect's security.log", Parse: c.explainLines("kerio-log", "")},
+		{Name: "mysql-error", Title: "the error log of MySQL or MariaDB", Parse: c.explainLines("mysql-error", "mysqld")},
+		{Name: "postgresql-log", Title: "PostgreSQL's log", Parse: c.explainLines("postgresql-log", "")},
+		{Name: "journal-json", Title: "journalctl -o json --all", Parse: c.explainJournal},
+		{Name: "journal-export", Title: "journalctl -o export", Parse: c.explainExport},
 		{Name: "eventlog-rules", Title: "a file with rules of one's own", Parse: explainRules},
 	}
 }
 
-func explainLines(name, program string) func([]byte, time.Time) (host.Look, error) {
+// captured gives the built-in rules for logs that were captured elsewhere; they are
+// made once, which costs more than reading most.
+type captured func() (*ruleSet, error)
+
+type ruleSet struct {
+	rules  []Rule
+	digest string
+	busy   sync.Mutex // the engine reads one log at a time
+	engine *Engine
+}
+
+func newRuleSet() (*ruleSet, error) {
+	rules, err := BuiltinRules()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := ruleSetDigest(rules)
+	if err != nil {
+		return nil, err
+	}
+	return &ruleSet{rules: rules, digest: digest, engine: NewEngine(rules)}, nil
+}
+
+func (c captured) explainLines(name, program string) func([]byte, time.Time) (host.Look, error) {
 	return func(data []byte, at time.Time) (host.Look, error) {
 		return explainPacked(data, func(data []byte) (host.Look, error) {
-			return explain(data, name, byLine(newLines(at, program).parse))
+			return c.explain(data, name, byLine(newLines(at, program).parse))
 		})
 	}
 }
@@ -89,8 +114,8 @@ func unpacked(data []byte) ([]byte, error) {
 	return out, err
 }
 
-func explainJournal(data []byte, _ time.Time) (host.Look, error) {
-	return explain(data, journalName, byLine(func(line []byte) (Event, error) {
+func (c captured) explainJournal(data []byte, _ time.Time) (host.Look, error) {
+	return c.explain(data, journalName, byLine(func(line []byte) (Event, error) {
 		e, _, err := ParseJournal(line)
 		return e, err
 	}))
@@ -146,17 +171,15 @@ func byLine(parse func([]byte) (Event, error)) reading {
 }
 
 // explain applies the built-in rules to a captured log, whatever its age.
-func explain(data []byte, name string, read reading) (host.Look, error) {
-	rules, err := BuiltinRules()
+func (c captured) explain(data []byte, name string, read reading) (host.Look, error) {
+	set, err := c()
 	if err != nil {
 		return host.Look{}, err
 	}
-	digest, err := ruleSetDigest(rules)
-	if err != nil {
-		return host.Look{}, err
-	}
-	l := &look{collector: &collector{}, engine: NewEngine(rules), tally: newTally(rules, 3, []byte("captured"), bursts{}),
-		facts: evidence.EventLog{RuleSet: digest, Rules: len(rules)}}
+	set.busy.Lock()
+	defer set.busy.Unlock()
+	l := &look{collector: &collector{}, engine: set.engine, tally: newTally(set.rules, 3, []byte("captured"), bursts{}),
+		facts: evidence.EventLog{RuleSet: set.digest, Rules: len(set.rules)}}
 	s, foreign := l.newSource(name), int64(0)
 	s.followed = true
 	s.read.Bytes = int64(len(data))

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -80,13 +81,14 @@ func FuzzExport(f *testing.F) {
 func FuzzModSecurity(f *testing.F) {
 	f.Add([]byte("--abc-A--\n[23/Nov/2026:03:00:00 +0100] id 192.0.2.7 40000 198.51.100.1 443\n--abc-H--\nMessage: Access denied with code 403 (phase 2).\n--abc-Z--\n"))
 	f.Add([]byte(`{"transaction":{"client_ip":"192.0.2.7","time_stamp":"Mon Nov 23 03:00:00 2026","messages":[{"message":"x"}]}}`))
-	bound := hosttest.NewBound("modsecurity", func(b []byte) { _, _ = explainModSecurity(b, fuzzNow) })
+	c := captured(sync.OnceValues(newRuleSet))
+	bound := hosttest.NewBound("modsecurity", func(b []byte) { _, _ = c.explainModSecurity(b, fuzzNow) })
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<16 || bytes.HasPrefix(data, []byte("BZh")) {
 			return
 		}
 		bound.Check(t, data)
-		l, err := explainModSecurity(data, fuzzNow)
+		l, err := c.explainModSecurity(data, fuzzNow)
 		if err == nil && l.Facts.Validate() != nil {
 			t.Error(l.Facts.Validate())
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/attesto/attesto/collectors/host"
 )
 
-func explainExport(data []byte, _ time.Time) (host.Look, error) {
-	return explain(data, journalName, func(data []byte, each func(Event), foreign func()) (entries int64) {
+func (c captured) explainExport(data []byte, _ time.Time) (host.Look, error) {
+	return c.explain(data, journalName, func(data []byte, each func(Event), foreign func()) (entries int64) {
 		for len(data) > 0 {
 			e, rest, err := ParseExport(data)
 			data = rest

@@ -14,12 +14,12 @@ import (
 // explainModSecurity reads an audit log, of which each transaction gives an event per
 // message: serial (ModSecurity 2 Data Formats, "Audit Log"; libmodsecurity 3 writes
 // three dashes) or JSON (SecAuditLogFormat JSON), one transaction a line.
-func explainModSecurity(data []byte, at time.Time) (host.Look, error) {
+func (c captured) explainModSecurity(data []byte, at time.Time) (host.Look, error) {
 	return explainPacked(data, func(data []byte) (host.Look, error) {
 		if first := bytes.TrimLeft(data, " \r\n\t"); len(first) > 0 && first[0] == '{' {
-			return explain(data, auditProgram, auditJSON)
+			return c.explain(data, auditProgram, auditJSON)
 		}
-		return explain(data, auditProgram, func(data []byte, each func(Event), foreign func()) int64 {
+		return c.explain(data, auditProgram, func(data []byte, each func(Event), foreign func()) int64 {
 			return auditSerial(data, newStamps(at), each, foreign)
 		})
 	})
