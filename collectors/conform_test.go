@@ -40,7 +40,7 @@ var settings = map[evidence.Kind]string{
 
 // mustAsk are kinds that rest on programs of the host: a test that starts none of
 // them would prove nothing.
-var mustAsk = []evidence.Kind{evidence.KindBackup, evidence.KindEventLog, evidence.KindHealth, evidence.KindStorage, evidence.KindSoftware, evidence.KindAntivirus, evidence.KindRestore, evidence.KindHypervisor}
+var mustAsk = []evidence.Kind{evidence.KindBackup, evidence.KindEventLog, evidence.KindHealth, evidence.KindStorage, evidence.KindSoftware, evidence.KindAntivirus, evidence.KindRestore, evidence.KindHypervisor, evidence.KindAccounts, evidence.KindMail}
 
 // signs are files by which kinds find their tools' traces.
 var signs = map[string]string{
