@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -168,6 +169,11 @@ func explainCheck(data []byte, now time.Time) (host.Look, error) {
 	return explained([]evidence.BackupJob{j}, []JobDetail{{Job: toolRestic, Message: c.Text}})
 }
 
+// borgTrouble is how the stages of borg check end that found something: those of the
+// repository and, with "problems found", of its archives (borg src/borg/repository.py,
+// archive.py). "no problems found" is the other end.
+var borgTrouble = regexp.MustCompile(`(?:complete|check|is \d+), (?:errors|problems|inconsistencies) found|(?:^|[^o] )inconsistencies found`)
+
 // explainBorgCheck judges by the words alone: borg says at the end of each stage whether
 // it found problems, and nothing without --verbose if it found none.
 func explainBorgCheck(data []byte, now time.Time) (host.Look, error) {
@@ -175,10 +181,10 @@ func explainBorgCheck(data []byte, now time.Time) (host.Look, error) {
 	j := blankJob(toolBorg, toolBorg)
 	fault := BorgFault(2, text)
 	switch {
-	case strings.Contains(text, "errors found") || strings.Contains(text, "inconsistencies found") || fault.Reason == evidence.ReasonCorrupt:
+	case borgTrouble.MatchString(text) || fault.Reason == evidence.ReasonCorrupt:
 		j.Result, j.Reasons = evidence.BackupFailed, []string{evidence.ReasonCorrupt}
 		j.Integrity = evidence.Integrity{Result: evidence.BackupFailed, At: at(now)}
-	case strings.Contains(text, "no problems found"):
+	case strings.Contains(text, "no problems found") || strings.Contains(text, ", no errors found"):
 		j.Reasons = []string{evidence.ReasonNotListed}
 		j.Integrity = evidence.Integrity{Result: evidence.BackupOK, At: at(now)}
 	case fault.Reason != exitReason(toolBorg, 2):

@@ -188,6 +188,8 @@ func TestJobLogs(t *testing.T) {
 
 		{"borg's check", "borg-check", "Starting repository check\nFinished full repository check, no problems found.\n", "borg unknown not_listed 0"},
 		{"borg's check with errors", "borg-check", "Finished full repository check, errors found.\n", "borg failed corrupt 0"},
+		{"borg's check of archives with problems", "borg-check", "Finished full repository check, no problems found.\nArchive consistency check complete, problems found.\n", "borg failed corrupt 0"},
+		{"borg's check in part", "borg-check", "Finished partial repository check, last segment checked is 5, no errors found.\n", "borg unknown not_listed 0"},
 		{"borg's whole repository", "borg-info", `{"cache":{},"encryption":{"mode":"repokey"},"repository":{"id":"1"}}`, "borg unknown not_listed 0"},
 		{"borgmatic", "borgmatic-run", `[{"archive":{"id":"a","name":"b","start":"2026-11-23T15:08:41.000000","end":"2026-11-23T15:08:41.000000","stats":{"nfiles":3,"original_size":9}}}]before`, "borg ok  0"},
 		{"borg's warnings alone", "borg-create", `{"type":"log_message","message":"/a: open: [Errno 13] Permission denied: 'a'","levelname":"WARNING"}`, "borg warning unread_source 0"},
