@@ -74,9 +74,8 @@ bench: build ## measure, each figure beside its baseline in the same run
 
 MUTATED ?= .
 .PHONY: mutate
-mutate: ## change the judging by small faults and see whether a test finds each: make mutate [MUTATED='history|replay'], some seconds a fault
-	GOFLAGS=-short $(GOTOOL) gremlins unleash --workers 1 --timeout-coefficient 8 --exclude-files '^(.*/)?[^/]*_test\.go$$' \
-	  $$(cd server/duties && ls *.go | grep -v _test.go | grep -vE '$(MUTATED)' | sed -E 's/(.*)\.go/--exclude-files ^(.*\/)?\1\\.go$$/') ./server/duties
+mutate: ## put small faults into the judging and see whether a test finds each: make mutate [MUTATED='history|replay']
+	go -C tools run ./mutate -only '$(MUTATED)' ../server/duties
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME

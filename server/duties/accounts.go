@@ -37,7 +37,7 @@ func judgeAccounts(h host) []AssetFinding {
 	}
 	if h.flag("remote") {
 		switch r := facts.Remote; {
-		case r == nil && mentions(gaps, "sshd"):
+		case r == nil && len(of(gaps, "settings of sshd")) > 0:
 			add(Unproven, "gaps", "gaps", gapText(gaps))
 		case r == nil:
 		case r.Empty, r.Root == "yes":
@@ -91,6 +91,9 @@ func (h host) admins(facts evidence.Accounts, gaps []evidence.Gap) []AssetFindin
 	return found
 }
 
+// dayAhead is how far a password's day may lie ahead: it is a day of some zone.
+const dayAhead = 2 * 24 * time.Hour
+
 // passwords finds the accounts whose password is too old, is none, or has an age that
 // nobody knows.
 func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFinding {
@@ -101,13 +104,15 @@ func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFin
 		case a.Expired || a.State == evidence.AccountLocked:
 		case a.State == evidence.AccountEmpty:
 			empty = append(empty, a.Name)
-		case a.State == evidence.AccountUnknown, a.Changed == nil && !a.Must, a.Changed != nil && a.Changed.Sub(h.at) > 2*24*time.Hour:
-			unknown = append(unknown, a.Name) // a day that is to come was set by hand, or by a wrong clock
+		case a.State == evidence.AccountUnknown, a.Changed == nil && !a.Must:
+			unknown = append(unknown, a.Name)
+		case a.Changed != nil && a.Changed.Sub(h.at) > dayAhead: // set by hand, or by a wrong clock
+			unknown, next = append(unknown, a.Name), soonest(next, a.Changed.Add(-dayAhead))
 		case a.Must:
 		case h.at.Sub(a.Changed.Time) > limit:
 			old = append(old, a.Name)
 		default:
-			next = soonest(next, a.Changed.Add(limit))
+			next = soonest(next, h.upcoming(a.Changed.Add(limit)))
 		}
 	}
 	var found []AssetFinding
@@ -120,16 +125,7 @@ func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFin
 	add(Breached, "passwords_old", old, "limit", strconv.Itoa(int(limit.Hours()/24)))
 	add(Unproven, "passwords_unknown", unknown)
 	for i := range found {
-		found[i].Due = soonest(found[i].Due, h.upcoming(next))
+		found[i].Due = soonest(found[i].Due, next)
 	}
 	return found
-}
-
-func mentions(gaps []evidence.Gap, word string) bool {
-	for _, g := range gaps {
-		if len(g.What) >= len(word) && g.What[len(g.What)-len(word):] == word {
-			return true
-		}
-	}
-	return false
 }

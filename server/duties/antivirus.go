@@ -74,7 +74,9 @@ func (h host) product(p evidence.AntivirusProduct, gaps []evidence.Gap) AssetFin
 	case !known:
 		return find(Unproven, "av_unknown", "gaps", gapText(gaps))
 	case age < -time.Hour:
-		return find(Unproven, "av_future", "built", h.clock(h.at.Add(-age)))
+		f := find(Unproven, "av_future", "built", h.clock(h.at.Add(-age)))
+		f.Due = soonest(f.Due, h.at.Add(-age-time.Hour))
+		return f
 	case age > limit:
 		return h.outOfDate(p, looked, find, "built", h.clock(h.at.Add(-age)), "age", hours(age), "limit", hours(limit))
 	}

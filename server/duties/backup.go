@@ -119,6 +119,7 @@ func (b backupJob) retention() *AssetFinding {
 	if have < days {
 		f := b.say(Unproven, "retention_building", args...)
 		f.Building = true
+		f.Due = soonest(f.Due, oldest.Add(time.Duration(days)*24*time.Hour))
 		if b.removed(oldest) {
 			f = b.say(Breached, "retention_short", args...)
 		}

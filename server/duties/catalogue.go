@@ -178,7 +178,7 @@ func (f checksFile) validate() error {
 		}
 	}
 	for name, c := range f.Checks {
-		if c.Title.EN == "" || c.Title.IT == "" {
+		if c.Title.missing() {
 			return fmt.Errorf("check %s: title is missing in one language", name)
 		}
 		var want []string
@@ -190,8 +190,8 @@ func (f checksFile) validate() error {
 		}
 	}
 	for _, name := range []string{ProofReview, ProofWorkflow, ProofAttestation} {
-		p, ok := f.Proofs[name]
-		if !ok || p.Title.EN == "" || p.Title.IT == "" {
+		p := f.Proofs[name]
+		if p.Title.missing() {
 			return fmt.Errorf("proof %s: title is missing in one language", name)
 		}
 		var want []string
@@ -233,14 +233,14 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 	default:
 		return out, fmt.Errorf("an id of this file starts with %sP or %sC", prefix, prefix)
 	}
-	if d.Title.EN == "" || d.Title.IT == "" {
+	if d.Title.missing() {
 		return out, errors.New("title is missing in one language")
 	}
-	cadence, ok := c.described.Cadences[d.Cadence]
-	if !ok || cadence.EN == "" || cadence.IT == "" {
+	cadence := c.described.Cadences[d.Cadence]
+	out.CadenceText = Text{EN: cadence.EN, IT: cadence.IT}
+	if out.CadenceText.missing() {
 		return out, fmt.Errorf("cadence %q is not described in both languages", d.Cadence)
 	}
-	out.CadenceText = Text{EN: cadence.EN, IT: cadence.IT}
 	if cadence.Every != "" {
 		var err error
 		if out.Every, err = time.ParseDuration(cadence.Every); err != nil {
@@ -312,7 +312,7 @@ func (c *Catalogue) readFamilies(dir fs.FS) error {
 		return err
 	}
 	for _, f := range c.families {
-		if f.ID == "" || f.Title.EN == "" || f.Title.IT == "" {
+		if f.ID == "" || f.Title.missing() {
 			return fmt.Errorf("family %q: id or title is missing", f.ID)
 		}
 		for _, id := range f.Duties {

@@ -3,13 +3,27 @@ package duties_test
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/attesto/attesto/server/duties"
 )
 
+var readOnce = sync.OnceValues(duties.Builtin)
+
+// builtin is the catalogue, for all tests that do not change it.
 func builtin(t testing.TB) *duties.Catalogue {
+	t.Helper()
+	c, err := readOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// fresh is a catalogue that a test may change.
+func fresh(t testing.TB) *duties.Catalogue {
 	t.Helper()
 	c, err := duties.Builtin()
 	if err != nil {
@@ -88,6 +102,10 @@ func TestRetentionPerDuty(t *testing.T) {
 func TestReadRefuses(t *testing.T) {
 	tests := []struct{ name, file, old, new, want string }{
 		{"no Italian title", "wh.yaml", "it: Server di hosting aggiornati", "it: ''", "duty WH-P2: title is missing"},
+		{"no English title", "wh.yaml", "en: 'Hosting servers on stable, secure releases'", "en: ''", "duty WH-P2: title is missing"},
+		{"check in one language", "checks.yaml", "it: Età delle password e criteri di accesso", "it: ''", "check accounts: title is missing"},
+		{"proof in one language", "checks.yaml", "it: Verifica di una persona", "it: ''", "proof review: title is missing"},
+		{"cadence in one language", "checks.yaml", "{every: 24h, en: daily, it: ogni giorno}", "{every: 24h, en: daily, it: ''}", `cadence "daily" is not described`},
 		{"unknown check", "sc.yaml", "[check software]", "[check software2]", `duty SC-P1: check "software2" does not exist`},
 		{"unknown part", "sc.yaml", "check eventlog, review", "check eventlog, rewiew", `part "rewiew"`},
 		{"unknown key", "sc.yaml", "cadence: daily", "cadense: daily", "field cadense not found"},

@@ -23,6 +23,9 @@ func (t Text) In(lang string) string {
 	return t.EN
 }
 
+// missing reports whether it lacks a language.
+func (t Text) missing() bool { return t.EN == "" || t.IT == "" }
+
 // The languages of the product.
 const (
 	English = "en"

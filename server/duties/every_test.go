@@ -28,6 +28,8 @@ type everyLooks struct {
 	Bad      map[string]any `yaml:"bad"`
 	Young    map[string]any `yaml:"young"`
 	Hole     map[string]any `yaml:"hole"`
+
+	facts caseFile // that file
 }
 
 // everyCase is a situation: the state of each part that is not as it should be, and
@@ -43,6 +45,10 @@ func TestEveryDuty(t *testing.T) {
 	c := builtin(t)
 	var looks map[string]everyLooks
 	readCases(t, "testdata/every/looks.yaml", &looks)
+	for name, l := range looks {
+		readCases(t, "testdata/"+l.File+".yaml", &l.facts)
+		looks[name] = l
+	}
 	if *update {
 		writeEvery(t, c, looks)
 	}
@@ -85,6 +91,7 @@ func TestEveryDuty(t *testing.T) {
 // replayed is what a question is at the end of its last two hours, told as a story.
 func replayed(c *duties.Catalogue, d duties.Duty, q duties.Question) duties.Turn {
 	s := duties.Story{Question: q, From: q.At.Add(-2 * time.Hour), To: q.At.Add(time.Microsecond), Known: true, Forked: map[string]time.Time{}}
+	s.Agents = slices.Clone(q.Agents)
 	for i, a := range q.Agents {
 		if a.Forked {
 			s.Forked[a.ID] = a.Enrolled
@@ -287,14 +294,6 @@ func seeing(t *testing.T, q *duties.Question, l everyLooks, p duties.Part, state
 	if l.File == "" {
 		t.Fatalf("testdata/every/looks.yaml does not say how hosts look to the check %s: add it, then go test ./server/duties -run TestEveryDuty -update", p.Name)
 	}
-	var f caseFile
-	b, err := os.ReadFile("testdata/" + l.File + ".yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(b, &f); err != nil {
-		t.Fatal(err)
-	}
 	tc := judgeCase{At: l.At, Looks: slices.Clone(l.Looks), With: l.Base, Agents: []agentCase{{Name: "mx1", Enrolled: l.Enrolled}}}
 	failed := evidence.Failed
 	switch state {
@@ -323,7 +322,7 @@ func seeing(t *testing.T, q *duties.Question, l everyLooks, p duties.Part, state
 			look.Lost = true
 		}
 	}
-	seen := question(t, f, tc)
+	seen := question(t, l.facts, tc)
 	if q.At = seen.At; state == "cloned" {
 		seen.Agents[0].Forked = true
 	}

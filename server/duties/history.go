@@ -17,7 +17,7 @@ type Window struct {
 	From, To time.Time // To excluded; that of the window under way is its end, too
 	Verdict  Verdict
 	Judged   bool    // false: nobody judged the duty yet, or the window lies in the future
-	Why      Message // of the longest stretch with this verdict
+	Why      Message // of the longest stretch with this verdict, the first of equals
 	Open     bool    // the window is under way: its verdict may change
 	Time     [len(verdictNames)]time.Duration
 
@@ -80,7 +80,7 @@ func (d Duty) fill(w *Window, turns []Turn, now time.Time) {
 	}
 	var stretches []Turn // of the window, at their starts
 	for i, t := range turns {
-		if i > 0 && !t.At.Before(end) {
+		if !t.At.Before(end) {
 			break
 		}
 		until := end
@@ -106,7 +106,7 @@ func (d Duty) fill(w *Window, turns []Turn, now time.Time) {
 			w.Verdict = s.Verdict
 		}
 	}
-	longest := time.Duration(-1)
+	var longest time.Duration
 	for i, s := range stretches {
 		until := end
 		if i+1 < len(stretches) {

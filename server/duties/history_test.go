@@ -74,6 +74,9 @@ func TestWindows(t *testing.T) {
 		{"breach, then unproven", "1 0 fulfilled, 3 2 breached, 4 1 unproven, 6 0 fulfilled", daily, 9, "ffbbuff", 4, "[breached3 2 unproven4 1]"},
 		{"watched continuously: an hour is missing", "1 0 fulfilled, 3 2 unproven, 3 3 fulfilled", fiveMinutes, 9, "ffuffff", 6, "[unproven3 1]"},
 		{"no occasion covers", "1 0 no_occasion, 3 2 not_applicable, 5 1 no_occasion", daily, 9, "nnxxnnn", 5, "[]"},
+		{"two verdicts of one moment: the second counts", "1 0 fulfilled, 3 2 unproven, 3 2 breached, 3 3 fulfilled", daily, 9, "ffbffff", 6, "[breached3 1]"},
+		{"of two reasons that weighed alike the first is told", "1 0 fulfilled, 3 2 breached, 3 4 fulfilled, 4 2 breached, 4 4 breached, 4 6 fulfilled", daily, 9, "ffbbfff", 5, "[breached3 1 breached4 1]"},
+		{"what waits for an event is as it stood", "1 0 no_occasion, 3 2 unproven, 3 22 no_occasion", duties.Duty{}, 9, "nnnnnnn", 7, "[]"},
 		{"a week's end", "1 0 unproven, 6 2 fulfilled", weekly, 9, "f", 1, "[]"},
 		{"a week that is not over", "1 0 unproven", weekly, 5, "U", 0, "[]"},
 	} {
@@ -101,6 +104,28 @@ func TestWindows(t *testing.T) {
 				t.Errorf("%d covered, gaps %v, want %d and %s", c.Covered, gaps, tt.covered, tt.gaps)
 			}
 		})
+	}
+}
+
+// TestWindowCause tells why windows were not proven, and which were met all the same.
+func TestWindowCause(t *testing.T) {
+	off, failed := duties.Message{Key: "stale"}, duties.Message{Key: "look_failed"}
+	for _, tt := range []struct {
+		w    duties.Window
+		want duties.Cause
+		good bool
+	}{
+		{duties.Window{Why: off}, duties.CauseAgentOff, false},
+		{duties.Window{Why: off, Late: true, Facts: duties.Fulfilled}, duties.CauseNetwork, true},
+		{duties.Window{Why: off, Late: true, Facts: duties.NoOccasion}, duties.CauseNetwork, true},
+		{duties.Window{Why: off, Late: true, Facts: duties.Breached}, duties.CauseAgentOff, false},
+		{duties.Window{Why: off, Facts: duties.NoOccasion}, duties.CauseAgentOff, false},
+		{duties.Window{Why: failed, Late: true, Facts: duties.Fulfilled}, duties.CauseCollector, true},
+		{duties.Window{Verdict: duties.Fulfilled, Why: off}, "", false},
+	} {
+		if tt.w.Cause() != tt.want || tt.w.Good() != tt.good {
+			t.Errorf("%+v: %q, %t; want %q, %t", tt.w, tt.w.Cause(), tt.w.Good(), tt.want, tt.good)
+		}
 	}
 }
 

@@ -114,9 +114,6 @@ func (h host) moment(s Seen) time.Time { return s.Moment() }
 
 // local is a moment that the host states in its newest look, by the server's clock.
 func (h host) local(t time.Time) time.Time {
-	if len(h.looks) == 0 {
-		return t.Add(h.agent.Skew)
-	}
 	return h.newest().local(t)
 }
 

@@ -120,9 +120,10 @@ func TestJudge(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
-	seen := map[string]bool{}
+	seen, ran := map[string]bool{}, 0
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			ran++
 			b, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -140,12 +141,14 @@ func TestJudge(t *testing.T) {
 			if f.Own {
 				with = own(t)
 			}
+			said := newSaid(t, filepath.Base(file))
 			for _, tc := range f.Cases {
-				t.Run(tc.Name, func(t *testing.T) { runCase(t, with, f, tc, seen) })
+				t.Run(tc.Name, func(t *testing.T) { runCase(t, with, f, tc, seen, said) })
 			}
+			said.write(t)
 		})
 	}
-	if t.Failed() {
+	if t.Failed() || ran < len(files) {
 		return
 	}
 	for _, key := range c.MessageKeys() {
@@ -155,7 +158,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen map[string]bool) {
+func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen map[string]bool, said *said) {
 	id := f.Duty
 	if tc.Duty != "" {
 		id = tc.Duty
@@ -166,7 +169,7 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 	}
 	q := question(t, f, tc)
 	if tc.Release != "" {
-		c = builtin(t)
+		c = fresh(t)
 		if err := c.Renew([]byte(tc.Release)); err != nil {
 			t.Fatal(err)
 		}
@@ -176,6 +179,7 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 		t.Errorf("got %s, want %s: %s", got, tc.Want, whole.Why)
 	}
 	renders(t, c, whole.Why, seen)
+	said.check(t, tc.Name, whole, parts)
 	var alarm []string
 	for _, p := range parts {
 		if want, ok := tc.Parts[p.Part.Name]; ok && want != fmt.Sprintf("%s %s", p.Verdict, p.Why.Key) {
@@ -212,6 +216,9 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 		if !slices.Equal(got, tc.Cites) {
 			t.Errorf("cites %v, want %v", got, tc.Cites)
 		}
+	}
+	if last := replayed(c, d, q); last.Verdict != whole.Verdict {
+		t.Errorf("told again it is %s %s", last.Verdict, last.Why)
 	}
 	again, _ := c.Judge(d, q)
 	if fmt.Sprint(again) != fmt.Sprint(whole) {

@@ -231,7 +231,7 @@ func (c *Catalogue) addCheck(name string, f ownCheck) (key []any, err error) {
 		return nil, fmt.Errorf("check %q: want a name of small letters, digits and _", name)
 	}
 	for what, text := range map[string]Text{"title": f.Title, "good": f.Good, "bad": f.Bad, "cure": f.Cure} {
-		if text.EN == "" || text.IT == "" {
+		if text.missing() {
 			return []any{what}, fmt.Errorf("check %s: %s is missing in one language: write %s: {en: …, it: …}", name, what, what)
 		}
 	}

@@ -34,7 +34,7 @@ func (p Param) validate() error {
 	if _, ok := unitLength[p.Unit]; !ok {
 		return fmt.Errorf("unit %q: want minutes, hours, days, percent, count or flag", p.Unit)
 	}
-	if p.Title.EN == "" || p.Title.IT == "" {
+	if p.Title.missing() {
 		return fmt.Errorf("title is missing in one language")
 	}
 	if p.Source == "" {

@@ -57,14 +57,15 @@ func ParseReleases(b []byte) (Releases, error) {
 
 // over lays newer knowledge over r: what both state, it states.
 func (r Releases) over(base Releases) Releases {
-	out := Releases{Source: r.Source, Date: max(r.Date, base.Date), WordPress: join(base.WordPress, r.WordPress), Plugins: maps.Clone(base.Plugins), Themes: maps.Clone(base.Themes)}
-	for to, from := range map[*map[string]map[string]string]map[string]map[string]string{&out.Plugins: r.Plugins, &out.Themes: r.Themes} {
-		for name, days := range from {
-			if *to == nil {
-				*to = map[string]map[string]string{}
-			}
-			(*to)[name] = join((*to)[name], days)
-		}
+	return Releases{Source: r.Source, Date: max(r.Date, base.Date), WordPress: join(base.WordPress, r.WordPress),
+		Plugins: joinAll(base.Plugins, r.Plugins), Themes: joinAll(base.Themes, r.Themes)}
+}
+
+func joinAll(a, b map[string]map[string]string) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	maps.Copy(out, a)
+	for name, days := range b {
+		out[name] = join(out[name], days)
 	}
 	return out
 }
@@ -104,7 +105,7 @@ func (c *Catalogue) Releases() Releases { return *c.releases.Load() }
 // the first of them. line keeps to versions that share that many leading numbers.
 func newer(days map[string]string, version string, line int) (newest, since string) {
 	for v, day := range days {
-		if compareReleases(v, version) <= 0 || line > 0 && lineOf(v, line) != lineOf(version, line) {
+		if compareReleases(v, version) <= 0 || lineOf(v, line) != lineOf(version, line) {
 			continue
 		}
 		if newest == "" || compareReleases(v, newest) > 0 {

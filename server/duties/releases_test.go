@@ -6,7 +6,7 @@ import (
 )
 
 func TestReleases(t *testing.T) {
-	c := builtin(t)
+	c := fresh(t)
 	if r := c.Releases(); r.WordPress["7.1"] != "2026-08-19" || r.Date != "2026-08-22" {
 		t.Errorf("built in: %s, 7.1 of %s", r.Date, r.WordPress["7.1"])
 	}

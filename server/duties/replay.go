@@ -32,9 +32,8 @@ func (c *Catalogue) Replay(d Duty, s Story) []Turn {
 	r.sort()
 	moments := append(r.people(), s.From)
 	for _, p := range d.Parts {
-		if p.Proof == ProofCheck && p.Judged {
+		if chk, ok := c.checks[p.Check]; ok {
 			for _, a := range s.Agents {
-				chk := c.checks[p.Check]
 				if chk.judge == nil { // all hosts are judged together, each time
 					moments = append(moments, r.seen(lookKey{a.ID, chk.kind})...)
 					continue
@@ -133,12 +132,10 @@ func (r *past) sort() {
 	}
 }
 
-// seen lists the moments of the stretch from which on looks count.
+// seen lists the moments from which on looks count.
 func (r *past) seen(key lookKey) (list []time.Time) {
 	for _, s := range r.looks[key] {
-		if at := r.visible(s); at.After(r.From) && at.Before(r.To) {
-			list = append(list, at)
-		}
+		list = append(list, r.visible(s))
 	}
 	return list
 }
@@ -176,7 +173,7 @@ func (r *past) people() []time.Time {
 	for _, at := range r.Left {
 		list = append(list, at)
 	}
-	return slices.DeleteFunc(list, func(at time.Time) bool { return !at.After(r.From) || !at.Before(r.To) })
+	return list
 }
 
 // timeline judges a host with one part's check through the whole stretch.

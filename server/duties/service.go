@@ -26,7 +26,7 @@ func (c *Catalogue) addService(id string, f serviceFile) error {
 	switch {
 	case len(id) != 2 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz") != "":
 		return fmt.Errorf("service %q: want two small letters, such as dn; its duties are then DN-P1 and so on", id)
-	case f.Title.EN == "" || f.Title.IT == "":
+	case f.Title.missing():
 		return fmt.Errorf("service %s: title is missing in one language", id)
 	case c.hasService(id):
 		return fmt.Errorf("service %s stated twice", id)

@@ -142,7 +142,7 @@ func (c *Catalogue) addWorkflows(list []workflowFile) error {
 func (f workflowFile) workflow() (Workflow, error) {
 	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own}
 	switch {
-	case f.ID == "" || f.Title.EN == "" || f.Title.IT == "" || f.About.EN == "" || f.About.IT == "":
+	case f.ID == "" || f.Title.missing() || f.About.missing():
 		return w, fmt.Errorf("id, title or about is missing in one language")
 	case f.Opens != Provider && f.Opens != Customer && f.Opens != Either:
 		return w, fmt.Errorf("opens %q: want provider, customer or either", f.Opens)
@@ -154,7 +154,7 @@ func (f workflowFile) workflow() (Workflow, error) {
 		switch _, twice := w.Step(s.ID); {
 		case err != nil || within <= 0:
 			return w, fmt.Errorf("step %q: within %q: want a duration such as 24h", s.ID, s.Within)
-		case s.ID == "" || twice || s.Title.EN == "" || s.Title.IT == "":
+		case s.ID == "" || twice || s.Title.missing():
 			return w, fmt.Errorf("step %q: stated twice, or its id or title is missing", s.ID)
 		case s.Party != Provider && s.Party != Customer || s.May != "" && s.May != "skip" || s.By != "" && s.By != "delivery":
 			return w, fmt.Errorf("step %q: want party provider or customer, may skip, by delivery", s.ID)
