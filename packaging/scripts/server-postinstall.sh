@@ -16,12 +16,11 @@ cat <<'END'
 
 attesto-server is installed and not started yet.
 
-  1. Set name, public_url, smtp: sudoedit /etc/attesto/server.yaml
-  2. Start:                    sudo systemctl enable --now attesto-server
-  3. Make the provider, the first sign-in and the first token:
-       sudo -u attesto-server attesto-server org add --kind provider --name "YOUR NAME"
-       sudo -u attesto-server attesto-server user add --email you@example.org --org ORG --role admin
-       sudo -u attesto-server attesto-server token create --org ORG
+  1. Set name, public_url, tls:  editor /etc/attesto/server.yaml
+  2. Start:                      systemctl enable --now attesto-server
+  3. Open the link that it says, once and for a day:
+                                 journalctl -u attesto-server -n 20
+     Its pages make the provider, your account, the first customer and a token for its first host.
 
 Configuration and its manual: /etc/attesto/server.yaml
 END
