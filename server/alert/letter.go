@@ -68,7 +68,7 @@ func (w Writer) reviewDue(m Message, d Delivery) (Message, error) {
 		}
 		fmt.Fprintf(&b, "\n%s %s\n", l.Duty, title)
 		for _, p := range l.Parts {
-			why, _ := w.Catalogue.Render(m.Lang, p.Why)
+			why, _ := w.Catalogue.Shown(m.Lang, p.Why)
 			fmt.Fprintf(&b, "  %s: %s\n", n.verdicts[p.Verdict], why)
 		}
 	}
@@ -93,7 +93,7 @@ func (w Writer) statementEnds(m Message, d Delivery) (Message, error) {
 	if zone == nil {
 		zone = time.UTC
 	}
-	day, name := until.In(zone).Format("2006-01-02 15:04"), strings.TrimSpace(duty.ID+" "+duty.Title.In(m.Lang))
+	day, name := duties.Moment(m.Lang, until.In(zone)), strings.TrimSpace(duty.ID+" "+duty.Title.In(m.Lang))
 	m.Subject = fmt.Sprintf(n.ends, day, name, d.To.Name)
 	m.Why = fmt.Sprintf(n.endsLead, n.kinds[args["kind"]], d.To.Name, name, day)
 	switch {

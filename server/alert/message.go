@@ -111,10 +111,10 @@ func (w Writer) Write(list []Delivery, size int64, root string) (Message, error)
 		m.Link = w.Link(d.To.ID, d.Alert.Duty)
 	}
 	state := text.verdicts[d.Alert.Verdict.String()]
-	m.Why, m.Cure = w.Catalogue.Render(lang, d.Alert.Why)
+	m.Why, m.Cure = w.Catalogue.Shown(lang, d.Alert.Why)
 	if d.Event == Resolved {
 		m.At, state = d.Alert.Resolved, text.resolved
-		m.Why, m.Cure = w.Catalogue.Render(lang, d.Alert.Ended)
+		m.Why, m.Cure = w.Catalogue.Shown(lang, d.Alert.Ended)
 	}
 	more := ""
 	if len(list) > 1 {
@@ -129,7 +129,7 @@ func (t words) body(m Message, state string, zone *time.Location) string {
 	if zone == nil {
 		zone = time.UTC
 	}
-	clock := func(at time.Time) string { return at.In(zone).Format("2006-01-02 15:04 MST") }
+	clock := func(at time.Time) string { return duties.Moment(m.Lang, at.In(zone)) }
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n\n", state, strings.Join(m.Duties, "\n"+strings.Repeat(" ", len([]rune(state))+2)))
 	line := func(name, value string) {

@@ -84,7 +84,7 @@ func (w Writer) notice(m Message, d Delivery) (Message, error) {
 	fmt.Fprintf(&b, "%s\n\n", m.Why)
 	text := languages[m.Lang]
 	for _, line := range [][2]string{{n.host, d.Alert.Name}, {n.key, args["key"]}, {n.from, args["from"]}, {n.os, args["os"]}, {n.token, args["token"]},
-		{n.at, d.Alert.Opened.In(zone).Format("2006-01-02 15:04 MST")}, {n.todo, m.Cure}, {text.see, m.Link}} {
+		{n.at, duties.Moment(m.Lang, d.Alert.Opened.In(zone))}, {n.todo, m.Cure}, {text.see, m.Link}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "%-14s %s\n", line[0]+":", line[1])
 		}

@@ -86,7 +86,7 @@ func (p *pdf) line(label, text string) {
 
 func (w *writer) reportHead(p *pdf) {
 	zone := w.org.Location()
-	at := func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04 MST") }
+	at := func(t time.Time) string { return duties.Moment(p.lang, t.In(zone)) }
 	p.font("B", 18)
 	p.CellFormat(0, 10, p.text(p.words["title"]), "", 1, "L", false, 0, "")
 	p.Ln(2)
@@ -118,7 +118,7 @@ func (w *writer) reportDuties(p *pdf) {
 			p.font("B", 11)
 			p.CellFormat(0, 7, p.text(w.Catalogue.ServiceTitle(p.lang, service)), "B", 1, "L", false, 0, "")
 		}
-		p.duty(d, d.Since.In(w.org.Location()).Format(time.DateOnly))
+		p.duty(d, duties.Day(p.lang, d.Since.In(w.org.Location())))
 	}
 }
 

@@ -87,7 +87,7 @@ func (w *writer) duty(d duties.Duty, v store.Verdict, origins map[string]string)
 		Since: evidence.At(v.Since), Judged: evidence.At(v.At), Why: map[string]string{}, Evidence: []evidence.LogPlace{}}
 	for _, lang := range languages {
 		out.Title[lang], out.Cadence[lang] = d.Title.In(lang), d.CadenceText.In(lang)
-		out.Why[lang], _ = w.Catalogue.Render(lang, v.Why)
+		out.Why[lang], _ = w.Catalogue.Shown(lang, v.Why)
 	}
 	for _, c := range v.Cites {
 		out.Evidence = append(out.Evidence, evidence.LogPlace{Origin: origins[c.Log], Index: c.Index})

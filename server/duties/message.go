@@ -72,7 +72,7 @@ func (c *Catalogue) Render(lang string, m Message) (why, cure string) {
 	return r.Replace(w.Why), r.Replace(w.Cure)
 }
 
-// Shown is Render for pages: days and moments among the arguments are written as the
+// Shown is Render for people: days and moments among the arguments are written as the
 // language writes them.
 func (c *Catalogue) Shown(lang string, m Message) (why, cure string) {
 	args := make(map[string]string, len(m.Args))
@@ -96,12 +96,20 @@ func dated(lang, value string) string {
 	if err != nil {
 		return value
 	}
-	layout := "2 Jan 2006"
-	if lang == Italian {
-		layout = "02/01/2006"
-	}
-	return day.Format(layout) + m[2]
+	return Day(lang, day) + m[2]
 }
+
+// Day writes the calendar day of a moment, in the zone that it is in, as a language
+// does: 27 Nov 2026 or 27/11/2026.
+func Day(lang string, t time.Time) string {
+	if lang == Italian {
+		return t.Format("02/01/2006")
+	}
+	return t.Format("2 Jan 2006")
+}
+
+// Moment is Day with the time of day and the name of the zone.
+func Moment(lang string, t time.Time) string { return Day(lang, t) + t.Format(" 15:04 MST") }
 
 // Code puts a code of facts, such as a reason, into words; one that is not known
 // stands for itself.

@@ -41,7 +41,7 @@ func viewOf(facts any) any {
 	case evidence.Endpoints:
 		return endpointsView(f)
 	case evidence.Storage:
-		return f.Devices
+		return storageView(f)
 	case evidence.Accounts:
 		return f
 	case evidence.Antivirus:
@@ -292,6 +292,20 @@ func endpointsView(f evidence.Endpoints) []endpointRow {
 			row.Own = &e.TLS.Chain[0]
 		}
 		out = append(out, row)
+	}
+	return out
+}
+
+// storageRow is a device with its sectors summed.
+type storageRow struct {
+	evidence.StorageDevice
+	Spared, Lost int // sectors that spare ones replaced; that cannot be read, or wait
+}
+
+func storageView(f evidence.Storage) []storageRow {
+	var out []storageRow
+	for _, d := range f.Devices {
+		out = append(out, storageRow{d, max(0, known(d.Replaced)), max(0, known(d.Pending)) + max(0, known(d.Uncorrectable))})
 	}
 	return out
 }

@@ -54,7 +54,8 @@ func (p page) T(key string, args ...any) (string, error) {
 		name := fmt.Sprint(args[i])
 		data[name] = args[i+1]
 		if name == "Count" {
-			count = args[i+1]
+			data[name] = counted(args[i+1])
+			count = data[name]
 		}
 	}
 	return p.words.Localize(&i18n.LocalizeConfig{MessageID: key, TemplateData: data, PluralCount: count})
@@ -197,7 +198,18 @@ func (p page) Num(v float64, digits int) string {
 
 // Count writes a whole number with the language's separators.
 func (p page) Count(n any) string {
-	return message.NewPrinter(language.Make(p.Lang)).Sprint(number.Decimal(n))
+	return message.NewPrinter(language.Make(p.Lang)).Sprint(number.Decimal(counted(n)))
+}
+
+// counted is the number that facts hold, or point to where they may have none.
+func counted(n any) any {
+	switch n := n.(type) {
+	case *int64:
+		return *n
+	case *int:
+		return *n
+	}
+	return n
 }
 
 // Figure writes a parameter's value with its unit.

@@ -17,6 +17,7 @@ type town struct {
 	*site
 	mail, web, node, vault, erp, files         *host
 	mailIndex, nodeIndex, erpIndex, vaultIndex int64 // newest records
+	webIndex                                   int64
 
 	notice, vendor        string // cases: with the customer, and the provider's own
 	ownAlert, theirsAlert string // open alerts of the customer's and the provider's duties
@@ -40,8 +41,8 @@ func seeded(s *site) *town {
 	for at := now.Add(-78 * time.Hour); !at.After(now); at = at.Add(6 * time.Hour) {
 		s.now = at
 		last := now.Sub(at) < 6*time.Hour
-		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), whole(machines(at)), read(at, 0))
-		w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(health(at, 0.6)), whole(services(at)), read(at, 3))
+		w.nodeIndex = w.node.sees(whole(software(at, "pve-manager", 0)), whole(health(at, 0.4)), whole(machines(at)), whole(disks(at)), read(at, 0))
+		w.webIndex = w.web.sees(whole(software(at, "nginx", 0)), whole(backups(at, "sites", 40, 0)), whole(health(at, 0.6)), whole(services(at)), whole(signIns(at)), read(at, 3))
 		w.mailIndex = w.mail.sees(whole(software(at, "postfix", 2)), whole(lists(last)), whole(backups(at, "mailboxes", 60, 0)), whole(health(at, 0.7)), read(at, 9),
 			whole(antivirus(at)), look{facts: posted(at), outcome: evidence.Complete, from: at.Add(-6 * time.Hour)})
 		w.vaultIndex = w.vault.sees(whole(health(at, 0.9)), whole(restores(at)), whole(software(at, "proxmox-backup", 0)))
@@ -288,4 +289,30 @@ func restores(at time.Time) evidence.Restore {
 		{Job: "sites", Tool: "borg", Result: evidence.BackupFailed, Reasons: []string{evidence.RestoreDiffers}, At: stamp(at.Add(-time.Hour)), Point: stamp(at.Add(-9 * time.Hour)),
 			Millis: 900, Held: 5000, Files: 19, Bytes: 1000, Encryption: "none"},
 		{Job: "old", Tool: "borg", Result: evidence.BackupUnknown, Reasons: []string{evidence.ReasonUnreachable}, At: stamp(at.Add(-time.Hour)), Encryption: "unknown"}}}
+}
+
+// disks are one that is well, one that is worn, an array that lost a part and a share that hangs.
+func disks(at time.Time) evidence.Storage {
+	n := func(v int64) *int64 { return &v }
+	p := func(v float64) *float64 { return &v }
+	return evidence.Storage{Devices: []evidence.StorageDevice{
+		{Name: "nvme0n1", Kind: evidence.StorageDisk, Form: "nvme", Model: "SAMSUNG MZQL21T9HCJR-00A07", State: evidence.StorageOK, Hours: n(21_408), Celsius: n(38), Wear: n(12)},
+		{Name: "sda", Kind: evidence.StorageDisk, Form: "sat", Model: "ST4000NM0035", State: evidence.StorageWarning, Reasons: []string{evidence.StorageReplaced, evidence.StorageSelfTest},
+			Hours: n(52_117), Celsius: n(44), Replaced: n(16), Pending: n(2)},
+		{Name: "md0", Kind: evidence.StorageArray, Form: "raid1", State: evidence.StorageDegraded, Reasons: []string{evidence.StorageMissing}, Parts: n(2), Working: n(1)},
+		{Name: "tank", Kind: evidence.StoragePool, Form: "raidz2", State: evidence.StorageChecking, Parts: n(6), Working: n(6), Used: p(71.4), Progress: p(38.25), Scrubbed: stamp(at.AddDate(0, 0, -33))},
+		{Name: "/srv/share", Kind: evidence.StorageRemote, Form: "nfs4", State: evidence.StorageUnknown, Reasons: []string{evidence.StorageHung}}}}
+}
+
+// signIns are accounts of which one has no password, and a key that others can read.
+func signIns(at time.Time) evidence.Accounts {
+	n := func(v int) *int { return &v }
+	return evidence.Accounts{Accounts: []evidence.Account{
+		{Name: "root", State: evidence.AccountLocked, Admin: true},
+		{Name: "account-4f8d21b07c55", State: evidence.AccountPassword, Admin: true, Changed: stamp(at.AddDate(0, 0, -61)), MaxDays: n(90)},
+		{Name: "account-9ae01c33d2f4", State: evidence.AccountPassword, Changed: stamp(at.AddDate(-3, 0, 0)), Must: true, Expired: true},
+		{Name: "account-c07755ee1a90", State: evidence.AccountEmpty}},
+		Policy: evidence.PasswordPolicy{MinLength: n(12), MaxDays: n(90), Quality: true}, Remote: &evidence.RemoteLogin{Root: "keys"},
+		Sudo:    &evidence.Sudo{Rules: 3, Free: []evidence.SudoFree{{Who: "account-4f8d21b07c55", All: true}, {Who: "%backup"}}},
+		Secrets: []evidence.SecretFile{{Kind: "ssh_host_key", Count: 3}, {Kind: "tls", Count: 4, Open: 1}}}
 }
