@@ -163,7 +163,7 @@ func (c *client) send(ctx context.Context, method, path, contentType string, bod
 	}
 	res, err := c.http.Do(req)
 	if res == nil {
-		return fmt.Errorf("reaching %s: %w", c.base.Host, plainURL(err))
+		return fmt.Errorf("reaching %s: %w", c.base.Host, withCure(plainURL(err)))
 	}
 	defer res.Body.Close() //nolint:errcheck // read to its end or given up
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
@@ -207,6 +207,19 @@ func retryAfter(res *http.Response) time.Duration {
 		return min(max(time.Until(at), 0), time.Hour)
 	}
 	return 0
+}
+
+// withCure adds what to do about a certificate that this host does not believe.
+func withCure(err error) error {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w; if the certificate is of an authority of your own, name that authority's in ca_file of the configuration", err)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("%w; if this host's clock is right (date), the server needs a new certificate", err)
+	}
+	return err
 }
 
 // plainURL takes the request line off an error: what failed is named already.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,10 +60,20 @@ func (f *certFiles) stampOf() (string, error) {
 func (f *certFiles) load(stamp string) error {
 	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w", f.cert, f.key, err)
+		return CertificateFault(f.cert, f.key, err)
 	}
 	f.loaded, f.stamp = &pair, stamp
 	return nil
+}
+
+// CertificateFault says which files of a certificate do not hold, and what to do about
+// a key that the service may not read.
+func CertificateFault(cert, key string, err error) error {
+	err = fmt.Errorf("certificate %s with key %s: %w", cert, key, err)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w; let the service read both: chgrp attesto-server and chmod 640", err)
+	}
+	return err
 }
 
 // get is the certificate of now. While new files do not fit together, which they may

@@ -77,6 +77,9 @@ func (a *app) sayHowToSetUp(ctx context.Context, o *opened, at net.Addr) error {
 	link, err := o.SetupLink(ctx, scheme+"://"+host)
 	if err == nil && link != "" {
 		say(a.out, "Nobody can sign in yet. Set this server up, once and within a day, at\n\n  %s\n\nor here, with: attesto-server org add, attesto-server user add\n", link)
+		if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsLoopback() && o.cfg.PublicURL == "" {
+			say(a.out, "The link works on this host. From your desk: ssh -L %d:%s HOST, and open it there\n", tcp.Port, at)
+		}
 	}
 	return err
 }
@@ -88,7 +91,9 @@ func (a *app) checkConfig() error {
 		_, err = a.logger(cfg.Log.Level)
 	}
 	if err == nil && cfg.TLS.Cert != "" {
-		_, err = tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+		if _, err = tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key); err != nil {
+			err = server.CertificateFault(cfg.TLS.Cert, cfg.TLS.Key, err)
+		}
 	}
 	if err == nil && cfg.Anchor != nil {
 		_, err = anchor.New(*cfg.Anchor, anchor.Deps{})

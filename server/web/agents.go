@@ -53,7 +53,7 @@ func (t tokenBody) For(system, title string) howto {
 	case "windows":
 		h.Lines = []string{`New-Item -ItemType Directory -Force "$env:ProgramFiles\Attesto" | Out-Null`,
 			`Copy-Item .\attesto-agent.exe "$env:ProgramFiles\Attesto"`, `cd "$env:ProgramFiles\Attesto"`, `.\` + enroll,
-			`New-Service attesto-agent -StartupType Automatic -BinaryPathName "` + "`" + `"$PWD\attesto-agent.exe` + "`" + `" run"`, `Start-Service attesto-agent`}
+			`New-Service attesto-agent -StartupType Automatic -BinaryPathName "` + "`" + `"$PWD\attesto-agent.exe` + "`" + `" run"`, `Start-Service attesto-agent`, `.\attesto-agent.exe doctor`}
 	case "rpm":
 		h.Lines = []string{"sudo dnf install ./attesto-agent-*.rpm", "sudo " + enroll, "sudo systemctl enable --now attesto-agent"}
 	default:
