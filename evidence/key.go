@@ -27,7 +27,10 @@ import (
 type KeyID string
 
 // PublicKey is a vetted Ed25519 or ECDSA P-256 public key.
-type PublicKey struct{ key crypto.PublicKey }
+type PublicKey struct {
+	key crypto.PublicKey
+	id  KeyID
+}
 
 // ParsePublicKey reads a DER SubjectPublicKeyInfo. It refuses other algorithms,
 // Ed25519 encodings that are not canonical and points outside of the prime-order
@@ -55,7 +58,7 @@ func NewPublicKey(key crypto.PublicKey) (PublicKey, error) {
 	default:
 		return PublicKey{}, fmt.Errorf("public key of type %T: want Ed25519 or ECDSA P-256", key)
 	}
-	return PublicKey{key}, nil
+	return PublicKey{key, fingerprint(key)}, nil
 }
 
 // IsZero reports whether k holds no key.
@@ -70,14 +73,17 @@ func (k PublicKey) SPKI() []byte {
 	return der
 }
 
-// ID is the key's OpenSSH fingerprint.
-func (k PublicKey) ID() KeyID {
+// ID is the key's OpenSSH fingerprint, "" of none.
+func (k PublicKey) ID() KeyID { return k.id }
+
+// fingerprint is that of a vetted key.
+func fingerprint(key crypto.PublicKey) KeyID {
 	var b bytes.Buffer
 	put := func(field []byte) {
 		_ = binary.Write(&b, binary.BigEndian, uint32(len(field))) // a bytes.Buffer takes all
 		b.Write(field)
 	}
-	switch key := k.key.(type) {
+	switch key := key.(type) {
 	case ed25519.PublicKey:
 		put([]byte("ssh-ed25519"))
 		put(key)

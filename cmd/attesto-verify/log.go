@@ -121,8 +121,8 @@ func (c *epochCheck) bundle(first int64, lines [][]byte) error {
 	for i, line := range lines {
 		index := first + int64(i)
 		hash := evidence.LeafHash(line)
-		grown := c.tree().push(index, hash)
-		c.tile(0, index/tileWidth, hash)
+		grown, full := c.tree().push(index, hash)
+		c.tile(0, index/tileWidth, hash, full)
 		e, err := evidence.ParseEntry(line)
 		if err != nil {
 			c.r.fail(c.where(index), err)
@@ -147,22 +147,18 @@ func (c *epochCheck) remember(size int64, t *tree) {
 	}
 }
 
-// tile adds a hash to a level and compares the tile that it fills.
-func (c *epochCheck) tile(level int, n int64, h tlog.Hash) {
+// tile adds a hash to a level and compares the tile that it fills; above are the roots
+// of that tile and of those which its root fills in turn.
+func (c *epochCheck) tile(level int, n int64, h tlog.Hash, above []tlog.Hash) {
 	if level == len(c.levels) {
 		c.levels = append(c.levels, nil)
 	}
 	if c.levels[level] = append(c.levels[level], h); len(c.levels[level]) < tileWidth {
 		return
 	}
-	full := c.levels[level]
-	c.compareTile(level, n, full)
-	var edge evidence.CompactRange
-	for i, h := range full {
-		edge = edge.Push(int64(i), h)
-	}
-	c.levels[level] = full[:0]
-	c.tile(level+1, n/tileWidth, edge.Root())
+	c.compareTile(level, n, c.levels[level])
+	c.levels[level] = c.levels[level][:0]
+	c.tile(level+1, n/tileWidth, above[0], above[1:])
 }
 
 func (c *epochCheck) partialTiles() {

@@ -16,12 +16,15 @@ type tree struct {
 	whole *tlog.Hash // its root, once it was asked for
 }
 
-// push is the tree of n leaves with one more.
-func (t *tree) push(n int64, leaf tlog.Hash) *tree {
-	for ; n&1 == 1; n >>= 1 {
-		leaf, t = tlog.NodeHash(t.right, leaf), t.left
+// push is the tree of n leaves with one more; full are the roots of the tiles that the
+// leaf completes, the lowest first.
+func (t *tree) push(n int64, leaf tlog.Hash) (grown *tree, full []tlog.Hash) {
+	for height := 1; n&1 == 1; n, height = n>>1, height+1 {
+		if leaf, t = tlog.NodeHash(t.right, leaf), t.left; height%tileHeight == 0 {
+			full = append(full, leaf)
+		}
 	}
-	return &tree{right: leaf, left: t}
+	return &tree{right: leaf, left: t}, full
 }
 
 func (t *tree) root() tlog.Hash {

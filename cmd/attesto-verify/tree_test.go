@@ -16,7 +16,8 @@ func TestTree(t *testing.T) {
 	roots, trees := []tlog.Hash{edge.Root()}, []*tree{at}
 	for i := range int64(n) {
 		leaf := evidence.LeafHash(binary.BigEndian.AppendUint64(nil, uint64(i)))
-		edge, at = edge.Push(i, leaf), at.push(i, leaf)
+		edge = edge.Push(i, leaf)
+		at, _ = at.push(i, leaf)
 		roots, trees = append(roots, edge.Root()), append(trees, at)
 	}
 	for size := n; size >= 0; size-- {
