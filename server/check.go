@@ -20,9 +20,9 @@ type Checked struct {
 	Faults                []ledger.Fault // none when the database is sound
 }
 
-// Check walks every log, record, blob and agent and proves each from its bytes. It
-// changes nothing; progress is called now and then. What cannot be read is a
-// fault as well.
+// Check walks every log, record, blob and agent, and every row of what people said, and
+// proves each from its bytes. It changes nothing; progress is called now and then. What
+// cannot be read is a fault as well.
 func (s *Server) Check(ctx context.Context, progress func(Checked)) (Checked, error) {
 	c := &checking{s: s, progress: progress}
 	// Read before the database is: what is released meanwhile cannot look lost.
@@ -103,6 +103,9 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 			err = c.guarded(ctx, st)
 		}
 		if err == nil {
+			err = c.readSaid(l)
+		}
+		if err == nil {
 			err = l.all()
 		}
 		if ctx.Err() != nil {
@@ -110,10 +113,12 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 		}
 		if err != nil {
 			c.fault("log "+st.Origin, "could not be read to its end: %v", err)
+			c.said = nil
 			return nil
 		}
 	}
 	c.chains(chains)
+	c.unsaid(org)
 	return nil
 }
 
@@ -123,6 +128,7 @@ type checking struct {
 	r        store.Reader
 	progress func(Checked)
 	done     Checked
+	said     map[saidPlace][]store.SaidRow // of the organisation that is checked, not yet seen in its logs
 }
 
 func (c *checking) fault(where, format string, args ...any) {
@@ -205,6 +211,8 @@ func (l *logCheck) entry(e ledger.Entry) error {
 				return err
 			}
 		}
+	case rec.Type == evidence.EntryWorkflow:
+		l.people(where, rec)
 	case rec.Type == evidence.EntryEpoch || e.Index == 0 && l.st.Epoch > 1:
 		l.began(rec)
 	}

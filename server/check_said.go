@@ -1,0 +1,127 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
+	"github.com/attesto/attesto/server/store"
+)
+
+// saidEvents are the log's words for what people said, each with the table whose row the
+// duties are judged by.
+var saidEvents = map[string]string{eventAttested: "statement", eventWaived: "statement", eventStanding: "statement", eventNeed: "statement", eventRestore: "statement",
+	eventCosigned: "statement", eventOpened: "case", eventStep: "step", eventReview: "review", eventDigest: "review"}
+
+// saidKinds are the kinds of statements by the log's words for them.
+var saidKinds = map[string]string{eventAttested: duties.StatementAttestation, eventWaived: duties.StatementWaiver, eventStanding: duties.StatementStanding,
+	eventNeed: duties.StatementNeed, eventRestore: duties.StatementRestore, eventCosigned: duties.StatementCosigned}
+
+// saidPlace is where the log says it.
+type saidPlace struct {
+	log   string
+	index int64
+}
+
+// readSaid reads an organisation's rows of what people said, by the entry that each
+// stands for.
+func (c *checking) readSaid(l *logCheck) error {
+	if c.said != nil {
+		return nil
+	}
+	rows, err := c.r.SaidRows(l.ctx, l.st.Org)
+	if err != nil {
+		return err
+	}
+	c.said = map[saidPlace][]store.SaidRow{}
+	for _, r := range rows {
+		at := saidPlace{r.Log, r.Index}
+		c.said[at] = append(c.said[at], r)
+	}
+	return nil
+}
+
+// people compares what was signed with the rows that duties are judged by.
+func (l *logCheck) people(where string, rec store.Record) {
+	at := saidPlace{rec.Log, rec.Index}
+	rows := l.said[at]
+	delete(l.said, at)
+	env, err := evidence.ParseEnvelope(rec.Envelope)
+	if err != nil {
+		return // said by the record's own proofs, as is what follows
+	}
+	w, err := evidence.OpenWorkflow(env, l.s.keys.Server.Public())
+	if err != nil {
+		return
+	}
+	table, counts := saidEvents[w.Event]
+	if counts && table != "review" && len(rows) == 0 { // two reviews of one moment are one row
+		l.fault(where, "the row of what was said (%s) is missing: duties are judged without it", w.Event)
+	}
+	for _, r := range rows {
+		err := sameSaid(r, w, table)
+		if err == nil && r.Table != "review" {
+			err = l.sameWords(r, rec.Place(w.Data))
+		}
+		if err != nil {
+			l.fault(where, "%s %s is not as it was signed: %v", r.Table, r.Key, err)
+		}
+	}
+}
+
+// sameSaid compares a row with the statement that it stands for.
+func sameSaid(r store.SaidRow, w evidence.Workflow, table string) error {
+	switch moved := !evidence.At(r.At).Equal(w.At.Time); {
+	case r.Table != table || r.Table == "statement" && r.Word != saidKinds[w.Event]:
+		return fmt.Errorf("%s, signed was %s", r.Word, w.Event)
+	case r.User != w.By:
+		return errors.New("somebody else said it")
+	case r.Table == "review" && w.Event == eventDigest && (evidence.At(r.At).After(w.At.Time) || w.At.Sub(r.At) > digestHolds), moved && w.Event != eventDigest:
+		return fmt.Errorf("it was said at %s", w.At.Format(time.RFC3339))
+	case r.Table != "review" && r.Data != w.Data:
+		return errors.New("its words are others")
+	}
+	return nil
+}
+
+// sameWords compares a row with the words that were signed, unless they are erased.
+func (l *logCheck) sameWords(r store.SaidRow, place store.Place) error {
+	b, err := l.r.Blob(l.ctx, place)
+	var said struct{ Detail stated }
+	readable := err == nil && len(b.Data) > 0 && json.Unmarshal(b.Data, &said) == nil
+	if !readable {
+		return nil // said by the record's own proofs, where it is a fault
+	}
+	d := said.Detail
+	switch {
+	case r.Table == "case" && (d.Case != r.Key || d.Workflow != r.Word):
+		return errors.New("another case was opened")
+	case r.Table == "step" && (d.Case != r.Key || d.Step != r.Word || d.Skipped != r.Flag):
+		return errors.New("another step was recorded")
+	case r.Table == "statement" && d.Until != r.Until.UTC().Format(time.RFC3339):
+		return fmt.Errorf("it holds until %s", d.Until)
+	case r.Table == "statement" && d.Good != nil && *d.Good != r.Flag:
+		return errors.New("what was found is another")
+	}
+	return nil
+}
+
+// unsaid reports rows that no entry of the log stands behind.
+func (c *checking) unsaid(org string) {
+	var places []string
+	for _, rows := range c.said {
+		for _, r := range rows {
+			places = append(places, r.Table+" "+r.Key)
+		}
+	}
+	slices.Sort(places)
+	if len(places) > 0 {
+		c.fault("organisation "+org, "no entry of the log says what these rows do: %s", strings.Join(places[:min(len(places), 20)], ", "))
+	}
+	c.said = nil
+}

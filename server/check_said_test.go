@@ -1,0 +1,55 @@
+package server_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/duties"
+)
+
+// Duties are judged by rows of what people said; each must be as the log has it, and none
+// may be missing or come from nowhere.
+func TestCheckFindsChangedWords(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		if err := j.srv.State(ctx, server.StatementRequest{Board: j.customer.ID, Duty: "WH-C2", Kind: duties.StatementAttestation, Until: j.now.AddDate(0, 1, 0), Text: "It lay open.", User: "u_1"}); err != nil {
+			t.Fatal(err)
+		}
+		id, err := j.srv.OpenCase(ctx, server.CaseRequest{Org: j.customer.ID, Workflow: "incident", Service: "sc", Title: "Logins at night", User: "u_1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.srv.StepCase(ctx, server.StepRequest{Org: j.customer.ID, Case: id, Step: "reported", Text: "From 03:00 on.", User: "u_1"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.srv.ConfirmReview(ctx, j.customer.ID, "SC-C8", "u_1"); err != nil {
+			t.Fatal(err)
+		}
+		j.sound()
+		for _, tt := range []struct{ change, back, want string }{
+			{`UPDATE statement SET good = 1`, `UPDATE statement SET good = 0`, "what was found is another"},
+			{`UPDATE statement SET until = until + 1000000`, `UPDATE statement SET until = until - 1000000`, "it holds until"},
+			{`UPDATE statement SET kind = 'waiver'`, `UPDATE statement SET kind = 'attestation'`, "signed was statement.attested"},
+			{`UPDATE case_step SET at = at - 1000000`, `UPDATE case_step SET at = at + 1000000`, "it was said at"},
+			{`UPDATE case_step SET skipped = 1`, `UPDATE case_step SET skipped = 0`, "another step"},
+			{`UPDATE case_file SET opened = opened - 1000000`, `UPDATE case_file SET opened = opened + 1000000`, "it was said at"},
+			{`UPDATE case_file SET workflow = 'export'`, `UPDATE case_file SET workflow = 'incident'`, "another case"},
+			{`UPDATE review SET user_id = 'u_2'`, `UPDATE review SET user_id = 'u_1'`, "somebody else"},
+			{`UPDATE review SET idx = idx + 1000`, `UPDATE review SET idx = idx - 1000`, "no entry of the log says"},
+			{`UPDATE statement SET idx = idx + 1000`, `UPDATE statement SET idx = idx - 1000`, "is missing: duties are judged without it"},
+			{`DELETE FROM case_step`, ``, "is missing: duties are judged without it"},
+		} {
+			attack(t, j.dsn, tt.change)
+			if got := strings.Join(j.check(t), "\n"); !strings.Contains(got, tt.want) {
+				t.Errorf("%s: %q, want %q", tt.change, got, tt.want)
+			}
+			if tt.back != "" {
+				attack(t, j.dsn, tt.back)
+				j.sound()
+			}
+		}
+	})
+}
