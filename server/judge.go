@@ -23,11 +23,11 @@ const (
 	// outage is how long nobody may have swept before silence of agents counts
 	// against the server and not against them.
 	outage = 15 * time.Minute
-	// After judging what arrived Run rests restTimes as long as that took, so that a
-	// flood is judged with at most a fifth of one processor, but no longer than maxRest:
-	// that is how old a board may be then.
+	// After judging what arrived Run rests restTimes as long as that took, but no longer
+	// than maxRest, by which a board may be older then: so a flood of pushes of one
+	// organisation is judged with a fifth of one processor.
 	restTimes = 4
-	maxRest   = time.Second
+	maxRest   = 100 * time.Millisecond
 )
 
 // Judge keeps the verdicts up to date: on arrival of evidence, and by time.

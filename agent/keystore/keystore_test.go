@@ -140,7 +140,7 @@ func TestKeyOfAnotherTPM(t *testing.T) {
 // Where the means are missing the error says so, and what to do.
 func TestMeansMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.key")
-	if _, err := (keystore.Store{Keep: keystore.TPM, TPM: "/nonexistent"}).LoadOrCreate(path); err == nil || !strings.Contains(err.Error(), "key_store: file") {
+	if _, err := (keystore.Store{Keep: keystore.TPM, TPM: filepath.Join(t.TempDir(), "none")}).LoadOrCreate(path); err == nil || !strings.Contains(err.Error(), "key_store: file") {
 		t.Errorf("no TPM: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
