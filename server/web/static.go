@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/attesto/attesto/server/bundle"
@@ -58,6 +59,15 @@ func eachStatic(fn func(name string, b []byte) error) error {
 		return fn(name, b)
 	})
 }
+
+// allStatic are the static files, compressed once.
+var allStatic = sync.OnceValues(func() (*static, error) {
+	v, err := allViews()
+	if err != nil {
+		return nil, err
+	}
+	return newStatic(v.digest)
+})
 
 func newStatic(digest string) (*static, error) {
 	s := &static{files: map[string]staticFile{}, digest: digest}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"go.yaml.in/yaml/v3"
@@ -36,6 +37,9 @@ type views struct {
 	matcher language.Matcher
 	digest  string // of the static files, so that browsers fetch changed ones
 }
+
+// allViews are read from the program once; they never change.
+var allViews = sync.OnceValues(newViews)
 
 func newViews() (*views, error) {
 	v := &views{pages: map[string]*template.Template{}, words: map[string]*i18n.Localizer{}, plain: map[string]map[string]string{}}

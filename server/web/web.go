@@ -276,7 +276,7 @@ func New(d Deps) (http.Handler, error) {
 		openAPI: openAPI(), hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
 	w.codes.most = perSecond
 	var err error
-	if w.views, err = newViews(); err != nil {
+	if w.views, err = allViews(); err != nil {
 		return nil, err
 	}
 	if w.dummy, err = HashPassword(evidence.NewID("")); err != nil {
@@ -297,7 +297,7 @@ func New(d Deps) (http.Handler, error) {
 	cross.SetDenyHandler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.fail(rw, r, isAPI(r), &problem{status: http.StatusForbidden, key: "cross_origin"})
 	}))
-	static, err := newStatic(w.views.digest)
+	static, err := allStatic()
 	if err != nil {
 		return nil, err
 	}
