@@ -23,6 +23,7 @@ import (
 
 	"github.com/attesto/attesto/collectors"
 	"github.com/attesto/attesto/collectors/host"
+	"github.com/attesto/attesto/collectors/host/hosttest"
 	"github.com/attesto/attesto/evidence"
 )
 
@@ -164,13 +165,7 @@ func TestEveryKindThatMayNotRead(t *testing.T) {
 // (capabilities(7): a program that root starts gets what the bounding set leaves).
 func withoutRights(t *testing.T) {
 	t.Helper()
-	setpriv, err := exec.LookPath("setpriv")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("setpriv is missing: make deps")
-		}
-		t.Skip("setpriv is not installed: make deps")
-	}
+	setpriv := hosttest.NeedTool(t, "setpriv")
 	const rights = "-dac_override,-dac_read_search"
 	cmd := exec.CommandContext(t.Context(), setpriv, "--bounding-set="+rights, "--inh-caps="+rights, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	out, err := cmd.CombinedOutput()
