@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/ledger"
@@ -118,6 +119,7 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 		}
 	}
 	c.chains(chains)
+	c.closed(org)
 	c.unsaid(org)
 	return nil
 }
@@ -128,7 +130,12 @@ type checking struct {
 	r        store.Reader
 	progress func(Checked)
 	done     Checked
-	said     map[saidPlace][]store.SaidRow // of the organisation that is checked, not yet seen in its logs
+
+	// Of the organisation that is checked:
+	said      map[saidPlace][]store.SaidRow // not yet seen in its logs
+	cases     []store.SaidRow
+	steps     map[string][]store.SaidRow // of each case, in the order of their numbers
+	withdrawn []time.Time                // when cases were, by the log
 }
 
 func (c *checking) fault(where, format string, args ...any) {

@@ -38,10 +38,16 @@ func (c *checking) readSaid(l *logCheck) error {
 	if err != nil {
 		return err
 	}
-	c.said = map[saidPlace][]store.SaidRow{}
+	c.said, c.cases, c.steps, c.withdrawn = map[saidPlace][]store.SaidRow{}, nil, map[string][]store.SaidRow{}, nil
 	for _, r := range rows {
 		at := saidPlace{r.Log, r.Index}
 		c.said[at] = append(c.said[at], r)
+		switch r.Table {
+		case "case":
+			c.cases = append(c.cases, r)
+		case "step":
+			c.steps[r.Key] = append(c.steps[r.Key], r)
+		}
 	}
 	return nil
 }
@@ -63,10 +69,13 @@ func (l *logCheck) people(where string, rec store.Record) {
 	if counts && table != "review" && len(rows) == 0 { // two reviews of one moment are one row
 		l.fault(where, "the row of what was said (%s) is missing: duties are judged without it", w.Event)
 	}
+	if w.Event == eventWithdrawn {
+		l.withdrawn = append(l.withdrawn, w.At.Time)
+	}
 	for _, r := range rows {
 		err := sameSaid(r, w, table)
-		if err == nil && r.Table != "review" {
-			err = l.sameWords(r, rec.Place(w.Data))
+		if err == nil {
+			err = l.sameWords(r, rec.Place(w.Data), w.Event)
 		}
 		if err != nil {
 			l.fault(where, "%s %s is not as it was signed: %v", r.Table, r.Key, err)
@@ -81,6 +90,8 @@ func sameSaid(r store.SaidRow, w evidence.Workflow, table string) error {
 		return fmt.Errorf("%s, signed was %s", r.Word, w.Event)
 	case r.User != w.By:
 		return errors.New("somebody else said it")
+	case table == "statement" && r.Subject != w.Duty || w.Event == eventReview && r.Subject != w.Duty:
+		return fmt.Errorf("signed was duty %q", w.Duty)
 	case r.Table == "review" && w.Event == eventDigest && (evidence.At(r.At).After(w.At.Time) || w.At.Sub(r.At) > digestHolds), moved && w.Event != eventDigest:
 		return fmt.Errorf("it was said at %s", w.At.Format(time.RFC3339))
 	case r.Table != "review" && r.Data != w.Data:
@@ -90,16 +101,23 @@ func sameSaid(r store.SaidRow, w evidence.Workflow, table string) error {
 }
 
 // sameWords compares a row with the words that were signed, unless they are erased.
-func (l *logCheck) sameWords(r store.SaidRow, place store.Place) error {
+func (l *logCheck) sameWords(r store.SaidRow, place store.Place, event string) error {
 	b, err := l.r.Blob(l.ctx, place)
-	var said struct{ Detail stated }
+	var said struct {
+		Detail struct {
+			stated
+			Digest duties.Digest
+		}
+	}
 	readable := err == nil && len(b.Data) > 0 && json.Unmarshal(b.Data, &said) == nil
 	if !readable {
 		return nil // said by the record's own proofs, where it is a fault
 	}
-	d := said.Detail
+	d := said.Detail.stated
 	switch {
-	case r.Table == "case" && (d.Case != r.Key || d.Workflow != r.Word):
+	case event == eventDigest && !slices.ContainsFunc(said.Detail.Digest.Duties, func(l duties.Looked) bool { return l.Duty == r.Subject }):
+		return fmt.Errorf("duty %s was not looked at", r.Subject)
+	case r.Table == "case" && (d.Case != r.Key || d.Workflow != r.Word || d.Service != r.Subject || d.Title != r.About):
 		return errors.New("another case was opened")
 	case r.Table == "step" && (d.Case != r.Key || d.Step != r.Word || d.Skipped != r.Flag):
 		return errors.New("another step was recorded")
@@ -107,6 +125,65 @@ func (l *logCheck) sameWords(r store.SaidRow, place store.Place) error {
 		return fmt.Errorf("it holds until %s", d.Until)
 	case r.Table == "statement" && d.Good != nil && *d.Good != r.Flag:
 		return errors.New("what was found is another")
+	case r.Table == "statement" && d.Party != r.Party:
+		return fmt.Errorf("%q signed it", d.Party)
+	case r.Table == "statement" && d.about() != r.About:
+		return errors.New("what it says to the checks is another")
+	}
+	return nil
+}
+
+// about is what the row of a statement with these words says to the checks.
+func (d stated) about() string {
+	var about any
+	switch {
+	case d.Need != nil:
+		about = d.Need
+	case d.Restore != nil:
+		about = d.Restore
+	case d.Of != "":
+		return duties.CosignedAbout(d.Of)
+	default:
+		return ""
+	}
+	b, err := json.Marshal(about)
+	if err != nil {
+		return err.Error() // is like no row
+	}
+	return string(b)
+}
+
+// closed compares when cases were closed with what closes one: its last step, or a
+// withdrawal. Whoever closed one behind the log's back would have it forgotten.
+func (c *checking) closed(org string) {
+	for _, k := range c.cases {
+		if err := c.closing(k); err != nil {
+			c.fault("organisation "+org, "case %s is not as it was signed: %v", k.Key, err)
+		}
+	}
+	for _, at := range c.withdrawn {
+		c.fault("organisation "+org, "the case that was withdrawn at %s is not", at.Format(time.RFC3339))
+	}
+}
+
+func (c *checking) closing(k store.SaidRow) error {
+	steps := c.steps[k.Key]
+	for i, s := range steps[min(1, len(steps)):] {
+		if s.At.Before(steps[i].At) {
+			return fmt.Errorf("step %s stands after step %s", s.Word, steps[i].Word)
+		}
+	}
+	w, known := c.s.catalogue.Workflow(k.Word)
+	all := len(steps) > 0 && (!known && !k.Until.IsZero() || known && len(steps) >= len(w.Steps))
+	switch i := slices.IndexFunc(c.withdrawn, evidence.At(k.Until).Equal); {
+	case k.Flag && i < 0:
+		return errors.New("nobody withdrew it")
+	case k.Flag:
+		c.withdrawn = slices.Delete(c.withdrawn, i, i+1)
+	case all && !k.Until.Equal(steps[len(steps)-1].At):
+		return errors.New("it was closed by its last step")
+	case !all && !k.Until.IsZero():
+		return errors.New("steps of it are missing: it is not closed")
 	}
 	return nil
 }

@@ -28,6 +28,13 @@ func TestCheckFindsChangedWords(t *testing.T) {
 		if err := j.srv.ConfirmReview(ctx, j.customer.ID, "SC-C8", "u_1"); err != nil {
 			t.Fatal(err)
 		}
+		second, err := j.srv.OpenCase(ctx, server.CaseRequest{Org: j.customer.ID, Workflow: "incident", Service: "sc", Title: "A mistake", User: "u_1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.srv.StepCase(ctx, server.StepRequest{Org: j.customer.ID, Case: second, Withdraw: true, Text: "Nothing happened.", User: "u_1"}); err != nil {
+			t.Fatal(err)
+		}
 		j.sound()
 		for _, tt := range []struct{ change, back, want string }{
 			{`UPDATE statement SET good = 1`, `UPDATE statement SET good = 0`, "what was found is another"},
@@ -38,6 +45,15 @@ func TestCheckFindsChangedWords(t *testing.T) {
 			{`UPDATE case_file SET opened = opened - 1000000`, `UPDATE case_file SET opened = opened + 1000000`, "it was said at"},
 			{`UPDATE case_file SET workflow = 'export'`, `UPDATE case_file SET workflow = 'incident'`, "another case"},
 			{`UPDATE review SET user_id = 'u_2'`, `UPDATE review SET user_id = 'u_1'`, "somebody else"},
+			{`UPDATE case_file SET service = 'wh'`, `UPDATE case_file SET service = 'sc'`, "another case"},
+			{`UPDATE case_file SET closed = opened WHERE withdrawn = 0`, `UPDATE case_file SET closed = 0 WHERE withdrawn = 0`, "it is not closed"},
+			{`UPDATE case_file SET withdrawn = 1 - withdrawn`, `UPDATE case_file SET withdrawn = 1 - withdrawn`, "nobody withdrew it"},
+			{`UPDATE case_file SET withdrawn = 0, closed = CASE WHEN closed > 0 THEN -closed ELSE 0 END`,
+				`UPDATE case_file SET withdrawn = CASE WHEN closed < 0 THEN 1 ELSE 0 END, closed = CASE WHEN closed < 0 THEN -closed ELSE 0 END`, "the case that was withdrawn at"},
+			{`UPDATE statement SET duty = 'WH-C6'`, `UPDATE statement SET duty = 'WH-C2'`, `signed was duty "WH-C2"`},
+			{`UPDATE statement SET party = 'provider'`, `UPDATE statement SET party = ''`, `"" signed it`},
+			{`UPDATE statement SET about = '{}'`, `UPDATE statement SET about = ''`, "what it says to the checks"},
+			{`UPDATE review SET duty = 'SC-C4'`, `UPDATE review SET duty = 'SC-C8'`, `signed was duty "SC-C8"`},
 			{`UPDATE review SET idx = idx + 1000`, `UPDATE review SET idx = idx - 1000`, "no entry of the log says"},
 			{`UPDATE statement SET idx = idx + 1000`, `UPDATE statement SET idx = idx - 1000`, "is missing: duties are judged without it"},
 			{`DELETE FROM case_step`, ``, "is missing: duties are judged without it"},

@@ -59,6 +59,7 @@ const (
 // stated is the blob of a statement or a step: what can be erased.
 type stated struct {
 	Duty    string              `json:"duty,omitempty"`
+	Party   string              `json:"party,omitempty"` // who signed it, where that is not plain
 	Good    *bool               `json:"good,omitempty"`
 	Until   string              `json:"until,omitempty"`
 	Text    string              `json:"text"`
@@ -97,7 +98,7 @@ func (s *Server) State(ctx context.Context, q StatementRequest) error {
 		return err
 	}
 	event := eventAttested
-	detail := stated{Duty: d.ID, Good: &q.Good, Until: q.Until.UTC().Format(time.RFC3339), Text: q.Text, File: q.File}
+	detail := stated{Duty: d.ID, Party: party, Good: &q.Good, Until: q.Until.UTC().Format(time.RFC3339), Text: q.Text, File: q.File}
 	switch q.Kind {
 	case duties.StatementWaiver:
 		event, detail.Good = eventWaived, nil
