@@ -24,6 +24,8 @@ type CaseRequest struct {
 	Text     string
 	File     *StatedFile
 	User     string
+
+	hosts []string // that a report may speak of
 }
 
 // StepRequest records a step of a case, or withdraws the case.
@@ -57,8 +59,15 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 		return "", err
 	}
 	if q.Workflow == workflowAbuse && strings.TrimSpace(q.Title) == "" && q.File != nil {
-		if err := q.fromReport(); err != nil {
-			return "", err
+		r, err := abuse.Parse(q.File.Data)
+		if err != nil {
+			return "", duties.Refusal{Key: "abuse_report", Err: err}
+		}
+		q.fill(r)
+		if org.Kind == store.Provider {
+			if err := s.unplaced(ctx, &q, r); err != nil {
+				return "", err
+			}
 		}
 	}
 	if err := q.check(w, org); err != nil {
@@ -67,7 +76,7 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User}
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
-			stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File})
+			stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Hosts: q.hosts})
 		if err != nil {
 			return err
 		}
@@ -91,26 +100,9 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 // workflowAbuse is the workflow that a report of abuse opens.
 const workflowAbuse = "abuse"
 
-// fromReport fills in what a report of abuse is about that a machine wrote: which server
-// or site, what it did, when, and who says so.
-func (q *CaseRequest) fromReport() error {
-	r, err := abuse.Parse(q.File.Data)
-	if err != nil {
-		return duties.Refusal{Key: "abuse_report", Err: err}
-	}
-	q.Title = r.Title()
-	lines := []string{strings.TrimSpace(q.Text), r.Kind + " (" + r.Format + "), " + r.Reporter}
-	if !r.At.IsZero() {
-		lines = append(lines, r.At.Format(time.RFC3339))
-	}
-	lines = append(append(lines, r.Sources...), r.Note)
-	q.Text = strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), "\n")
-	return nil
-}
-
 func (q CaseRequest) check(w duties.Workflow, org store.Org) error {
 	switch {
-	case w.Own != (org.Kind == store.Provider):
+	case !w.With(org.Kind == store.Provider):
 		return duties.Refusal{Key: "case_party", Err: errors.New("this workflow is not of this organisation")}
 	case !slices.Contains(w.Services(), q.Service) || org.Kind == store.Customer && !slices.Contains(org.Services, q.Service):
 		return duties.Refusal{Key: "case_service", Err: fmt.Errorf("service %q: want one of %s that the organisation has", q.Service, strings.Join(w.Services(), ", "))}

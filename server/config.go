@@ -30,6 +30,7 @@ type Config struct {
 	Proxies   []string  `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-For counts
 	OIDC      *OIDC     `yaml:"oidc"`            // nil: no identity provider
 	SMTP      SMTP      `yaml:"smtp"`
+	Reports   Reports   `yaml:"reports"` // of abuse, by mail
 	Webhooks  Webhooks  `yaml:"webhooks"`
 	Digests   bool      `yaml:"digests"` // mail each morning what is to be looked at
 	Log       Log       `yaml:"log"`
@@ -188,6 +189,9 @@ func (c *Config) Complete() error {
 	}
 	if c.SMTP.Host != "" && c.SMTP.From == "" {
 		return errors.New("smtp.from: name the address that alert mails come from")
+	}
+	if err := c.Reports.complete(); err != nil {
+		return err
 	}
 	if c.Limits.PushesPerSecond <= 0 || c.Limits.PushBurst <= 0 {
 		return fmt.Errorf("limits: pushes_per_second %g and push_burst %d must both be above 0", c.Limits.PushesPerSecond, c.Limits.PushBurst)

@@ -33,7 +33,7 @@ func TestPackagedConfig(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, content)
 			}
-			if name == "with its examples" && (c.SMTP.Host == "" || c.TLS.Cert == "" || c.Limits.PushBurst != 100 || c.Anchor == nil || len(c.Anchor.TSA) != 1 || len(c.Anchor.Witnesses) != 1) {
+			if name == "with its examples" && (c.SMTP.Host == "" || c.Reports.Address == "" || c.TLS.Cert == "" || c.Limits.PushBurst != 100 || c.Anchor == nil || len(c.Anchor.TSA) != 1 || len(c.Anchor.Witnesses) != 1) {
 				t.Errorf("the examples were not read: %+v", c)
 			}
 		})
@@ -56,6 +56,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"oidc: {issuer: https://sso.example}\n", "client_secret_file"},
 		{"oidc: {issuer: https://sso.example, client_id: a, client_secret_file: b, new_people_org: o_x, new_people_role: admin}\n", "viewer or auditor"},
 		{"smtp: {host: mail}\n", "smtp.from"},
+		{"reports: {listen: \":25\"}\n", "abuse@proof.example.com"},
+		{"reports: {address: abuse@proof.example}\n", "reports.listen"},
 		{"smtp: {tls: maybe}\n", "starttls"},
 		{"limits: {push_burst: 0}\n", "above 0"},
 		{"data: \"\"\n", "data"},

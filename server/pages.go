@@ -18,7 +18,7 @@ func (s *Server) startPages() error {
 		Digest: s.Digest, ConfirmDigest: s.ConfirmDigest, ReviewLink: s.ReviewLink, FollowReviewLink: s.FollowReviewLink,
 		DeclareNeed: s.DeclareNeed, RecordRestore: s.pageRestore, CosignRestore: s.CosignRestore,
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
-		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, AckAlert: s.AckAlert,
+		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, PassCase: s.pagePass, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
@@ -82,6 +82,10 @@ func (s *Server) pageStep(ctx context.Context, q web.Stepping) error {
 		return err
 	}
 	return s.StepCase(ctx, StepRequest{Org: q.Org, Case: q.Case, Step: q.Step, Skip: q.Skip, Withdraw: q.Withdraw, Text: q.Text, File: file, User: q.User})
+}
+
+func (s *Server) pagePass(ctx context.Context, q web.Passing) (string, error) {
+	return s.PassCase(ctx, PassRequest{Org: q.Org, Case: q.Case, To: q.To, User: q.User})
 }
 
 // LogKey is the key of a log as other tools take it (c2sp.org/signed-note).

@@ -18,6 +18,9 @@ const drain = 20 * time.Second
 // requests under way finish. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	secured, err := s.encryption(ctx, l)
+	if err == nil {
+		err = s.listenReports(ctx, secured)
+	}
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -112,21 +112,27 @@ func (b *batch) serving(q duties.Question, customer string) duties.Question {
 // Suggested names the services that a host probably runs and is not tagged with, and
 // what tells so: its newest facts about software and endpoints.
 func (s *Server) Suggested(ctx context.Context, a store.Agent) (services, because []string, err error) {
-	var blobs [2][]byte
-	for i, kind := range []evidence.Kind{evidence.KindSoftware, evidence.KindEndpoints} {
-		items, err := s.store.ItemsOf(ctx, a.Org, a.ID, kind, store.Time(0), 1)
-		if err != nil || len(items) == 0 {
-			if err != nil {
-				return nil, nil, err
-			}
-			continue
-		}
-		blob, err := s.store.Blob(ctx, items[0].Place(items[0].Facts))
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, nil, err
-		}
-		blobs[i] = blob.Data
+	software, err := s.newestFacts(ctx, a, evidence.KindSoftware)
+	if err != nil {
+		return nil, nil, err
 	}
-	services, because = s.catalogue.Suggest(blobs[0], blobs[1])
+	endpoints, err := s.newestFacts(ctx, a, evidence.KindEndpoints)
+	if err != nil {
+		return nil, nil, err
+	}
+	services, because = s.catalogue.Suggest(software, endpoints)
 	return slices.DeleteFunc(services, func(id string) bool { return slices.Contains(a.Services, id) }), because, nil
+}
+
+// newestFacts is the blob of an agent's newest facts of a kind, nil where there are none.
+func (s *Server) newestFacts(ctx context.Context, a store.Agent, kind evidence.Kind) ([]byte, error) {
+	items, err := s.store.ItemsOf(ctx, a.Org, a.ID, kind, store.Time(0), 1)
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	blob, err := s.store.Blob(ctx, items[0].Place(items[0].Facts))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return blob.Data, err
 }

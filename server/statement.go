@@ -75,6 +75,8 @@ type stated struct {
 	Title    string `json:"title,omitempty"`
 	Step     string `json:"step,omitempty"`
 	Skipped  bool   `json:"skipped,omitempty"`
+
+	Hosts []string `json:"hosts,omitempty"` // of a report that nobody placed yet: who says to be at what it speaks of
 }
 
 // State records what a person states about a duty, signed in the log of the

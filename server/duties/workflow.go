@@ -18,6 +18,7 @@ type Workflow struct {
 	About Text   // when to open one
 	Opens string // Provider, Customer or Either
 	Own   bool   // the provider's own affair: no customer is concerned
+	Early bool   // the provider may open one before it knows which customer is concerned
 	Steps []Step
 }
 
@@ -38,6 +39,7 @@ type workflowFile struct {
 	About Text       `yaml:"about"`
 	Opens string     `yaml:"opens"`
 	Own   bool       `yaml:"own"`
+	Early bool       `yaml:"early"`
 	Steps []stepFile `yaml:"steps"`
 }
 
@@ -50,6 +52,9 @@ type stepFile struct {
 	May    string   `yaml:"may"`
 	By     string   `yaml:"by"`
 }
+
+// With reports whether a case may be opened in the provider's log, or else a customer's.
+func (w Workflow) With(provider bool) bool { return w.Early || w.Own == provider }
 
 // Services are those for which a case of this workflow can prove something.
 func (w Workflow) Services() []string {
@@ -140,7 +145,7 @@ func (c *Catalogue) addWorkflows(list []workflowFile) error {
 }
 
 func (f workflowFile) workflow() (Workflow, error) {
-	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own}
+	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own, Early: f.Early}
 	switch {
 	case f.ID == "" || f.Title.missing() || f.About.missing():
 		return w, fmt.Errorf("id, title or about is missing in one language")
@@ -148,6 +153,8 @@ func (f workflowFile) workflow() (Workflow, error) {
 		return w, fmt.Errorf("opens %q: want provider, customer or either", f.Opens)
 	case len(f.Steps) == 0:
 		return w, fmt.Errorf("no steps")
+	case f.Early && (f.Opens != Provider || slices.ContainsFunc(f.Steps, func(s stepFile) bool { return s.Party != Provider || s.By != "" })):
+		return w, fmt.Errorf("early: the provider must open it and take each step itself, as no customer is known yet")
 	}
 	for _, s := range f.Steps {
 		within, err := time.ParseDuration(s.Within)

@@ -94,6 +94,19 @@ func (r Reader) Case(ctx context.Context, id string) (Case, error) {
 	return list[0], nil
 }
 
+// OpenCase reads an organisation's newest open case of a workflow with a title;
+// ErrNotFound when there is none.
+func (r Reader) OpenCase(ctx context.Context, org, workflow, title string) (Case, error) {
+	list, err := r.cases(ctx, `org_id = $1 AND closed = 0 AND workflow = $2 AND title = $3 ORDER BY opened DESC, id LIMIT 1`, org, workflow, title)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("open case %q: %w", title, ErrNotFound)
+	}
+	if err != nil {
+		return Case{}, err
+	}
+	return list[0], nil
+}
+
 // Cases lists the cases of an organisation, or of all when org is empty, that are
 // open or ended after a moment, newest first.
 func (r Reader) Cases(ctx context.Context, org string, since time.Time, limit int) ([]Case, error) {

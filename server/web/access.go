@@ -210,7 +210,7 @@ func (w *Web) acts(r *http.Request, v viewer, org store.Org, g grant) (bool, err
 		return v.opens(org, f), nil
 	case stepCase:
 		_, f, err := w.caseAt(r)
-		if err != nil || r.PathValue("step") == withdraw {
+		if err != nil || r.PathValue("step") == withdraw || r.PathValue("step") == pass {
 			return err == nil && v.opens(org, f), err
 		}
 		s, ok := f.Step(r.PathValue("step"))

@@ -72,7 +72,7 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	}
 	slices.SortStableFunc(body.Cases, func(a, b caseRow) int { return urgency(b) - urgency(a) })
 	for _, f := range w.Catalogue.Workflows() {
-		if services := common(f.Services(), w.servicesOf(org)); f.Own == (org.Kind == store.Provider) && viewerOf(ctx).opens(org, f) && len(services) > 0 {
+		if services := common(f.Services(), w.servicesOf(org)); f.With(org.Kind == store.Provider) && viewerOf(ctx).opens(org, f) && len(services) > 0 {
 			body.Open = append(body.Open, workflowBody{f.ID, f.Title.In(lang), f.About.In(lang), services})
 		}
 	}
@@ -125,6 +125,8 @@ type caseBody struct {
 	MaySkip  bool
 	Withdraw bool // the reader may withdraw the case
 	Duties   []duties.Duty
+	Hosts    []string    // that may be meant
+	PassTo   []store.Org // whom the reader may pass it on to
 	Log      logFoot
 }
 
@@ -185,6 +187,11 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 			body.Next, body.MaySkip = &body.Steps[n], f.Steps[n].MaySkip
 		}
 		body.Withdraw = v.opens(org, f)
+		if f.Early && org.Kind == store.Provider && n == 0 && body.Withdraw {
+			if err := w.passable(r, c, &body); err != nil {
+				return body, err
+			}
+		}
 	}
 	for _, d := range w.Catalogue.Duties() {
 		if d.Service == c.Service && f.Proves(d.ID) && shows(org, d) {
@@ -193,6 +200,21 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 	}
 	body.Log, err = w.logFoot(r, org.ID)
 	return body, err
+}
+
+// passable names the hosts that a report may speak of, and the customers that have its
+// service.
+func (w *Web) passable(r *http.Request, c store.Case, body *caseBody) error {
+	words, _, err := w.spokenAt(r.Context(), store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
+	if err != nil {
+		return err
+	}
+	orgs, err := w.Store.Orgs(r.Context())
+	body.Hosts = words.Hosts
+	body.PassTo = slices.DeleteFunc(orgs, func(o store.Org) bool {
+		return o.Kind != store.Customer || !o.Erased.IsZero() || !slices.Contains(o.Services, c.Service)
+	})
+	return err
 }
 
 // caseAt is the case that the path names, of the organisation that it names.
@@ -253,31 +275,39 @@ func (w *Web) openFrom(r *http.Request) (string, error) {
 }
 
 func (w *Web) stepCase(rw http.ResponseWriter, r *http.Request) error {
-	if err := w.stepFrom(r); err != nil {
-		return err
+	org, id, err := w.stepFrom(r)
+	if err == nil {
+		http.Redirect(rw, r, "/orgs/"+org+"/cases/"+id, http.StatusSeeOther)
 	}
-	http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/cases/"+r.PathValue("case"), http.StatusSeeOther)
-	return nil
+	return err
 }
 
 func (w *Web) apiStepCase(rw http.ResponseWriter, r *http.Request) error {
-	if err := w.stepFrom(r); err != nil {
+	if _, _, err := w.stepFrom(r); err != nil {
 		return err
 	}
 	rw.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// withdraw is the name of the step that withdraws a case.
-const withdraw = "withdraw"
+// The names of the steps that withdraw a case, and open it with a customer.
+const (
+	withdraw = "withdraw"
+	pass     = "pass"
+)
 
-func (w *Web) stepFrom(r *http.Request) error {
+// stepFrom takes the step that a request asks for, and says where the case stands then.
+func (w *Web) stepFrom(r *http.Request) (org, id string, err error) {
 	f, s, err := said(r)
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	step := r.PathValue("step")
-	return refused(w.StepCase(r.Context(), Stepping{Said: s, Case: r.PathValue("case"), Step: step, Skip: f.Skip, Withdraw: step == withdraw}))
+	if step == pass {
+		id, err := w.PassCase(r.Context(), Passing{Org: s.Org, User: s.User, Case: r.PathValue("case"), To: f.Customer})
+		return f.Customer, id, refused(err)
+	}
+	return s.Org, r.PathValue("case"), refused(w.StepCase(r.Context(), Stepping{Said: s, Case: r.PathValue("case"), Step: step, Skip: f.Skip, Withdraw: step == withdraw}))
 }
 
 func (w *Web) ackAlert(rw http.ResponseWriter, r *http.Request) error {

@@ -210,6 +210,8 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.notice + "/steps/withdraw", "sfffnoonn"},
 		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.vendor + "/steps/informed", "snnnnnnnn"},
 		{"POST /orgs/{org}/cases/{case}/steps/{step}", p + "/cases/" + w.vendor + "/steps/informed", "snnnnooff"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", c + "/cases/" + w.vendor + "/steps/pass", "snnnnnnnn"},
+		{"POST /orgs/{org}/cases/{case}/steps/{step}", p + "/cases/" + w.vendor + "/steps/pass", "snnnnooff"},
 		{"POST /orgs/{org}/alerts/{alert}/ack", c + "/alerts/" + w.theirsAlert + "/ack", "snnnnnnnn"},
 		{"POST /orgs/{org}/alerts/{alert}/ack", c + "/alerts/" + w.ownAlert + "/ack", "soffnffnn"},
 		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + fmt.Sprint(w.fileIndex), "sooonoonn"},

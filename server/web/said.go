@@ -50,6 +50,12 @@ type Stepping struct {
 	Skip, Withdraw bool
 }
 
+// Passing opens a case of the provider's with the customer whom it concerns.
+type Passing struct {
+	Org, User, Case string
+	To              string // the customer
+}
+
 // saying is what forms and the API send to state something.
 type saying struct {
 	Text     string `json:"text"`
@@ -59,6 +65,7 @@ type saying struct {
 	Title    string `json:"title"`
 	Service  string `json:"service"`
 	Skip     bool   `json:"skip"`
+	Customer string `json:"customer"` // whom a case is passed on to
 	FileName string `json:"fileName"`
 	File     []byte `json:"file"` // base64
 
@@ -88,7 +95,7 @@ func said(r *http.Request) (saying, Said, error) {
 			return f, Said{}, bad
 		}
 		f = saying{Text: r.PostFormValue("text"), Kind: r.PostFormValue("kind"), Result: r.PostFormValue("result"), Until: r.PostFormValue("until"),
-			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != "",
+			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != "", Customer: r.PostFormValue("customer"),
 			Point: r.PostFormValue("point"), Decrypted: r.PostFormValue("decrypted") != ""}
 		if text := r.PostFormValue("minutes"); text != "" {
 			n, err := strconv.Atoi(text)
@@ -173,6 +180,7 @@ type spoken struct {
 		Name string `json:"name"`
 		Data []byte `json:"data"`
 	} `json:"file"`
+	Hosts []string `json:"hosts"` // that say of themselves to be where a report speaks of
 }
 
 // spokenAt reads the words beside a log entry; false when they were erased.

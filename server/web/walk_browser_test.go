@@ -32,7 +32,7 @@ type deed struct {
 const hacked = "Mailbox anna@bianchi.example sends spam"
 
 // deeds are all workflows and statements, each by who does it, in the order in which people do.
-func deeds(now time.Time) []deed {
+func deeds(now time.Time, customer string) []deed {
 	day := func(days int) string { return now.AddDate(0, 0, days).Format(time.DateOnly) }
 	return []deed{
 		{"provider", "/cases", "/workflows/notice", map[string]string{"title-notice": "Certificate of shop ends in 3 days", "text-notice": "<b>Renew</b> it."}, nil, "", "", "<b>Renew</b> it."},
@@ -66,6 +66,12 @@ func deeds(now time.Time) []deed {
 		{"provider", "own/cases", "/workflows/vendor", map[string]string{"title-vendor": "Panel shows others' backups", "text-vendor": "Reference VU#4711"}, nil, "", "", "VU#4711"},
 		{"provider", "", "/steps/informed", nil, nil, "report.txt", "", "report.txt"},
 		{"provider", "", "/steps/answered", map[string]string{"text": "Mended in 18.0.9."}, nil, "", "", "closed"},
+
+		{"provider", "own/cases", "/workflows/abuse", map[string]string{"service-abuse": "wh"}, nil, "abuse.eml", "", "Whom it concerns"},
+		{"provider", "", "/steps/pass", map[string]string{"customer": customer}, nil, "", "button", "abuse: 192.0.2.1, shop.example"},
+		{"provider", "", "/steps/decided", map[string]string{"text": "It is the shop."}, nil, "", "", "It is the shop."},
+		{"provider", "", "/steps/suspended", nil, nil, "", "", "Customer informed"},
+		{"provider", "", "/steps/informed", nil, nil, "", "", "closed"},
 
 		{"customer", "/cases", "/workflows/export", map[string]string{"title-export": "Mail of anna"}, nil, "", "", "Mail of anna"},
 		{"provider", "", "/steps/handed", nil, nil, "", "", "Receipt confirmed"},
@@ -109,7 +115,7 @@ func TestEveryWorkflowInChromium(t *testing.T) {
 	tabs["provider"].signIn(w.http.URL, w.add(w.provider, store.RoleOperator))
 	tabs["customer"].signIn(w.http.URL, w.add(w.customer, store.RoleAdmin))
 	at := ""
-	for _, d := range deeds(w.now) {
+	for _, d := range deeds(w.now, w.customer.ID) {
 		b := tabs[d.who]
 		w.now = w.now.Add(time.Minute)
 		switch page, own := strings.CutPrefix(d.page, "own"); {

@@ -63,6 +63,8 @@ type Deps struct {
 	State func(ctx context.Context, s Stating) error
 	// OpenCase opens a workflow and returns the case's id.
 	OpenCase func(ctx context.Context, o Opening) (string, error)
+	// PassCase opens a case of the provider's with a customer, and returns the new one's id.
+	PassCase func(ctx context.Context, p Passing) (string, error)
 	// StepCase records the next step of a case, or withdraws the case.
 	StepCase func(ctx context.Context, s Stepping) error
 	// AckAlert records that a user has taken an alert on.

@@ -1,0 +1,144 @@
+package abuse
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// Inbox takes reports of abuse that are mailed to one address (RFC 5321). It relays
+// nothing, and accepts a mail only once the report in it is kept.
+type Inbox struct {
+	Address string      // the one that it takes mail for
+	TLS     *tls.Config // for STARTTLS (RFC 3207); nil: not offered
+	Log     *slog.Logger
+	// Keep keeps a report with its bytes, one at a time. Its error makes the sender try
+	// again later.
+	Keep func(ctx context.Context, r Report, mail []byte) error
+}
+
+// The bounds of an inbox.
+const (
+	maxSessions = 20 // at a time
+	maxHourly   = 200
+	patience    = time.Minute
+)
+
+// Serve answers on l until ctx ends, and closes it.
+func (b Inbox) Serve(ctx context.Context, l net.Listener) error {
+	in := &inbox{Inbox: b, ctx: ctx, turn: make(chan struct{}, 1), sessions: make(chan struct{}, maxSessions)}
+	srv := smtp.NewServer(in)
+	srv.Domain = b.Address[strings.LastIndexByte(b.Address, '@')+1:]
+	srv.MaxMessageBytes, srv.MaxRecipients = Max, 1
+	srv.ReadTimeout, srv.WriteTimeout = patience, patience
+	srv.TLSConfig, srv.ErrorLog = b.TLS, slog.NewLogLogger(b.Log.Handler(), slog.LevelWarn)
+	defer context.AfterFunc(ctx, func() {
+		if err := srv.Close(); err != nil {
+			b.Log.Warn("closing the inbox for reports of abuse", "err", err)
+		}
+	})()
+	err := srv.Serve(l)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+type inbox struct {
+	Inbox
+	ctx      context.Context
+	sessions chan struct{}
+	turn     chan struct{} // whoever holds it keeps a report
+	hour     time.Time
+	kept     int // since hour
+}
+
+func reply(code int, enhanced smtp.EnhancedCode, text string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: text}
+}
+
+// NewSession begins one with a sender.
+func (in *inbox) NewSession(*smtp.Conn) (smtp.Session, error) {
+	select {
+	case in.sessions <- struct{}{}:
+		return &session{in: in}, nil
+	default:
+		return nil, reply(421, smtp.EnhancedCode{4, 3, 2}, "Too many connections, try again later")
+	}
+}
+
+// session is one conversation with a sender.
+type session struct {
+	in *inbox
+}
+
+// Reset forgets the mail under way: nothing is kept of one before its end.
+func (*session) Reset() {}
+
+// Logout ends the conversation.
+func (s *session) Logout() error {
+	<-s.in.sessions
+	return nil
+}
+
+// Mail takes any sender: a report comes from anybody.
+func (*session) Mail(string, *smtp.MailOptions) error { return nil }
+
+// Rcpt refuses all recipients but one.
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if !strings.EqualFold(to, s.in.Address) {
+		return reply(550, smtp.EnhancedCode{5, 1, 1}, "No such mailbox here")
+	}
+	return nil
+}
+
+// Data keeps the report in a mail.
+func (s *session) Data(r io.Reader) error {
+	mail, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	report, err := Parse(mail)
+	if err != nil {
+		s.in.Log.Info("a mail that is no report of abuse was refused", "err", err)
+		return reply(554, smtp.EnhancedCode{5, 6, 0}, "Only reports that a machine can read are taken here, as ARF (RFC 5965) or X-ARF: "+plain(err.Error(), 300))
+	}
+	return s.in.keep(report, mail)
+}
+
+func (in *inbox) keep(r Report, mail []byte) error {
+	select {
+	case in.turn <- struct{}{}:
+		defer func() { <-in.turn }()
+	case <-in.ctx.Done():
+		return reply(421, smtp.EnhancedCode{4, 3, 2}, "Shutting down, try again later")
+	}
+	if now := time.Now(); now.Sub(in.hour) >= time.Hour {
+		in.hour, in.kept = now, 0
+	}
+	if in.kept++; in.kept > maxHourly {
+		return reply(451, smtp.EnhancedCode{4, 7, 1}, "Too many reports in an hour, try again later")
+	}
+	ctx, cancel := context.WithTimeout(in.ctx, patience)
+	defer cancel()
+	if err := in.Keep(ctx, r, mail); err != nil {
+		in.Log.Error("a report of abuse could not be kept, its sender will try again", "err", err)
+		return reply(451, smtp.EnhancedCode{4, 3, 0}, "The report could not be kept, try again later")
+	}
+	return nil
+}
+
+// CheckAddress says why a text is no address of one mailbox.
+func CheckAddress(s string) error {
+	if why := mailbox(s); why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
