@@ -201,7 +201,7 @@ type batch struct {
 
 type lookKey struct {
 	agent string
-	kind  evidence.Kind
+	need  duties.Need
 }
 
 func (j *Judge) batch() *batch {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -759,4 +760,27 @@ func (h *host) software(eol string) sealed {
 	})
 	s.blobs = map[evidence.Digest][]byte{evidence.Sum(facts): facts}
 	return s
+}
+
+// TestFactsPerNeed has two duties of one batch read the same looks, one the newest and one
+// those of two days: which of them is judged first makes no difference.
+func TestFactsPerNeed(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		h := j.enrolled(j.provider)
+		for range 3 {
+			h.pushes(h.dnsbl(evidence.NotListed))
+			j.advance(time.Hour)
+		}
+		newest, all := duties.Need{Kind: evidence.KindDNSBL}, duties.Need{Kind: evidence.KindDNSBL, Facts: 48 * time.Hour}
+		a := store.Agent{ID: h.id, Org: j.provider.ID}
+		for _, tt := range []struct {
+			needs []duties.Need
+			want  []int
+		}{{[]duties.Need{newest, all}, []int{1, 3}}, {[]duties.Need{all, newest}, []int{3, 1}}} {
+			if got, err := j.srv.Judge().FactsFor(ctx, a, tt.needs...); err != nil || !slices.Equal(got, tt.want) {
+				t.Errorf("%v looks with facts, want %v (%v)", got, tt.want, err)
+			}
+		}
+	})
 }

@@ -193,7 +193,7 @@ func (b *batch) story(ctx context.Context, o store.Org, d duties.Duty, from, to 
 			}
 		}
 		s.Agents = append(s.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Skew: a.Skew})
-		for _, need := range b.catalogue.Needs(d) {
+		for _, need := range b.catalogue.Needs(d, s.Params) {
 			looks, err := b.pastLooks(ctx, a, need, from, to)
 			if err != nil {
 				return s, err

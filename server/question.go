@@ -32,7 +32,7 @@ func (b *batch) question(ctx context.Context, org string, d duties.Duty) (duties
 			continue
 		}
 		q.Agents = append(q.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Forked: a.State == store.AgentForked, Skew: a.Skew, Talked: a.Seen})
-		for _, need := range b.catalogue.Needs(d) {
+		for _, need := range b.catalogue.Needs(d, q.Params) {
 			looks, err := b.looksOf(ctx, a, need)
 			if err != nil {
 				return q, err
@@ -167,7 +167,7 @@ func (b *batch) agentsOf(ctx context.Context, org string) ([]store.Agent, error)
 
 // looksOf reads an agent's looks of a kind as a check needs them, oldest first.
 func (b *batch) looksOf(ctx context.Context, a store.Agent, need duties.Need) ([]duties.Seen, error) {
-	key := lookKey{a.ID, need.Kind}
+	key := lookKey{a.ID, need}
 	if list, ok := b.looks[key]; ok {
 		return list, nil
 	}

@@ -24,8 +24,9 @@ func judgeAccounts(h host) []AssetFinding {
 	add := func(v Verdict, key string, pairs ...any) {
 		found = append(found, h.find(v, "", say(key, append([]any{"host", h.agent.Name}, pairs...)...)))
 	}
+	var next time.Time // when the age of a password tells otherwise
 	if age := h.duration("age"); age > 0 {
-		found = append(found, h.passwords(facts, age)...)
+		found, next = h.passwords(facts, age)
 	}
 	if length := h.number("length"); length > 0 {
 		switch p := facts.Policy; {
@@ -59,6 +60,9 @@ func judgeAccounts(h host) []AssetFinding {
 	}
 	if len(found) == 0 {
 		add(Fulfilled, "accounts_good", "count", len(facts.Accounts), "at", h.clock(h.moment(h.newest())))
+	}
+	for i := range found {
+		found[i].Due = soonest(found[i].Due, next)
 	}
 	return found
 }
@@ -95,10 +99,9 @@ func (h host) admins(facts evidence.Accounts, gaps []evidence.Gap) []AssetFindin
 const dayAhead = 2 * 24 * time.Hour
 
 // passwords finds the accounts whose password is too old, is none, or has an age that
-// nobody knows.
-func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFinding {
+// nobody knows, and when time alone changes that.
+func (h host) passwords(facts evidence.Accounts, limit time.Duration) (found []AssetFinding, next time.Time) {
 	var old, empty, unknown []string
-	next := time.Time{}
 	for _, a := range facts.Accounts {
 		switch {
 		case a.Expired || a.State == evidence.AccountLocked:
@@ -115,7 +118,6 @@ func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFin
 			next = soonest(next, h.upcoming(a.Changed.Add(limit)))
 		}
 	}
-	var found []AssetFinding
 	add := func(v Verdict, key string, names []string, pairs ...any) {
 		if len(names) > 0 {
 			found = append(found, h.find(v, "", say(key, append([]any{"host", h.agent.Name, "count", len(names), "accounts", listed(names)}, pairs...)...)))
@@ -124,8 +126,5 @@ func (h host) passwords(facts evidence.Accounts, limit time.Duration) []AssetFin
 	add(Breached, "passwords_empty", empty)
 	add(Breached, "passwords_old", old, "limit", strconv.Itoa(int(limit.Hours()/24)))
 	add(Unproven, "passwords_unknown", unknown)
-	for i := range found {
-		found[i].Due = soonest(found[i].Due, next)
-	}
-	return found
+	return found, next
 }

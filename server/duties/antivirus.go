@@ -89,6 +89,9 @@ func (h host) product(p evidence.AntivirusProduct, gaps []evidence.Gap) AssetFin
 	}
 	f := find(Fulfilled, key, more...)
 	f.Due = soonest(f.Due, h.upcoming(h.at.Add(limit-age)))
+	if term := h.duration("scan"); term > 0 {
+		f.Due = soonest(f.Due, h.upcoming(h.local(p.Scan.At.Time).Add(term)))
+	}
 	return f
 }
 

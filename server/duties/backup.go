@@ -77,16 +77,17 @@ func (b backupJob) judge() AssetFinding {
 	case b.at.Sub(newest) > limit:
 		return b.say(Breached, "backup_old", "at", b.clock(newest), "limit", hours(limit))
 	}
-	if f := b.retention(); f != nil {
-		return *f
+	f := b.retention()
+	if f == nil {
+		key := "backup_good"
+		if !restorable {
+			key = "backup_reported"
+		}
+		good := b.say(Fulfilled, key, "at", b.clock(newest), "points", j.Points)
+		f = &good
 	}
-	key := "backup_good"
-	if !restorable {
-		key = "backup_reported"
-	}
-	f := b.say(Fulfilled, key, "at", b.clock(newest), "points", j.Points)
 	f.Due = soonest(f.Due, b.upcoming(newest.Add(limit)))
-	return f
+	return *f
 }
 
 // newestPoint is when the newest restorable point was made. A job that only
@@ -119,42 +120,41 @@ func (b backupJob) retention() *AssetFinding {
 	if have < days {
 		f := b.say(Unproven, "retention_building", args...)
 		f.Building = true
-		f.Due = soonest(f.Due, oldest.Add(time.Duration(days)*24*time.Hour))
-		if b.removed(oldest) {
+		if until, removed := b.removed(oldest); removed {
 			f = b.say(Breached, "retention_short", args...)
+			f.Due = soonest(f.Due, b.upcoming(until))
 		}
+		f.Due = soonest(f.Due, oldest.Add(time.Duration(days)*24*time.Hour))
 		return &f
 	}
 	if slices.Contains(b.job.Reasons, evidence.ReasonHole) {
 		f := b.say(Breached, "retention_hole", "days", days)
 		return &f
 	}
-	if from, to, ok := b.hole(days); ok {
-		f := b.say(Breached, "retention_days_hole", "days", days, "from", from, "to", to)
-		return &f
-	}
-	return nil
+	return b.hole(days)
 }
 
 // hole finds the newest stretch of the term without a restore point that is longer than
 // allowed and than the job's interval, by whole days: points of one night may stand on
 // two days.
-func (b backupJob) hole(days int) (from, to string, ok bool) {
+func (b backupJob) hole(days int) *AssetFinding {
 	allowed := b.duration("hole")
 	if allowed == 0 {
-		return "", "", false
+		return nil
 	}
 	limit := max(allowed, b.every()+24*time.Hour)
-	start := b.at.AddDate(0, 0, -days).Format(time.DateOnly)
+	start := b.at.UTC().AddDate(0, 0, -days).Format(time.DateOnly)
 	list := b.job.Day
 	for i := len(list) - 1; i > 0 && list[i].Day > start; i-- {
 		a, err := time.Parse(time.DateOnly, list[i-1].Day)
 		z, err2 := time.Parse(time.DateOnly, list[i].Day)
 		if err == nil && err2 == nil && z.Sub(a) > limit {
-			return list[i-1].Day, list[i].Day, true
+			f := b.say(Breached, "retention_days_hole", "days", days, "from", list[i-1].Day, "to", list[i].Day)
+			f.Due = soonest(f.Due, z.AddDate(0, 0, days)) // it has left the term then
+			return &f
 		}
 	}
-	return "", "", false
+	return nil
 }
 
 // every is the time between two restore points.
@@ -166,17 +166,17 @@ func (b backupJob) every() time.Duration {
 }
 
 // removed reports whether an earlier look saw an older restore point than there
-// is now.
-func (b backupJob) removed(oldest time.Time) bool {
-	_, facts := usable[evidence.Backup](b.host, b.at.Add(-pruneWindow))
-	for _, f := range facts {
+// is now, and until when the last one that did is looked back at.
+func (b backupJob) removed(oldest time.Time) (until time.Time, removed bool) {
+	looks, facts := usable[evidence.Backup](b.host, b.at.Add(-pruneWindow))
+	for i, f := range facts {
 		for _, j := range f.Jobs {
 			if j.Job == b.job.Job && j.OldestRestorable != nil && oldest.Sub(b.local(j.OldestRestorable.Time)) > time.Hour {
-				return true
+				until, removed = looks[i].Moment().Add(pruneWindow), true
 			}
 		}
 	}
-	return false
+	return until, removed
 }
 
 // moment writes a time, or the code of one that is not known.

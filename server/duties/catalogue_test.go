@@ -119,6 +119,8 @@ func TestReadRefuses(t *testing.T) {
 		{"set of an unknown parameter", "wh.yaml", "{retention: 35}", "{retentoin: 35}", "no parameter retentoin"},
 		{"set out of range", "wh.yaml", "{retention: 35}", "{retention: -1}", "outside 0 to 3650"},
 		{"set of an unknown part", "wh.yaml", "{backup: {retention: 35}}", "{backups: {retention: 35}}", "no part backups"},
+		{"family in one language", "families.yaml", "it: Black list}", "it: ''}", "families.yaml: family"},
+		{"family without an id", "families.yaml", "id: F13", "id: ''", "families.yaml: family"},
 		{"family lost", "families.yaml", "[PE-P3]", "[]", "PE-P3 is in no family"},
 		{"two families", "families.yaml", "[PE-P3]", "[PE-P3, PE-P10]", "PE-P10 is in families"},
 		{"unused check", "wh.yaml", "[check site]", "[attestation]", "check site is used by no duty"},

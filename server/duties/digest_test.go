@@ -23,4 +23,8 @@ func TestDigest(t *testing.T) {
 	if want := sha256.Sum256(b); sum != hex.EncodeToString(want[:]) {
 		t.Errorf("sum %s, want %x", sum, want)
 	}
+	d.Duties[0].Verdict = 99
+	if _, _, err := d.Encode(); err == nil {
+		t.Error("a digest of an unknown verdict was written")
+	}
 }

@@ -14,7 +14,6 @@ import (
 var eventlogCheck = check{
 	kind:   evidence.KindEventLog,
 	params: []string{"fresh", "window", "slack"},
-	facts:  50 * time.Hour,
 	judge:  judgeEventLog,
 }
 

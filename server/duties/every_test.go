@@ -72,6 +72,7 @@ func TestEveryDuty(t *testing.T) {
 				if last := replayed(c, d, situation(t, c, d, looks, tc)); last.Verdict != whole.Verdict {
 					t.Errorf("%v: told again it is %s %s", tc, last.Verdict, last.Why.Key)
 				}
+				holds(t, c, d, situation(t, c, d, looks, tc), whole)
 				have[situationName(tc)] = true
 				have[whole.Verdict.String()] = true
 				have[whole.Why.Key] = true

@@ -112,7 +112,11 @@ func (h host) hole(times []time.Time, cites []Cite, key string) (n int, hole *As
 		if at.Sub(upTo) > limit && at.After(start) {
 			f := h.find(Unproven, "", say(key, "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(at)))
 			f.Cites = append(f.Cites, cites[i])
-			f.Due = soonest(f.Due, h.upcoming(at.Add(h.duration("window"))))
+			over := at
+			if upTo.Equal(start) { // nothing was seen before: it gets shorter as the window moves on
+				over = at.Add(-limit)
+			}
+			f.Due = soonest(f.Due, h.upcoming(over.Add(h.duration("window"))))
 			hole = &f
 		}
 		if at.After(upTo) {

@@ -166,15 +166,16 @@ func Sum(list []Window) Continuity {
 			g := Gap{w.From, w.To, 1, w.Verdict, w.Cause(), late, w.Why}
 			if n := len(c.Gaps); n > 0 && c.Gaps[n-1].continues(g) {
 				c.Gaps[n-1].To, c.Gaps[n-1].Windows = w.To, c.Gaps[n-1].Windows+1
-				continue
+			} else {
+				c.Gaps = append(c.Gaps, g)
 			}
-			c.Gaps = append(c.Gaps, g)
 		}
 	}
 	return c
 }
 
-// continues reports whether the next window's gap is more of the same.
+// continues reports whether the next window's gap is more of the same: what it says, and
+// whether it was met all the same, decide its cause.
 func (g Gap) continues(next Gap) bool {
-	return g.To.Equal(next.From) && g.Verdict == next.Verdict && g.Cause == next.Cause && g.Late == next.Late && g.Why.Key == next.Why.Key
+	return g.To.Equal(next.From) && g.Verdict == next.Verdict && g.Late == next.Late && g.Why.Key == next.Why.Key
 }

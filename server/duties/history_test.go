@@ -129,6 +129,79 @@ func TestWindowCause(t *testing.T) {
 	}
 }
 
+// TestWindowWhy asks which of several reasons a window tells.
+func TestWindowWhy(t *testing.T) {
+	day := time.Date(2026, 10, 5, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct{ name, turns, want string }{
+		{"the longest", "-3 fulfilled a, 3 breached b, 4 fulfilled c, 6 breached d, 9 fulfilled e", "d"},
+		{"the longest comes first", "-3 fulfilled a, 3 breached b, 6 fulfilled c, 8 breached d, 9 fulfilled e", "b"},
+		{"the first of equals", "-3 fulfilled a, 2 breached b, 4 breached c, 6 fulfilled d", "b"},
+		{"what lies before the window counts for nothing", "-30 breached a, 1 breached b, 4 fulfilled c", "b"},
+		{"the last one lasts until the window's end", "-3 fulfilled a, 1 breached b, 9 fulfilled c, 12 breached d", "d"},
+		{"what lies after the window counts for nothing", "-3 fulfilled a, 1 breached b, 9 fulfilled c, 23 breached d, 60 fulfilled e", "b"},
+		{"only those of the window's own verdict", "-3 fulfilled a, 3 breached b, 4 unproven c, 20 unproven d", "b"},
+	} {
+		var turns []duties.Turn
+		for _, part := range strings.Split(tt.turns, ", ") {
+			var hour int
+			var word, key string
+			if _, err := fmt.Sscanf(part, "%d %s %s", &hour, &word, &key); err != nil {
+				t.Fatal(err)
+			}
+			v, err := duties.ParseVerdict(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns = append(turns, duties.Turn{At: day.Add(time.Duration(hour) * time.Hour), Verdict: v, Why: duties.Message{Key: key}})
+		}
+		list := duties.Duty{Every: 24 * time.Hour}.Windows(turns, day, day.AddDate(0, 0, 1), day.AddDate(0, 0, 9), 1, time.UTC)
+		if len(list) != 1 || list[0].Why.Key != tt.want {
+			t.Errorf("%s: %+v, want reason %s", tt.name, list, tt.want)
+		}
+	}
+}
+
+// TestGaps counts windows, and puts those together that were not covered one after the
+// other, for one reason.
+func TestGaps(t *testing.T) {
+	day := func(n int, v duties.Verdict, why string) duties.Window {
+		return duties.Window{From: now.AddDate(0, 0, n), To: now.AddDate(0, 0, n+1), Judged: true, Verdict: v, Why: duties.Message{Key: why}}
+	}
+	late := func(w duties.Window) duties.Window {
+		w.Late, w.Facts = true, duties.Fulfilled
+		return w
+	}
+	off := func(n int) duties.Window { return day(n, duties.Unproven, "stale") }
+	for _, tt := range []struct {
+		name    string
+		windows []duties.Window
+		late    int
+		gaps    string
+	}{
+		{"one reason", []duties.Window{off(0), off(1), off(2)}, 0, "3 agent_off"},
+		{"two reasons", []duties.Window{off(0), day(1, duties.Unproven, "look_failed")}, 0, "1 agent_off, 1 collector"},
+		{"two verdicts for one reason", []duties.Window{off(0), day(1, duties.Breached, "stale")}, 0, "1 agent_off, 1 agent_off"},
+		{"a good day between them", []duties.Window{off(0), day(1, duties.Fulfilled, "stale"), off(2)}, 0, "1 agent_off, 1 agent_off"},
+		{"evidence came late for the second", []duties.Window{off(0), late(off(1))}, 1, "1 agent_off, 1 network"},
+		{"the look failed at first on the second", []duties.Window{day(0, duties.Unproven, "look_failed"), late(day(1, duties.Unproven, "look_failed"))}, 1, "1 collector, 1 collector"},
+		{"evidence came late for both", []duties.Window{late(off(0)), late(off(1))}, 2, "2 network"},
+		{"a breach is one whatever came late", []duties.Window{late(day(0, duties.Breached, "backup_failed"))}, 0, "1 facts"},
+	} {
+		c := duties.Sum(tt.windows)
+		gaps, missed := []string{}, 0
+		for _, g := range c.Gaps {
+			gaps = append(gaps, fmt.Sprint(g.Windows, " ", g.Cause))
+			missed += g.Windows
+			if int(g.To.Sub(g.From).Hours()) != 24*g.Windows {
+				t.Errorf("%s: %d windows from %s to %s", tt.name, g.Windows, g.From, g.To)
+			}
+		}
+		if got := strings.Join(gaps, ", "); got != tt.gaps || c.Late != tt.late || c.Windows != len(tt.windows) || c.Expected != c.Covered+missed {
+			t.Errorf("%s: gaps %s, %+v; want %s, %d late", tt.name, got, c, tt.gaps, tt.late)
+		}
+	}
+}
+
 // Days of a zone have 23, 24 or 25 hours, and all of their time is counted.
 func TestDaysOfSummerTime(t *testing.T) {
 	zone := rome(t)

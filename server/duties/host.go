@@ -13,7 +13,7 @@ import (
 type check struct {
 	kind     evidence.Kind
 	params   []string      // the parameters that it reads
-	facts    time.Duration // how far back it needs facts, besides the newest
+	facts    time.Duration // how far back it needs facts, besides the newest and those of its window
 	thin     bool          // of looks older than a day, one a day is enough
 	optional bool          // not every host has this to look at
 	none     string        // the message of a host of which judge finds nothing at all
@@ -56,15 +56,33 @@ type Need struct {
 	Thin  bool // of looks older than a day the facts of one a day are enough
 }
 
-// Needs lists what a duty must be asked with.
-func (c *Catalogue) Needs(d Duty) []Need {
+// Needs lists what a duty must be asked with where an organisation has set these
+// parameters, by part; of two parts that read one kind, what is enough for both.
+func (c *Catalogue) Needs(d Duty, set map[string]Params) []Need {
 	var list []Need
 	for _, p := range d.Parts {
-		if chk, ok := c.checks[p.Check]; ok && !slices.ContainsFunc(list, func(n Need) bool { return n.Kind == chk.kind }) {
-			list = append(list, Need{chk.kind, chk.facts, chk.thin})
+		chk, ok := c.checks[p.Check]
+		if !ok {
+			continue
+		}
+		facts := chk.reach(values{p.Params, set[p.Name]})
+		n := Need{chk.kind, facts, chk.thin || facts == 0}
+		if i := slices.IndexFunc(list, func(o Need) bool { return o.Kind == n.Kind }); i >= 0 {
+			list[i].Facts, list[i].Thin = max(list[i].Facts, n.Facts), list[i].Thin && n.Thin
+		} else {
+			list = append(list, n)
 		}
 	}
 	return list
+}
+
+// reach is how far back a check needs facts, besides the newest: where it looks at a
+// window, all of the one that ended with a look as old as one may be.
+func (c check) reach(v values) time.Duration {
+	if window := v.duration("window"); window > 0 {
+		return max(c.facts, window+v.duration("fresh"))
+	}
+	return c.facts
 }
 
 // host is one agent's looks of one kind, as a check sees them.
@@ -267,7 +285,7 @@ func firstOf(texts []string) string {
 // each with its facts.
 func usable[F evidence.Facts](h host, since time.Time) (looks []Seen, facts []F) {
 	for _, s := range h.looks {
-		if s.Blob == nil || s.Outcome == evidence.Failed || h.moment(s).Before(since) {
+		if s.Outcome == evidence.Failed || h.moment(s).Before(since) {
 			continue
 		}
 		if f, _, err := evidence.DecodeFacts[F](s.Blob); err == nil {

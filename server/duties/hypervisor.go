@@ -53,12 +53,15 @@ func judgeHypervisor(h host) []AssetFinding {
 			bad(Unproven, x.Name, "hyper_unknown")
 		}
 	}
-	h.guests(facts, bad)
+	next := h.guests(facts, bad)
 	if len(gaps) > 0 {
 		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
 	}
 	if len(found) == 0 {
 		found = append(found, h.find(Fulfilled, "", say("hyper_good", "host", h.agent.Name, "hosts", len(facts.Hosts), "stores", len(facts.Stores), "guests", len(facts.Guests), "at", h.clock(h.moment(h.newest())))))
+	}
+	for i := range found {
+		found[i].Due = soonest(found[i].Due, next)
 	}
 	return found
 }
@@ -95,7 +98,9 @@ func (h host) anyUp(facts evidence.Hypervisor, name string) bool {
 	return true
 }
 
-func (h host) guests(facts evidence.Hypervisor, bad func(Verdict, string, string, ...any)) {
+// guests finds guests that crashed and snapshots that are too old; next is when another
+// snapshot is.
+func (h host) guests(facts evidence.Hypervisor, bad func(Verdict, string, string, ...any)) (next time.Time) {
 	days := h.duration("snapshot")
 	for _, g := range facts.Guests {
 		switch {
@@ -103,8 +108,11 @@ func (h host) guests(facts evidence.Hypervisor, bad func(Verdict, string, string
 			bad(Breached, g.Name, "hyper_guest_crashed")
 		case days > 0 && g.Oldest != nil && h.at.Sub(h.local(g.Oldest.Time)) > days:
 			bad(Breached, g.Name, "hyper_snapshot", "count", g.Snapshots, "taken", h.clock(h.local(g.Oldest.Time)), "limit", int(days.Hours()/24))
+		case days > 0 && g.Oldest != nil:
+			next = soonest(next, h.upcoming(h.local(g.Oldest.Time).Add(days)))
 		}
 	}
+	return next
 }
 
 func judgeVMBackup(h host) []AssetFinding {
@@ -135,11 +143,10 @@ func judgeVMBackup(h host) []AssetFinding {
 			find(Breached, "vmbackup_old", "at", h.clock(h.local(g.Backup.Time)))
 		case h.local(g.Backup.Time).After(h.at.Add(time.Hour)):
 			find(Unproven, "vmbackup_future", "at", h.clock(h.local(g.Backup.Time)))
+			due = soonest(due, h.local(g.Backup.Time).Add(-time.Hour))
 		default:
 			young++
-			if d := h.upcoming(h.local(g.Backup.Time).Add(age)); due.IsZero() || d.Before(due) {
-				due = d
-			}
+			due = soonest(due, h.upcoming(h.local(g.Backup.Time).Add(age)))
 		}
 	}
 	if !facts.Backups {
@@ -150,11 +157,10 @@ func judgeVMBackup(h host) []AssetFinding {
 		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(others))))
 	}
 	if len(found) == 0 && young > 0 {
-		f := h.find(Fulfilled, "", say("vmbackup_good", "host", h.agent.Name, "count", young, "limit", int(age.Hours()/24)))
-		if !due.IsZero() && (f.Due.IsZero() || due.Before(f.Due)) {
-			f.Due = due
-		}
-		found = append(found, f)
+		found = append(found, h.find(Fulfilled, "", say("vmbackup_good", "host", h.agent.Name, "count", young, "limit", int(age.Hours()/24))))
+	}
+	for i := range found {
+		found[i].Due = soonest(found[i].Due, due)
 	}
 	return found
 }

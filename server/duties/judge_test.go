@@ -220,9 +220,25 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 	if last := replayed(c, d, q); last.Verdict != whole.Verdict {
 		t.Errorf("told again it is %s %s", last.Verdict, last.Why)
 	}
+	holds(t, c, d, q, whole)
 	again, _ := c.Judge(d, q)
 	if fmt.Sprint(again) != fmt.Sprint(whole) {
 		t.Errorf("the same question had two answers: %v, %v", whole, again)
+	}
+}
+
+// holds checks that an answer is right until the moment from which on it says that it must
+// be given again, as long as nobody learns anything new.
+func holds(t *testing.T, c *duties.Catalogue, d duties.Duty, q duties.Question, whole duties.Finding) {
+	t.Helper()
+	from, last := q.At, whole.Due.Add(-2*time.Millisecond) // a moment past a limit, or at one
+	if whole.Due.IsZero() {
+		last = from.AddDate(2, 0, 0)
+	}
+	for _, q.At = range []time.Time{from.Add(max(0, last.Sub(from)) / 2), from.Add(max(0, last.Sub(from)))} {
+		if then, _ := c.Judge(d, q); then.Verdict != whole.Verdict || then.Cause() != whole.Cause() {
+			t.Errorf("by time alone it is %s %s at %s, and %s %s was to hold until %s", then.Verdict, then.Why, q.At, whole.Verdict, whole.Why.Key, whole.Due)
+		}
 	}
 }
 

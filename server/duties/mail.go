@@ -1,8 +1,8 @@
 package duties
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +15,6 @@ import (
 var mailCheck = check{
 	kind:     evidence.KindMail,
 	params:   []string{"fresh", "window", "slack", "signs", "strength"},
-	facts:    26 * time.Hour,
 	optional: true,
 	judge:    judgeMail,
 }
@@ -69,7 +68,7 @@ type mailWindow struct {
 
 func (w *mailWindow) add(s Seen) {
 	from, to := w.local(s.From), w.local(s.To)
-	if to.Before(w.upTo) || s.Outcome == evidence.Failed || s.Blob == nil {
+	if to.Before(w.upTo) || s.Outcome == evidence.Failed {
 		return // what a failed look did not read, the next one reads, or it is a hole
 	}
 	facts, gaps, err := evidence.DecodeFacts[evidence.Mail](s.Blob)
@@ -119,28 +118,32 @@ func (w *mailWindow) sign(s Seen, name string, sign evidence.MailSign) {
 // suspects are the accounts with enough signs of enough strength.
 func (w *mailWindow) suspects() []AssetFinding {
 	var found []AssetFinding
-	for _, a := range w.accounts {
-		strength := 0
-		var codes, figures []string
-		for _, name := range evidence.MailSigns() {
-			s, ok := a.signs[name]
-			if !ok {
-				continue
-			}
+	for _, name := range slices.Sorted(maps.Keys(w.accounts)) {
+		if f, ok := w.suspected(w.accounts[name]); ok {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// suspected judges an account by the signs of it together.
+func (w *mailWindow) suspected(a *suspect) (f AssetFinding, ok bool) {
+	strength := 0
+	var codes, figures []string
+	for _, name := range evidence.MailSigns() {
+		if s, ok := a.signs[name]; ok {
 			strength += s.Strength
 			codes = append(codes, "mail_"+name)
 			figures = append(figures, figure(s))
 		}
-		if float64(len(a.signs)) < w.number("signs") || float64(strength) < w.number("strength") {
-			continue
-		}
-		f := w.find(Breached, a.name, say("mail_suspect", "host", w.agent.Name, "account", a.name, "signs_codes", strings.Join(codes, ", "),
-			"figures", strings.Join(figures, ", "), "at", w.clock(a.last)))
-		f.Cites, f.Due = a.cites, soonest(f.Due, w.upcoming(a.last.Add(w.duration("window"))))
-		found = append(found, f)
 	}
-	slices.SortFunc(found, func(a, b AssetFinding) int { return cmp.Compare(a.Thing, b.Thing) })
-	return found
+	if float64(len(a.signs)) < w.number("signs") || float64(strength) < w.number("strength") {
+		return f, false
+	}
+	f = w.find(Breached, a.name, say("mail_suspect", "host", w.agent.Name, "account", a.name, "signs_codes", strings.Join(codes, ", "),
+		"figures", strings.Join(figures, ", "), "at", w.clock(a.last)))
+	f.Cites = a.cites
+	return f, true
 }
 
 // figure writes what a sign rests on: 4000/40 recipients in an hour of usually 40.

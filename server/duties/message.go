@@ -21,7 +21,7 @@ type Message struct {
 // say makes a message of a key and pairs of argument name and value.
 func say(key string, pairs ...any) Message {
 	m := Message{Key: key}
-	for i := 0; i+1 < len(pairs); i += 2 {
+	for i := 0; i < len(pairs); i += 2 {
 		if m.Args == nil {
 			m.Args = map[string]string{}
 		}

@@ -102,6 +102,7 @@ func setCheck(concerns func(DataSet) bool, capped bool) check {
 type jobsSeen struct {
 	jobs  []backupJob
 	blind []AssetFinding
+	until time.Time // by then one of the looks is too old
 }
 
 // look reads the newest look of each host.
@@ -115,6 +116,7 @@ func look(c check, q Question, v values) jobsSeen {
 		for _, j := range facts.Jobs {
 			s.jobs = append(s.jobs, backupJob{h, j})
 		}
+		s.until = soonest(s.until, h.upcoming(h.moment(h.newest()).Add(h.duration("fresh"))))
 		if len(gaps) > 0 {
 			return []AssetFinding{h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps)))}
 		}
@@ -152,7 +154,7 @@ func (s jobsSeen) judge(set DataSet, v values) AssetFinding {
 		f.Thing, f.Why = set.Name, say("need_blind", append(args, "host", f.Host)...)
 		return f
 	}
-	return AssetFinding{Asset: Asset{Agent: "need", Host: set.Name}, Finding: Finding{Verdict: Breached, Why: say("need_uncovered", args...)}}
+	return AssetFinding{Asset: Asset{Agent: "need", Host: set.Name}, Finding: Finding{Verdict: Breached, Why: say("need_uncovered", args...), Due: s.until}}
 }
 
 // covers judges one job against a data set: how often it makes restore points, how far
@@ -179,16 +181,19 @@ func (b backupJob) covers(set DataSet, v values) AssetFinding {
 		return say1(Unproven, "need_unseen")
 	case b.at.Sub(newest) > limit:
 		return say1(Breached, "need_old", "at", b.clock(newest))
+	}
+	var f AssetFinding
+	switch short := b.retention(); {
 	case set.Encrypted && b.job.Encryption == "none":
-		return say1(Breached, "need_plain")
+		f = say1(Breached, "need_plain")
 	case set.Encrypted && b.job.Encryption == "unknown":
-		return say1(Unproven, "need_cipher_unknown")
-	}
-	if f := b.retention(); f != nil {
+		f = say1(Unproven, "need_cipher_unknown")
+	case short != nil:
+		f = *short
 		f.Thing = set.Name
-		return *f
+	default:
+		f = say1(Fulfilled, "need_met", "at", b.clock(newest))
 	}
-	f := say1(Fulfilled, "need_met", "at", b.clock(newest))
 	f.Due = soonest(f.Due, b.upcoming(newest.Add(limit)))
 	return f
 }

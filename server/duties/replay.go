@@ -180,7 +180,7 @@ func (r *past) people() []time.Time {
 func (r *past) timeline(chk check, p Part, a Agent) []hostTurn {
 	v := values{p.Params, r.Params[p.Name]}
 	looks, talks, forked := r.looks[lookKey{a.ID, chk.kind}], r.talks[a.ID], r.Forked[a.ID]
-	span := max(chk.facts, 3*24*time.Hour)
+	span := max(chk.reach(v), 3*24*time.Hour)
 	end, at := r.To, r.From
 	if left, ok := r.Left[a.ID]; ok && left.Before(end) {
 		end = left

@@ -52,7 +52,9 @@ func (h host) restored(t evidence.RestoreTest) AssetFinding {
 	}
 	good := h.local(t.LastGood.Time)
 	if good.After(h.at.Add(time.Hour)) {
-		return find(Unproven, "restore_future", "at", h.clock(good))
+		f := find(Unproven, "restore_future", "at", h.clock(good))
+		f.Due = soonest(f.Due, good.Add(-time.Hour))
+		return f
 	}
 	if h.at.Sub(good) > age {
 		if t.Result == evidence.BackupUnknown {
@@ -60,16 +62,15 @@ func (h host) restored(t evidence.RestoreTest) AssetFinding {
 		}
 		return find(Breached, "restore_old", "at", h.clock(good))
 	}
-	if h.flag("decrypted") && (t.Encryption == "none" || t.Encryption == "unknown") {
-		return find(Unproven, "restore_plain", "at", h.clock(good))
+	var f AssetFinding
+	switch figures := []any{"at", h.clock(good), "files", t.Files, "held", t.Held, "compared", t.Compared}; {
+	case h.flag("decrypted") && (t.Encryption == "none" || t.Encryption == "unknown"):
+		f = find(Unproven, "restore_plain", "at", h.clock(good))
+	case t.Result == evidence.BackupUnknown:
+		f = find(Fulfilled, "restore_stands", figures...) // the newest attempt could not be made
+	default:
+		f = find(Fulfilled, "restore_good", figures...)
 	}
-	key := "restore_good"
-	if t.Result == evidence.BackupUnknown {
-		key = "restore_stands" // the newest attempt could not be made
-	}
-	f := find(Fulfilled, key, "at", h.clock(good), "files", t.Files, "held", t.Held, "compared", t.Compared)
-	if due := h.upcoming(good.Add(age)); f.Due.IsZero() || !due.IsZero() && due.Before(f.Due) {
-		f.Due = due
-	}
+	f.Due = soonest(f.Due, h.upcoming(good.Add(age)))
 	return f
 }

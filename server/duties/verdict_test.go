@@ -3,6 +3,7 @@ package duties_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/duties"
@@ -45,11 +46,52 @@ func TestNeeds(t *testing.T) {
 	for id, want := range map[string][]evidence.Kind{"PE-P3": {evidence.KindDNSBL}, "WH-P1": {evidence.KindBackup}, "SC-P2": {evidence.KindHypervisor, evidence.KindStorage, evidence.KindHealth}, "SC-P5": nil} {
 		d, _ := c.Duty(id)
 		var got []evidence.Kind
-		for _, n := range c.Needs(d) {
+		for _, n := range c.Needs(d, nil) {
 			got = append(got, n.Kind)
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s needs %v, want %v", id, got, want)
+		}
+	}
+}
+
+// TestNeedsWindows has a check that looks at a window asked with all facts of the one that
+// ended with a look as old as one may be, by whatever an organisation has set.
+func TestNeedsWindows(t *testing.T) {
+	c := builtin(t)
+	for id, part := range map[string]string{"SC-C8": "eventlog", "PE-P7": "mail"} {
+		d, _ := c.Duty(id)
+		p := d.Parts[slices.IndexFunc(d.Parts, func(p duties.Part) bool { return p.Name == part })]
+		most := duties.Params{"window": p.Params["window"].Max, "fresh": p.Params["fresh"].Max}
+		for _, tt := range []struct {
+			set  map[string]duties.Params
+			want time.Duration
+		}{{nil, map[string]time.Duration{"eventlog": 50 * time.Hour, "mail": 25 * time.Hour}[part]}, {map[string]duties.Params{part: most}, map[string]time.Duration{"eventlog": 120 * time.Hour, "mail": 49 * time.Hour}[part]}} {
+			if needs := c.Needs(d, tt.set); len(needs) != 1 || needs[0].Facts != tt.want || needs[0].Thin {
+				t.Errorf("%s with %v needs %v, want facts of %s", id, tt.set, needs, tt.want)
+			}
+		}
+	}
+}
+
+// TestNeedsOfTwo has a duty of two parts that read one kind asked with enough for both.
+func TestNeedsOfTwo(t *testing.T) {
+	c := builtin(t)
+	part := func(id, name string) duties.Part {
+		d, _ := c.Duty(id)
+		return d.Parts[slices.IndexFunc(d.Parts, func(p duties.Part) bool { return p.Name == name })]
+	}
+	health, trend, backup, need := part("BK-P3", "health"), part("WH-C7", "trend"), part("SC-C5", "backup"), part("SC-C4", "need")
+	for _, tt := range []struct {
+		parts []duties.Part
+		want  duties.Need
+	}{
+		{[]duties.Part{health, trend}, duties.Need{Kind: evidence.KindHealth, Facts: 50 * time.Hour}},
+		{[]duties.Part{trend, health}, duties.Need{Kind: evidence.KindHealth, Facts: 50 * time.Hour}},
+		{[]duties.Part{backup, need}, duties.Need{Kind: evidence.KindBackup, Facts: 192 * time.Hour, Thin: true}},
+	} {
+		if needs := c.Needs(duties.Duty{Parts: tt.parts}, nil); len(needs) != 1 || needs[0] != tt.want {
+			t.Errorf("%s and %s need %v, want %v", tt.parts[0].Name, tt.parts[1].Name, needs, tt.want)
 		}
 	}
 }
@@ -67,6 +109,7 @@ func TestTouched(t *testing.T) {
 		{duties.Provider, evidence.KindMail, []string{"PE-P7", "PE-P9"}},
 		{duties.Customer, evidence.KindBackup, []string{"SC-C4", "SC-C5", "WH-C5", "PE-C5", "BK-C1", "BK-C2"}},
 		{duties.Provider, evidence.KindSoftware, []string{"SC-P1", "WH-P2", "PE-P4", "BK-P2"}},
+		{duties.Customer, duties.KindCases, []string{"SC-C3", "SC-C9", "WH-C3", "WH-C8", "PE-C4", "PE-C7", "BK-C7", "BK-C8"}},
 		{duties.Customer, evidence.KindSoftware, []string{"WH-C4"}}, // its sites alone: patches of a customer's host prove no duty
 	} {
 		var got []string
