@@ -166,11 +166,17 @@ func (s softwareHost) lapses() time.Time {
 			next(s.local(u.Since.Time).Add(s.duration("pending")))
 		}
 	}
-	if r := s.facts.Reboot; r.Needed == evidence.Yes && r.Since != nil {
-		next(s.local(r.Since.Time).Add(s.duration("reboot")))
+	if since := s.facts.Reboot.Since; since != nil {
+		next(s.local(since.Time).Add(s.duration("reboot")))
 	}
-	if end, err := time.ParseInLocation(time.DateOnly, s.facts.OS.EOL, s.zone); err == nil {
-		next(end.AddDate(0, 0, 1))
+	ends := []string{s.facts.OS.EOL}
+	for _, p := range s.facts.Products {
+		ends = append(ends, p.EOL)
+	}
+	for _, day := range ends {
+		if last, err := time.ParseInLocation(time.DateOnly, day, s.zone); err == nil {
+			next(last.AddDate(0, 0, 1))
+		}
 	}
 	return due
 }
