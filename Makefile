@@ -50,6 +50,7 @@ test: deps ## install what tests need, then run all of them with the race detect
 	go vet ./...
 	CI=$${CI:-true} go test -race -timeout 40m $(LONGEST) ./...
 	go test -run '^(TestBounded|Fuzz)' ./collectors/... # what parsers allocate, which the race detector changes
+	go -C tools test ./mutate # the tool of the mutation run
 
 .PHONY: fixtures
 fixtures: ## try every parser on a folder of captured files: make fixtures FIXTURES=DIR

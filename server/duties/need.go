@@ -87,8 +87,8 @@ func setCheck(concerns func(DataSet) bool, capped bool) check {
 			}
 			seen := look(c, q, v)
 			for _, set := range sets {
-				if capped && time.Duration(set.Hours)*time.Hour > d.Every {
-					set.Hours = int(d.Every / time.Hour)
+				if most := int(d.Every / time.Hour); capped && most > 0 { // what waits for an event has no cadence
+					set.Hours = min(set.Hours, most)
 				}
 				pf.Assets = append(pf.Assets, seen.judge(set, v))
 			}

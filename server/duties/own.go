@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"regexp"
@@ -93,7 +94,7 @@ func With(files map[string][]byte) (*Catalogue, error) {
 // source finds lines in a file.
 type source struct {
 	name string
-	root *yaml.Node
+	doc  yaml.Node
 }
 
 // fault is an error at a place of the file, given by keys and list positions.
@@ -122,18 +123,18 @@ func (s source) line(path ...any) int {
 }
 
 func (s source) node(path ...any) *yaml.Node {
-	at := s.root
+	at := s.doc.Content[0]
 	for _, step := range path {
 		var next *yaml.Node
 		switch step := step.(type) {
 		case string:
-			for i := 0; at.Kind == yaml.MappingNode && i+1 < len(at.Content); i += 2 {
+			for i := 0; at.Kind == yaml.MappingNode && i < len(at.Content); i += 2 { // keys, each before its value
 				if at.Content[i].Value == step {
 					next = at.Content[i+1]
 				}
 			}
 		case int:
-			if at.Kind == yaml.SequenceNode && step < len(at.Content) {
+			if at.Kind == yaml.SequenceNode { // not an alias of one
 				next = at.Content[step]
 			}
 		}
@@ -150,21 +151,21 @@ var yamlLine = regexp.MustCompile(`line (\d+): (?:field (\S+) not found in type 
 // parseOwn reads a file strictly; each fault of its form is named with its line.
 func parseOwn(name string, b []byte) (ownFile, source, error) {
 	var f ownFile
-	s := source{name: name, root: &yaml.Node{}}
+	s := source{name: name}
 	if len(b) > maxOwn {
 		return f, s, fmt.Errorf("%s: %d bytes: want at most %d", name, len(b), maxOwn)
 	}
+	err := yaml.Unmarshal(b, &s.doc)
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
-	err := dec.Decode(&f)
 	if err == nil {
-		var doc yaml.Node
-		if err = yaml.Unmarshal(b, &doc); err == nil && len(doc.Content) > 0 {
-			s.root = doc.Content[0]
-		}
+		err = dec.Decode(&f)
+	}
+	if errors.Is(err, io.EOF) { // comments at most
+		return f, s, nil
 	}
 	if err == nil {
-		return f, s, nil
+		return f, s, s.more(dec)
 	}
 	var errs []error
 	for _, m := range yamlLine.FindAllStringSubmatch(err.Error(), -1) {
@@ -180,6 +181,15 @@ func parseOwn(name string, b []byte) (ownFile, source, error) {
 	return f, s, errors.Join(errs...)
 }
 
+// more refuses a second document: nobody would read it.
+func (s source) more(dec *yaml.Decoder) error {
+	var next yaml.Node
+	if err := dec.Decode(&next); errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("%s:%d: another document begins after a line of ---: write all into one, or into a file of its own", s.name, max(next.Line, 1))
+}
+
 // extend adds a file to the catalogue.
 func (c *Catalogue) extend(name string, b []byte) error {
 	f, s, err := parseOwn(name, b)
@@ -191,11 +201,7 @@ func (c *Catalogue) extend(name string, b []byte) error {
 		errs = append(errs, s.fault(c.addService(id, f.Services[id]), "services", id))
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.Cadences)) {
-		if _, there := c.described.Cadences[id]; there {
-			errs = append(errs, s.fault(fmt.Errorf("cadence %q is built in", id), "cadences", id))
-			continue
-		}
-		c.described.Cadences[id] = f.Cadences[id]
+		errs = append(errs, s.fault(c.addCadence(id, f.Cadences[id]), "cadences", id))
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.Checks)) {
 		key, err := c.addCheck(id, f.Checks[id])
@@ -207,7 +213,12 @@ func (c *Catalogue) extend(name string, b []byte) error {
 	for i, d := range f.Duties {
 		errs = append(errs, s.fault(c.addDuty(d), "duties", i))
 	}
-	errs = append(errs, s.fault(c.addOwnWorkflows(f.Workflows), "workflows"))
+	for i, w := range f.Workflows {
+		errs = append(errs, s.fault(c.addOwnWorkflow(w), "workflows", i))
+	}
+	for i, d := range f.Duties {
+		errs = append(errs, s.fault(c.walked(d.ID), "duties", i))
+	}
 	for _, id := range slices.Sorted(maps.Keys(f.Set)) {
 		errs = append(errs, s.fault(c.setParams(id, f.Set[id]), "set", id))
 	}
@@ -218,6 +229,20 @@ func (c *Catalogue) extend(name string, b []byte) error {
 		errs = append(errs, s.fault(c.take(n), "not_applicable", i))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Catalogue) addCadence(id string, f cadenceFile) error {
+	if _, there := c.described.Cadences[id]; there {
+		return fmt.Errorf("cadence %q is there already: give it another name", id)
+	}
+	if f.EN == "" || f.IT == "" {
+		return fmt.Errorf("cadence %q: its words are missing in one language: write en: …, it: …", id)
+	}
+	if every, err := time.ParseDuration(f.Every); f.Every != "" && (err != nil || every <= 0) {
+		return fmt.Errorf("cadence %q: every %q: want a duration such as 48h, or none where an event is waited for", id, f.Every)
+	}
+	c.described.Cadences[id] = f
+	return nil
 }
 
 var ownName = regexp.MustCompile(`^[a-z][a-z0-9_]{1,30}$`)
@@ -302,17 +327,15 @@ func (c *Catalogue) addDuty(f ownDuty) error {
 	return nil
 }
 
-func (c *Catalogue) addOwnWorkflows(list []workflowFile) error {
-	for _, w := range list {
-		for _, s := range w.Steps {
-			for _, id := range s.Proves {
-				if d, ok := c.Duty(id); ok && !d.Own {
-					return fmt.Errorf("workflow %s: step %s proves %s, which is built in: own workflows prove own duties", w.ID, s.ID, id)
-				}
+func (c *Catalogue) addOwnWorkflow(w workflowFile) error {
+	for _, s := range w.Steps {
+		for _, id := range s.Proves {
+			if d, ok := c.Duty(id); ok && !d.Own {
+				return fmt.Errorf("workflow %s: step %s proves %s, which is built in: own workflows prove own duties", w.ID, s.ID, id)
 			}
 		}
 	}
-	return c.addWorkflows(list)
+	return c.addWorkflow(w)
 }
 
 // setParams gives a duty's parameters other defaults, within their range.

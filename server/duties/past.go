@@ -1,6 +1,9 @@
 package duties
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Stretch is a stretch of the past that was judged again.
 type Stretch struct {
@@ -45,20 +48,23 @@ func Overlay(turns []Turn, list []Stretch) []Turn {
 			out = append(out, Turn{s.To, under.Verdict, under.Why})
 		}
 	}
-	upto(time.Unix(1<<40, 0))
-	return out
+	return append(out, turns[i:]...)
 }
 
 // Since gives turns from a moment on: the one in force then begins at it.
 func Since(turns []Turn, at time.Time) []Turn {
-	for i := len(turns) - 1; i >= 0; i-- {
-		if !turns[i].At.After(at) {
-			out := append([]Turn(nil), turns[i:]...)
-			out[0].At = at
-			return out
-		}
+	n := begun(turns, at)
+	if n == 0 {
+		return turns
 	}
-	return turns
+	out := slices.Clone(turns[n-1:])
+	out[0].At = at
+	return out
+}
+
+// begun counts the turns up to a moment.
+func begun(turns []Turn, at time.Time) int {
+	return until(turns, at, func(t Turn) time.Time { return t.At })
 }
 
 // Now gives the turns as they count: those of the time, with what was judged again.
@@ -67,14 +73,12 @@ func (p Past) Now() []Turn { return Overlay(p.Turns, p.Rules) }
 // At is how the duty stood at a moment: as it was known then, and by all evidence that
 // has come since; ok is false before it was judged.
 func (p Past) At(at time.Time) (known, facts Turn, ok bool) {
-	in := func(turns []Turn) (t Turn, ok bool) {
-		for _, x := range turns {
-			if x.At.After(at) {
-				break
-			}
-			t, ok = x, true
+	in := func(turns []Turn) (Turn, bool) {
+		n := begun(turns, at)
+		if n == 0 {
+			return Turn{}, false
 		}
-		return t, ok
+		return turns[n-1], true
 	}
 	now := p.Now()
 	known, ok = in(now)
@@ -126,7 +130,7 @@ func Differ(was, is []Turn, upto time.Time) []Stretch {
 		if was[i].Verdict != is[j].Verdict && at.Before(end) {
 			out = add(out, Stretch{at, end, was[i].Verdict, is[j].Verdict, is[j].Why})
 		}
-		if !moveWas && !moveIs || !end.Before(upto) {
+		if !end.Before(upto) {
 			break
 		}
 		if moveWas && was[i+1].At.Equal(end) {

@@ -163,13 +163,13 @@ func compareReleases(a, b string) int {
 func splitRelease(v string) (numbers []int, rest string) {
 	for {
 		n := 0
-		for n < len(v) && n < 9 && v[n] >= '0' && v[n] <= '9' {
+		for n < len(v) && v[n] >= '0' && v[n] <= '9' {
 			n++
 		}
 		if n == 0 {
 			return numbers, strings.ToLower(strings.TrimLeft(v, ".-+"))
 		}
-		number, _ := strconv.Atoi(v[:n])
+		number, _ := strconv.Atoi(v[:n]) // of more digits than fit, the largest number
 		numbers, v = append(numbers, number), v[n:]
 		if !strings.HasPrefix(v, ".") {
 			return numbers, strings.ToLower(strings.TrimLeft(v, ".-+"))

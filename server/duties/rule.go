@@ -38,6 +38,9 @@ func newRule(name, text string, kind evidence.Kind, params map[string]Param) (ru
 	if zero == nil {
 		return rule{}, fmt.Errorf("kind %q: want one of %v", kind, evidence.FactsKinds())
 	}
+	if strings.TrimSpace(text) == "" {
+		return rule{}, errors.New("it is missing: an expression that is true where the duty is met")
+	}
 	if len(text) > maxRule {
 		return rule{}, fmt.Errorf("rule of %d bytes: want at most %d", len(text), maxRule)
 	}

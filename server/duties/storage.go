@@ -59,10 +59,15 @@ func (h host) device(d evidence.StorageDevice) AssetFinding {
 	if d.State == evidence.StorageWarning && !h.tolerated(d) {
 		return find(Breached, "storage_warning", "reason_codes", why)
 	}
-	if days := h.duration("scrub"); days > 0 && d.Scrubbed != nil && h.at.Sub(d.Scrubbed.Time) > days {
-		return find(Breached, "storage_unscrubbed", "scrubbed", h.clock(d.Scrubbed.Time), "limit", int(days.Hours()/24))
+	good := find(Fulfilled, "storage_good")
+	if days := h.duration("scrub"); days > 0 && d.Scrubbed != nil {
+		scrubbed := h.local(d.Scrubbed.Time)
+		if h.at.Sub(scrubbed) > days {
+			return find(Breached, "storage_unscrubbed", "scrubbed", h.clock(scrubbed), "limit", int(days.Hours()/24))
+		}
+		good.Due = soonest(good.Due, h.upcoming(scrubbed.Add(days)))
 	}
-	return find(Fulfilled, "storage_good")
+	return good
 }
 
 // tolerated reports whether the only sign is sectors that were replaced, and those are

@@ -79,7 +79,7 @@ func (h host) outliers(week []evidence.HealthHour, name string, floor float64, o
 	count, worst := 0, week[0]
 	for _, w := range week {
 		if v := of(w); v > limit {
-			if count++; v > of(worst) || count == 1 {
+			if count++; v > of(worst) {
 				worst = w
 			}
 		}
@@ -93,7 +93,7 @@ func (h host) outliers(week []evidence.HealthHour, name string, floor float64, o
 
 // growth finds a fullest file system that filled up within the week.
 func (h host) growth(week []evidence.HealthHour) []AssetFinding {
-	first, last := -1.0, -1.0
+	first, last := -1.0, 0.0
 	for _, w := range week {
 		if w.Disk >= 0 {
 			if last = w.Disk; first < 0 {

@@ -109,37 +109,48 @@ func (c *Catalogue) readWorkflows(dir fs.FS) error {
 	if err := readYAML(dir, "workflows.yaml", &list); err != nil {
 		return err
 	}
-	return c.addWorkflows(list)
-}
-
-func (c *Catalogue) addWorkflows(list []workflowFile) error {
 	for _, f := range list {
-		w, err := f.workflow()
-		if err != nil {
-			return fmt.Errorf("workflow %q: %w", f.ID, err)
-		}
-		for _, s := range w.Steps {
-			for _, id := range s.Proves {
-				d, ok := c.Duty(id)
-				if !ok || d.Party != s.Party || !slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
-					return fmt.Errorf("workflow %s: step %s proves %s: want a duty of the %s with the part workflow", w.ID, s.ID, id, s.Party)
-				}
-			}
-		}
-		if _, twice := c.Workflow(w.ID); twice {
-			return fmt.Errorf("workflow %s stated twice", w.ID)
-		}
-		c.workflows = append(c.workflows, w)
-		for _, s := range w.Steps {
-			for lang, words := range c.words {
-				words.Codes[w.ID+"."+s.ID] = s.Title.In(lang)
-			}
+		if err := c.addWorkflow(f); err != nil {
+			return err
 		}
 	}
 	for _, d := range c.duties {
-		if !slices.ContainsFunc(c.workflows, func(w Workflow) bool { return w.Proves(d.ID) }) && slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Proof == ProofWorkflow }) {
-			return fmt.Errorf("duty %s is to be proven by a workflow, and no step of one proves it", d.ID)
+		if err := c.walked(d.ID); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (c *Catalogue) addWorkflow(f workflowFile) error {
+	w, err := f.workflow()
+	if err != nil {
+		return fmt.Errorf("workflow %q: %w", f.ID, err)
+	}
+	for _, s := range w.Steps {
+		for _, id := range s.Proves {
+			if d, ok := c.Duty(id); !ok || d.Party != s.Party || !d.Has(ProofWorkflow) {
+				return fmt.Errorf("workflow %s: step %s proves %s: want a duty of the %s with the part workflow", w.ID, s.ID, id, s.Party)
+			}
+		}
+	}
+	if _, twice := c.Workflow(w.ID); twice {
+		return fmt.Errorf("workflow %s stated twice", w.ID)
+	}
+	c.workflows = append(c.workflows, w)
+	for _, s := range w.Steps {
+		for lang, words := range c.words {
+			words.Codes[w.ID+"."+s.ID] = s.Title.In(lang)
+		}
+	}
+	return nil
+}
+
+// walked refuses a duty that is to be proven by a workflow without one that proves it.
+func (c *Catalogue) walked(duty string) error {
+	d, ok := c.Duty(duty)
+	if ok && d.Has(ProofWorkflow) && !slices.ContainsFunc(c.workflows, func(w Workflow) bool { return w.Proves(d.ID) }) {
+		return fmt.Errorf("duty %s is to be proven by a workflow, and no step of one proves it", d.ID)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ const (
 // bench builds and runs test binaries.
 type bench struct {
 	dir, work string
+	seconds   int // of processor time, after which a run is endless
 	pkg       *pack
 	reached   map[int]bool
 }
@@ -104,7 +105,8 @@ func (b *bench) binary(name string) string { return filepath.Join(b.work, name+"
 // tests runs a binary's tests. A test that loops is ended by processor time, so that a busy
 // machine ends none, and one that allocates without end by 8 GB.
 func (b *bench) tests(name string, env []string, args ...string) ([]byte, error) {
-	cmd := exec.Command("bash", append([]string{"-c", `ulimit -c 0 -t 40 -v 8000000; exec "$0" "$@"`, b.binary(name), "-test.short", "-test.failfast", "-test.timeout=20m"}, args...)...)
+	limits := fmt.Sprintf(`ulimit -c 0 -t %d -v 8000000; exec "$0" "$@"`, b.seconds)
+	cmd := exec.Command("bash", append([]string{"-c", limits, b.binary(name), "-test.short", "-test.failfast", "-test.timeout=20m"}, args...)...)
 	cmd.Dir, cmd.Env = b.dir, append(os.Environ(), append(env, "GOMAXPROCS=1", "GOGC=400")...)
 	return cmd.CombinedOutput()
 }

@@ -1,7 +1,7 @@
 // Command mutate puts small faults into a Go package, one at a time, and says which of
 // them no test finds:
 //
-//	mutate [-only PATTERN] [-workers N] FOLDER
+//	mutate [-only PATTERN] [-workers N] [-seconds N] FOLDER
 //
 // All faults that can be chosen while the program runs are compiled into one test binary,
 // so that a fault costs a run of the tests and no build. The others (in constants, or where
@@ -22,18 +22,19 @@ import (
 func main() {
 	only := flag.String("only", ".", "faults to try: a pattern on file.go:line:column")
 	workers := flag.Int("workers", runtime.NumCPU(), "how many to try at a time")
+	seconds := flag.Int("seconds", 40, "processor time after which a run of the tests is endless")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *only, *workers); err != nil {
+	if err := run(flag.Arg(0), *only, *workers, *seconds); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, only string, workers int) error {
+func run(dir, only string, workers, seconds int) error {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func run(dir, only string, workers int) error {
 	if err != nil {
 		return err
 	}
-	b := bench{dir: dir, work: work, pkg: p}
+	b := bench{dir: dir, work: work, seconds: seconds, pkg: p}
 	if err := b.build(); err != nil {
 		return err
 	}
