@@ -32,6 +32,7 @@ var causes = map[string]Cause{
 	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople,
 	"standing_not_run": CausePeople, "standing_not_told": CausePeople, "standing_not_acked": CausePeople,
 	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
+	"need_never": CausePeople, "need_lapsed": CausePeople, "need_none": CausePeople, "tested_old": CausePeople, "tested_unsigned": CausePeople,
 	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople,
 	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer,
 }

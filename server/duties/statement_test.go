@@ -92,3 +92,13 @@ func TestStated(t *testing.T) {
 		t.Errorf("stated are %v, want %s", got, want)
 	}
 }
+
+// What people left undone is told apart from what was seen.
+func TestCauseOfStatements(t *testing.T) {
+	for key, want := range map[string]duties.Cause{"need_never": duties.CausePeople, "need_lapsed": duties.CausePeople, "need_none": duties.CausePeople,
+		"tested_old": duties.CausePeople, "tested_unsigned": duties.CausePeople, "need_unseen": duties.CauseFacts, "tested_failed": duties.CauseFacts} {
+		if got := (duties.Finding{Why: duties.Message{Key: key}}).Cause(); got != want {
+			t.Errorf("%s has the cause %s, want %s", key, got, want)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package duties_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/attesto/attesto/server/duties"
+)
+
+// TestReplay tells the last ten hours of a duty: who joined and left, and what people did.
+func TestReplay(t *testing.T) {
+	hourly := lookCase{Series: 24, Ago: "0s"}
+	of := func(agent string, l lookCase) lookCase { l.Agent = agent; return l }
+	two := []agentCase{{Name: "mx1"}, {Name: "mx2"}}
+	for _, tt := range []struct {
+		name, file, duty string
+		tc               judgeCase
+		left, forked     map[string]string
+		want             string
+	}{
+		{name: "nothing happens", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, want: "-10 fulfilled dnsbl_clean"},
+		{name: "a host that leaves", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, left: map[string]string{"mx1": "-2h"}, want: "-10 fulfilled dnsbl_clean, -2 unproven no_agent"},
+		{name: "a host that left before", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, left: map[string]string{"mx1": "-20h"}, want: "-10 unproven no_agent"},
+		{name: "a host that leaves later", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, left: map[string]string{"mx1": "1h"}, want: "-10 fulfilled dnsbl_clean"},
+		{name: "one of two leaves", file: "dnsbl", tc: judgeCase{Agents: two, Looks: []lookCase{of("mx1", hourly)}}, left: map[string]string{"mx2": "-2h"}, want: "-10 unproven never_seen, -2 fulfilled dnsbl_clean"},
+		{name: "a host that joins", file: "dnsbl", tc: judgeCase{Agents: []agentCase{{Name: "mx1", Enrolled: "-5h"}}, Looks: []lookCase{{Series: 5, Ago: "0s"}}}, want: "-10 unproven no_agent, -4 fulfilled dnsbl_clean"},
+		{name: "a second host that joins", file: "dnsbl", tc: judgeCase{Agents: []agentCase{{Name: "mx1"}, {Name: "mx2", Enrolled: "-5h"}}, Looks: []lookCase{of("mx1", hourly), {Agent: "mx2", Series: 3, Ago: "0s"}}},
+			want: "-10 fulfilled dnsbl_clean, -5 unproven never_seen, -2 fulfilled all_fulfilled"},
+		{name: "a host that is cloned", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, forked: map[string]string{"mx1": "-3h"}, want: "-10 fulfilled dnsbl_clean, -3 unproven agent_forked"},
+		{name: "a host that falls silent", file: "dnsbl", tc: judgeCase{Looks: []lookCase{{Ago: "30h"}}}, want: "-10 fulfilled dnsbl_clean, -4 unproven stale"},
+		{name: "a statement and its end", file: "people", duty: "WH-C2", tc: judgeCase{Looks: []lookCase{}, Stated: []statedCase{{At: "-4h", Until: "-1h"}}}, want: "-10 unproven attestation_never, -4 fulfilled attestation_holds, -1 unproven attestation_lapsed"},
+		{name: "a need and the backups by it", file: "need", tc: judgeCase{Looks: []lookCase{{Ago: "240h"}, {Ago: "3h"}}, Stated: []statedCase{{Kind: duties.StatementNeed, At: "-8h", Until: "9d",
+			About: map[string]any{"sets": []any{map[string]any{"service": "bk", "name": "Database", "job": "db", "hours": 24, "days": 30}}}}}},
+			want: "-10 unproven need_never, -8 unproven need_blind, -3 fulfilled need_met"},
+		{name: "a case step by step", file: "people", duty: "SC-C3", tc: judgeCase{Looks: []lookCase{}, Watched: true, Cases: []caseCase{{Workflow: "notice", Service: "sc", Title: "Slow", Opened: "-6h", Steps: []string{"-4h", "-3h", "-1h"}}}},
+			want: "-10 no_occasion no_case, -1 fulfilled case_done"},
+	} {
+		var f caseFile
+		readCases(t, "testdata/"+tt.file+".yaml", &f)
+		if tt.duty != "" {
+			f.Duty = tt.duty
+		}
+		d, _ := builtin(t).Duty(f.Duty)
+		q := question(t, f, tt.tc)
+		s := duties.Story{Question: q, From: q.At.Add(-10 * time.Hour), To: q.At.Add(time.Second), Known: true, Left: moments(t, q, tt.left), Forked: moments(t, q, tt.forked)}
+		var turns []string
+		for _, turn := range builtin(t).Replay(d, s) {
+			turns = append(turns, fmt.Sprint(int(turn.At.Sub(q.At).Round(time.Minute)/time.Hour), " ", turn.Verdict, " ", turn.Why.Key))
+		}
+		if got := strings.Join(turns, ", "); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// moments of agents by their names, relative to the question's.
+func moments(t *testing.T, q duties.Question, by map[string]string) map[string]time.Time {
+	out := map[string]time.Time{}
+	for name, at := range by {
+		out["a_"+name] = q.At.Add(duration(t, at))
+	}
+	return out
+}
