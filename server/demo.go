@@ -188,7 +188,7 @@ func (r *demoRun) parties(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if side.apiToken, err = r.server.AddAPIToken(ctx, org.ID, "demo", true, 24*time.Hour); err != nil {
+		if side.apiToken, err = r.server.AddAPIToken(ctx, org.ID, "demo", 24*time.Hour, store.Scopes()...); err != nil {
 			return err
 		}
 	}

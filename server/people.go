@@ -141,13 +141,18 @@ func (s *Server) NewPassword(ctx context.Context, email string) (password string
 	})
 }
 
-// AddAPIToken makes a token for scripts; its text is shown once. write lets it
-// change things as well, life 0 has it never expire.
-func (s *Server) AddAPIToken(ctx context.Context, org, name string, write bool, life time.Duration) (string, error) {
+// AddAPIToken makes a token for scripts that may read and what else may names; its text
+// is shown once. life 0 has it never expire.
+func (s *Server) AddAPIToken(ctx context.Context, org, name string, life time.Duration, may ...string) (string, error) {
+	for _, scope := range may {
+		if !slices.Contains(store.Scopes(), scope) {
+			return "", fmt.Errorf("scope %q: want some of %s", scope, strings.Join(store.Scopes(), ", "))
+		}
+	}
 	if _, err := s.store.Org(ctx, org); err != nil {
 		return "", err
 	}
-	t, text := web.NewAPIToken(org, name, "", write, s.now(), life)
+	t, text := web.NewAPIToken(org, name, "", may, s.now(), life)
 	return text, s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return web.AddAPIToken(ctx, tx, s.note, t) })
 }
 

@@ -144,7 +144,7 @@ func TestPeople(t *testing.T) {
 				t.Errorf("%s was taken", name)
 			}
 		}
-		text, err := w.srv.AddAPIToken(ctx, w.customer.ID, "script", false, time.Hour)
+		text, err := w.srv.AddAPIToken(ctx, w.customer.ID, "script", time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}

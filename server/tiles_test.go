@@ -29,7 +29,7 @@ func TestTilesOverHTTP(t *testing.T) {
 		ctx := context.Background()
 		w, _ := filled(t, dsn)
 		token := func(org string) string {
-			text, err := w.srv.AddAPIToken(ctx, org, "test", false, time.Hour)
+			text, err := w.srv.AddAPIToken(ctx, org, "test", time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,17 +15,26 @@ func (a *app) apiTokenCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "api-token", Short: "Make, list and revoke tokens for scripts"}
 	var org, name string
 	var write bool
+	var may []string
 	var ttl time.Duration
 	create := &cobra.Command{
 		Use:   "create --org ORG",
 		Short: "Make an API token; it is shown this once",
 		Long: `Make a token for scripts; it is shown this once. They send it as
   Authorization: Bearer TOKEN
-to /api/v1/. A token of the provider reads all organisations.`,
+to /api/v1/. A token of the provider reads all organisations.
+
+Besides reading, a token may only do what --may names:
+  review  confirm reviews and digests, take alerts on
+  state   record statements, needs, restore tests and cases
+  manage  say what hosts and services count for`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
-				text, err := s.AddAPIToken(ctx, o.ID, name, write, ttl)
+				if write {
+					may = store.Scopes()
+				}
+				text, err := s.AddAPIToken(ctx, o.ID, name, ttl, may...)
 				if err == nil {
 					say(a.out, "%s\n", text)
 				}
@@ -35,7 +45,8 @@ to /api/v1/. A token of the provider reads all organisations.`,
 	flags := create.Flags()
 	flags.StringVar(&org, "org", "", "organisation, by id or name")
 	flags.StringVar(&name, "name", "", "what it is for")
-	flags.BoolVar(&write, "write", false, "let it change things, not only read")
+	flags.StringSliceVar(&may, "may", nil, "what it may do besides reading: "+strings.Join(store.Scopes(), ", "))
+	flags.BoolVar(&write, "write", false, "let it do all of these")
 	flags.DurationVar(&ttl, "ttl", 0, "how long it holds (default: until it is removed)")
 	cmd.AddCommand(create, a.apiTokenListCommand(), a.apiTokenRevokeCommand())
 	return cmd

@@ -10,11 +10,17 @@ import (
 	"github.com/attesto/attesto/evidence"
 )
 
-// What a token may do: read, or change things as well.
+// What a token may do. Every one may read.
 const (
-	ScopeRead  = "read"
-	ScopeWrite = "write"
+	ScopeRead   = "read"
+	ScopeReview = "review" // confirm reviews and digests, take alerts on
+	ScopeState  = "state"  // record statements, needs, restore tests and cases
+	ScopeManage = "manage" // say what hosts and services count for
+	scopeWrite  = "write"  // all of them; of tokens that were made before there were several
 )
+
+// Scopes lists what a token may do besides reading.
+func Scopes() []string { return []string{ScopeReview, ScopeState, ScopeManage} }
 
 // APIToken lets a script read one organisation's board, or all of them for the provider's.
 type APIToken struct {
@@ -22,15 +28,18 @@ type APIToken struct {
 	Org     string
 	Name    string
 	Hash    evidence.Digest // of the token's text
-	Scopes  string          // "read" or "read,write"
+	Scopes  string          // "read", or "read,review" and so on
 	Created time.Time
 	Expires time.Time // zero for never
 	Used    time.Time // the last time, to a few minutes; zero for never
 	User    string    // who made it; "" at the command line
 }
 
-// Writes reports whether the token may change things.
-func (a APIToken) Writes() bool { return slices.Contains(strings.Split(a.Scopes, ","), ScopeWrite) }
+// May lists what the token may do besides reading.
+func (a APIToken) May() []string {
+	has := strings.Split(a.Scopes, ",")
+	return slices.DeleteFunc(Scopes(), func(s string) bool { return !slices.Contains(has, s) && !slices.Contains(has, scopeWrite) })
+}
 
 const apiTokenColumns = `id, org_id, name, hash, scopes, created, expires, used, user_id`
 

@@ -140,8 +140,8 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	if !v.known() {
 		return r, errSignIn
 	}
-	if v.via != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !v.via.Writes() {
-		return r, forbidden()
+	if v.via != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !slices.Contains(v.via.May(), operations[r.Pattern].scope) {
+		return r, &problem{status: http.StatusForbidden, key: "scope"}
 	}
 	switch g {
 	case signedIn:
@@ -297,7 +297,7 @@ func (w *Web) bearer(ctx context.Context, text string) (viewer, error) {
 		}
 	}
 	role := store.RoleViewer
-	if t.Writes() {
+	if len(t.May()) > 0 {
 		role = store.RoleAdmin
 	}
 	return w.withAll(ctx, viewer{roles: map[string]string{t.Org: role}, via: &t})

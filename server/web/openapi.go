@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+
+	"github.com/attesto/attesto/server/store"
 )
 
 // operation is what the API's description says of a route, besides its path.
@@ -20,6 +22,7 @@ type operation struct {
 	out     any      // what comes back, nil for nothing (204)
 	list    string   // out comes as a list under this key
 	status  int      // of success, where it is neither 200 nor 204
+	scope   string   // that the token must have; reading needs none
 }
 
 // operations describe every route of the API; a test holds them to the routes.
@@ -30,28 +33,28 @@ var operations = map[string]operation{
 	"GET /api/v1/orgs/{org}/duties/{duty}/days":         {summary: "A duty day by day", query: []string{"from", "to"}, out: dayAnswer{}, list: "days"},
 	"GET /api/v1/orgs/{org}/duties/{duty}/continuity":   {summary: "How much of a period was proven, and why not the rest", query: []string{"from", "to"}, out: map[string]any{}},
 	"GET /api/v1/orgs/{org}/state":                      {summary: "The board as it stood at a moment", query: []string{"at"}, out: dutyAnswer{}, list: "duties"},
-	"POST /api/v1/orgs/{org}/duties/{duty}/review":      {summary: "Confirm having looked at a duty's results"},
+	"POST /api/v1/orgs/{org}/duties/{duty}/review":      {scope: store.ScopeReview, summary: "Confirm having looked at a duty's results"},
 	"GET /api/v1/orgs/{org}/records/{index}":            {summary: "One record of the log with its proofs", query: []string{"epoch"}, out: recordAnswer{}},
 	"GET /api/v1/orgs/{org}/records/{index}/proof":      {summary: "A record as raw bytes with all that proves it", query: []string{"epoch"}, out: proofAnswer{}},
 	"GET /api/v1/orgs/{org}/agents":                     {summary: "The hosts of an organisation", out: agentAnswer{}, list: "agents"},
 	"GET /api/v1/orgs/{org}/agents/{agent}":             {summary: "One host, with what its facts count for", out: servesAnswer{}},
-	"POST /api/v1/orgs/{org}/agents/{agent}/serves":     {summary: "Say what a host's facts count for", in: tagging{}},
+	"POST /api/v1/orgs/{org}/agents/{agent}/serves":     {scope: store.ScopeManage, summary: "Say what a host's facts count for", in: tagging{}},
 	"GET /api/v1/orgs/{org}/services":                   {summary: "The services of an organisation, and who proves them", out: serviceAnswer{}, list: "services"},
-	"POST /api/v1/orgs/{org}/services":                  {summary: "Say what a customer has of the provider", in: tagging{}},
+	"POST /api/v1/orgs/{org}/services":                  {scope: store.ScopeManage, summary: "Say what a customer has of the provider", in: tagging{}},
 	"GET /api/v1/orgs/{org}/alerts":                     {summary: "Alerts, open ones first", out: alertAnswer{}, list: "alerts"},
-	"POST /api/v1/orgs/{org}/alerts/{alert}/ack":        {summary: "Take an alert on"},
-	"POST /api/v1/orgs/{org}/duties/{duty}/statement":   {summary: "State that a duty is met, does not apply, or is looked after by its alerts", in: saying{}},
+	"POST /api/v1/orgs/{org}/alerts/{alert}/ack":        {scope: store.ScopeReview, summary: "Take an alert on"},
+	"POST /api/v1/orgs/{org}/duties/{duty}/statement":   {scope: store.ScopeState, summary: "State that a duty is met, does not apply, or is looked after by its alerts", in: saying{}},
 	"GET /api/v1/orgs/{org}/digest/{service}":           {summary: "What an organisation has to look at in a service", out: digestAnswer{}},
-	"POST /api/v1/orgs/{org}/digest/{service}":          {summary: "Confirm having looked at a digest", in: sealing{}},
+	"POST /api/v1/orgs/{org}/digest/{service}":          {scope: store.ScopeReview, summary: "Confirm having looked at a digest", in: sealing{}},
 	"GET /api/v1/orgs/{org}/need":                       {summary: "What the customer declared to be backed up", out: needAnswer{}},
-	"POST /api/v1/orgs/{org}/need":                      {summary: "Declare what must be backed up", in: needing{}},
+	"POST /api/v1/orgs/{org}/need":                      {scope: store.ScopeState, summary: "Declare what must be backed up", in: needing{}},
 	"GET /api/v1/orgs/{org}/restores":                   {summary: "Restore tests that people tried", out: restoreAnswer{}, list: "restores"},
-	"POST /api/v1/orgs/{org}/restores":                  {summary: "Record a restore test", in: saying{}},
-	"POST /api/v1/orgs/{org}/restores/{test}/cosign":    {summary: "Sign a restore test as the provider", in: saying{}},
+	"POST /api/v1/orgs/{org}/restores":                  {scope: store.ScopeState, summary: "Record a restore test", in: saying{}},
+	"POST /api/v1/orgs/{org}/restores/{test}/cosign":    {scope: store.ScopeState, summary: "Sign a restore test as the provider", in: saying{}},
 	"GET /api/v1/orgs/{org}/cases":                      {summary: "What happens between the parties", out: caseAnswer{}, list: "cases"},
 	"GET /api/v1/orgs/{org}/cases/{case}":               {summary: "One case", out: caseAnswer{}},
-	"POST /api/v1/orgs/{org}/workflows/{workflow}":      {summary: "Open a case", in: saying{}, out: opened{}, status: http.StatusCreated},
-	"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}": {summary: "Take the step that a case waits for, or withdraw it", in: saying{}},
+	"POST /api/v1/orgs/{org}/workflows/{workflow}":      {scope: store.ScopeState, summary: "Open a case", in: saying{}, out: opened{}, status: http.StatusCreated},
+	"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}": {scope: store.ScopeState, summary: "Take the step that a case waits for, or withdraw it", in: saying{}},
 	"GET /api/v1/openapi.json":                          {summary: "This description", out: map[string]any{}},
 }
 
@@ -125,6 +128,9 @@ func (s schemas) operation(path string, op operation) map[string]any {
 		answers[status] = map[string]any{"description": "Done", "content": content(schema)}
 	}
 	out := map[string]any{"summary": op.summary, "parameters": params, "responses": answers}
+	if op.scope != "" {
+		out["security"] = []any{map[string]any{"token": []string{op.scope}}}
+	}
 	if op.in != nil {
 		out["requestBody"] = map[string]any{"required": true, "content": content(s.of(reflect.TypeOf(op.in)))}
 	}

@@ -131,7 +131,11 @@ func (s *site) extra(org store.Org, email string) person {
 // apiToken makes a token for scripts.
 func (s *site) apiToken(org store.Org, write bool) string {
 	s.t.Helper()
-	text, err := s.srv.AddAPIToken(context.Background(), org.ID, "test", write, time.Hour)
+	var may []string
+	if write {
+		may = store.Scopes()
+	}
+	text, err := s.srv.AddAPIToken(context.Background(), org.ID, "test", time.Hour, may...)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func TestTokensOnTheirPage(t *testing.T) {
 		res, _ := s.send(s.browser(), method, path, nil, map[string]string{"Authorization": "Bearer " + token})
 		return res.StatusCode
 	}
-	read, write := make(url.Values{"name": {"ci"}, "life": {"month"}}), make(url.Values{"name": {"bot"}, "life": {"year"}, "write": {"1"}})
+	read, write := make(url.Values{"name": {"ci"}, "life": {"month"}}), make(url.Values{"name": {"bot"}, "life": {"year"}, "scope": {"review"}})
 	duties, review := "/api/v1/orgs/"+s.customer.ID+"/duties", "/api/v1/orgs/"+s.customer.ID+"/duties/SC-C5/review"
 	for _, c := range []struct {
 		token, method, path string

@@ -126,6 +126,7 @@ func codes() map[string][]string {
 	list["event"] = append(list["event"], "review_digest", "statement_standing", "need_declared", "restore_tested", "statement_cosigned")
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
 	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery", "passkey", "oidc"}
+	list["scope"] = store.Scopes()
 	list["then"] = []string{"day", "week", "month", "year"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())

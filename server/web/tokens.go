@@ -13,7 +13,8 @@ import (
 
 type tokensBody struct {
 	Tokens []tokenRow
-	Text   string // of a token that was just made, shown this once
+	Scopes []string // that a token may have besides reading
+	Text   string   // of a token that was just made, shown this once
 	Fault  string
 }
 
@@ -43,6 +44,7 @@ func (w *Web) tokensPage(rw http.ResponseWriter, r *http.Request, body tokensBod
 	for _, t := range list {
 		body.Tokens = append(body.Tokens, tokenRow{t, w.nameOf(r.Context(), t.User), !t.Expires.IsZero() && !w.Now().Before(t.Expires)})
 	}
+	body.Scopes = store.Scopes()
 	status := http.StatusOK
 	if body.Fault != "" {
 		status = http.StatusBadRequest
@@ -51,11 +53,12 @@ func (w *Web) tokensPage(rw http.ResponseWriter, r *http.Request, body tokensBod
 }
 
 // NewAPIToken makes a token for scripts and its text, of which only the digest is kept.
-func NewAPIToken(org, name, user string, write bool, now time.Time, life time.Duration) (store.APIToken, string) {
+// It may read, and what else may names.
+func NewAPIToken(org, name, user string, may []string, now time.Time, life time.Duration) (store.APIToken, string) {
 	text := "attapi_" + strings.ToLower(rand.Text())
 	t := store.APIToken{ID: evidence.NewID("t_"), Org: org, Name: clip(oneLine(name), 100), Hash: evidence.Sum([]byte(text)), Scopes: store.ScopeRead, Created: now, User: user}
-	if write {
-		t.Scopes += "," + store.ScopeWrite
+	for _, scope := range common(store.Scopes(), may) {
+		t.Scopes += "," + scope
 	}
 	if life > 0 {
 		t.Expires = now.Add(life)
@@ -78,7 +81,7 @@ func (w *Web) makeToken(rw http.ResponseWriter, r *http.Request) error {
 	if !ok || name == "" {
 		return w.tokensPage(rw, r, tokensBody{Fault: "token_unnamed"})
 	}
-	t, text := NewAPIToken(orgOf(r.Context()).ID, name, viewerOf(r.Context()).user.ID, r.PostFormValue("write") != "", w.Now(), life)
+	t, text := NewAPIToken(orgOf(r.Context()).ID, name, viewerOf(r.Context()).user.ID, r.PostForm["scope"], w.Now(), life)
 	err := w.Store.Tx(r.Context(), func(ctx context.Context, tx *store.Tx) error { return AddAPIToken(ctx, tx, w.Note, t) })
 	if err != nil {
 		return err
