@@ -76,7 +76,7 @@ func TestOwnCatalogue(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(c.dir, "server.yaml"), []byte("catalogue: "+filepath.Dir(example)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := c.must("catalogue", "list", "--json"); strings.Count(out, "\n") != 60 || !strings.Contains(out, `"id":"DN-C1"`) {
+	if out := c.must("catalogue", "list", "--json"); strings.Count(out, "\n") != 63 || !strings.Contains(out, `"id":"DN-C1"`) {
 		t.Errorf("list: %s", out)
 	}
 }
