@@ -21,7 +21,7 @@ FUZZTIME  ?= 20s
 KEPT = evidence/FuzzEnvelope evidence/FuzzStatement evidence/FuzzCheckpoint evidence/FuzzProof evidence/FuzzCosignature cmd/attesto-verify/FuzzBundle
 # What tests use as real parts, by Debian package.
 TEST_PACKAGES := rbldnsd restic borgbackup postgresql chromium fonts-liberation \
-	systemd systemd-journal-remote util-linux logrotate ripgrep rpm dnf createrepo-c dpkg-dev apt-utils openssl python3 swtpm smartmontools poppler-utils duplicity libvirt-clients \
+	systemd systemd-journal-remote util-linux logrotate ripgrep rpm dnf createrepo-c dpkg-dev apt-utils openssl python3 swtpm smartmontools poppler-utils strace duplicity libvirt-clients \
 	clamav clamav-daemon clamdscan postfix needrestart debootstrap
 
 .PHONY: help
