@@ -45,6 +45,7 @@ const (
 	eventOpened    = "case.opened"
 	eventStep      = "case.step"
 	eventWithdrawn = "case.withdrawn"
+	eventRead      = "case.read"
 )
 
 // OpenCase opens a workflow, signed in the log of the organisation concerned, and
@@ -166,6 +167,24 @@ func (s *Server) stepTx(ctx context.Context, tx *store.Tx, c store.Case, q StepR
 		return tx.CloseCase(ctx, c.ID, now, false)
 	}
 	return nil
+}
+
+// ReadCase records that somebody of the party that did not open a case read it, the first
+// time.
+func (s *Server) ReadCase(ctx context.Context, org, id, user string) error {
+	return s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		c, err := tx.LockCase(ctx, id)
+		if err != nil || c.Org != org || !c.Read.At.IsZero() || !c.Closed.IsZero() {
+			return err
+		}
+		now := s.now()
+		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org, Event: eventRead, At: evidence.At(now), By: user}, stated{Case: id, Workflow: c.Workflow, Service: c.Service})
+		if err != nil {
+			return err
+		}
+		_, err = tx.ReadCase(ctx, id, store.CaseStep{At: now, User: user, Log: entry.log, Index: entry.index, Data: entry.data})
+		return err
+	})
 }
 
 // noticeDelivered records that the notice of a case reached the customer, the first

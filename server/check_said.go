@@ -16,7 +16,7 @@ import (
 // saidEvents are the log's words for what people said, each with the table whose row the
 // duties are judged by.
 var saidEvents = map[string]string{eventAttested: "statement", eventWaived: "statement", eventStanding: "statement", eventNeed: "statement", eventRestore: "statement",
-	eventCosigned: "statement", eventOpened: "case", eventStep: "step", eventReview: "review", eventDigest: "review"}
+	eventCosigned: "statement", eventOpened: "case", eventStep: "step", eventRead: "read", eventReview: "review", eventDigest: "review"}
 
 // saidKinds are the kinds of statements by the log's words for them.
 var saidKinds = map[string]string{eventAttested: duties.StatementAttestation, eventWaived: duties.StatementWaiver, eventStanding: duties.StatementStanding,
@@ -119,6 +119,8 @@ func (l *logCheck) sameWords(r store.SaidRow, place store.Place, event string) e
 		return fmt.Errorf("duty %s was not looked at", r.Subject)
 	case r.Table == "case" && (d.Case != r.Key || d.Workflow != r.Word || d.Service != r.Subject || d.Title != r.About):
 		return errors.New("another case was opened")
+	case r.Table == "read" && d.Case != r.Key:
+		return errors.New("another case was read")
 	case r.Table == "step" && (d.Case != r.Key || d.Step != r.Word || d.Skipped != r.Flag):
 		return errors.New("another step was recorded")
 	case r.Table == "statement" && d.Until != r.Until.UTC().Format(time.RFC3339):

@@ -35,6 +35,9 @@ func TestCheckFindsChangedWords(t *testing.T) {
 		if err := j.srv.StepCase(ctx, server.StepRequest{Org: j.customer.ID, Case: second, Withdraw: true, Text: "Nothing happened.", User: "u_1"}); err != nil {
 			t.Fatal(err)
 		}
+		if err := j.srv.ReadCase(ctx, j.customer.ID, id, "u_ops"); err != nil {
+			t.Fatal(err)
+		}
 		j.sound()
 		for _, tt := range []struct{ change, back, want string }{
 			{`UPDATE statement SET good = 1`, `UPDATE statement SET good = 0`, "what was found is another"},
@@ -45,6 +48,8 @@ func TestCheckFindsChangedWords(t *testing.T) {
 			{`UPDATE case_file SET opened = opened - 1000000`, `UPDATE case_file SET opened = opened + 1000000`, "it was said at"},
 			{`UPDATE case_file SET workflow = 'export'`, `UPDATE case_file SET workflow = 'incident'`, "another case"},
 			{`UPDATE review SET user_id = 'u_2'`, `UPDATE review SET user_id = 'u_1'`, "somebody else"},
+			{`UPDATE case_file SET read_at = read_at - 1000000 WHERE read_at > 0`, `UPDATE case_file SET read_at = read_at + 1000000 WHERE read_at > 0`, "it was said at"},
+			{`UPDATE case_file SET read_by = 'u_1' WHERE read_at > 0`, `UPDATE case_file SET read_by = 'u_ops' WHERE read_at > 0`, "somebody else"},
 			{`UPDATE case_file SET service = 'wh'`, `UPDATE case_file SET service = 'sc'`, "another case"},
 			{`UPDATE case_file SET closed = opened WHERE withdrawn = 0`, `UPDATE case_file SET closed = 0 WHERE withdrawn = 0`, "it is not closed"},
 			{`UPDATE case_file SET withdrawn = 1 - withdrawn`, `UPDATE case_file SET withdrawn = 1 - withdrawn`, "nobody withdrew it"},

@@ -18,7 +18,7 @@ func (s *Server) startPages() error {
 		Digest: s.Digest, ConfirmDigest: s.ConfirmDigest, ReviewLink: s.ReviewLink, FollowReviewLink: s.FollowReviewLink,
 		DeclareNeed: s.DeclareNeed, RecordRestore: s.pageRestore, CosignRestore: s.CosignRestore,
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
-		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, PassCase: s.pagePass, AckAlert: s.AckAlert,
+		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, PassCase: s.pagePass, ReadCase: s.ReadCase, AckAlert: s.AckAlert,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },

@@ -23,6 +23,7 @@ type Case struct {
 	Log       string
 	Index     int64
 	Data      evidence.Digest // of the blob with its words
+	Read      CaseStep        // by the party that did not open it, for the first time; zero until then
 	Steps     []CaseStep
 }
 
@@ -37,24 +38,28 @@ type CaseStep struct {
 	Data    evidence.Digest
 }
 
-const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data`
+const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data, read_at, read_by, read_log, read_idx, read_data`
 
 func scanCase(row func(...any) error) (Case, error) {
 	var c Case
-	var opened, closed, withdrawn int64
-	var data string
-	err := row(&c.ID, &c.Org, &c.Workflow, &c.Service, &c.Title, &opened, &c.OpenedBy, &closed, &withdrawn, &c.Log, &c.Index, &data)
+	var opened, closed, withdrawn, read int64
+	var data, readData string
+	err := row(&c.ID, &c.Org, &c.Workflow, &c.Service, &c.Title, &opened, &c.OpenedBy, &closed, &withdrawn, &c.Log, &c.Index, &data,
+		&read, &c.Read.User, &c.Read.Log, &c.Read.Index, &readData)
 	if err != nil {
 		return c, err
 	}
-	c.Opened, c.Closed, c.Withdrawn = Time(opened), Time(closed), withdrawn == 1
+	c.Opened, c.Closed, c.Withdrawn, c.Read.At = Time(opened), Time(closed), withdrawn == 1, Time(read)
 	c.Data, err = evidence.ParseDigest(data)
+	if err == nil && readData != "" {
+		c.Read.Data, err = evidence.ParseDigest(readData)
+	}
 	return c, err
 }
 
 // AddCase inserts a case without steps.
 func (t *Tx) AddCase(ctx context.Context, c Case) error {
-	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10)`,
+	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, 0, '', '', 0, '')`,
 		c.ID, c.Org, c.Workflow, c.Service, c.Title, Micros(c.Opened), c.OpenedBy, c.Log, c.Index, c.Data.String())
 	return err
 }
@@ -66,6 +71,14 @@ func (t *Tx) AddCaseStep(ctx context.Context, id string, n int, s CaseStep) (boo
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
 		id, int64(n), s.Step, Micros(s.At), s.User, flag(s.Skipped), s.Log, s.Index, s.Data.String())
 	return count == 1, err
+}
+
+// ReadCase notes that a case was read for the first time. It reports false when that was
+// noted before.
+func (t *Tx) ReadCase(ctx context.Context, id string, s CaseStep) (bool, error) {
+	n, err := t.exec(ctx, "noting that a case was read", `UPDATE case_file SET read_at = $2, read_by = $3, read_log = $4, read_idx = $5, read_data = $6 WHERE id = $1 AND read_at = 0`,
+		id, Micros(s.At), s.User, s.Log, s.Index, s.Data.String())
+	return n == 1, err
 }
 
 // CloseCase ends a case.

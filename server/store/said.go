@@ -8,7 +8,7 @@ import (
 )
 
 // SaidRow is a row that states who did what and when, beside the entry of the log that it
-// stands for: a statement, a case, a step of one, or a review.
+// stands for: a statement, a case, a step of one, that it was read, or a review.
 type SaidRow struct {
 	Table, Key string          // where it stands
 	Word       string          // the kind of a statement, the workflow of a case, or the step
@@ -29,6 +29,7 @@ type SaidRow struct {
 func (r Reader) SaidRows(ctx context.Context, org string) ([]SaidRow, error) {
 	return all(ctx, r, "reading what people said", `SELECT 'statement', id, kind, duty, about, party, at, until, good, user_id, data, log_id, idx, 0 FROM statement WHERE org_id = $1
 		UNION ALL SELECT 'case', id, workflow, service, title, '', opened, closed, withdrawn, opened_by, data, log_id, idx, 0 FROM case_file WHERE org_id = $1
+		UNION ALL SELECT 'read', id, '', '', '', '', read_at, 0, 0, read_by, read_data, read_log, read_idx, 0 FROM case_file WHERE org_id = $1 AND read_at <> 0
 		UNION ALL SELECT 'step', s.case_id, s.step, '', '', '', s.at, 0, s.skipped, s.user_id, s.data, s.log_id, s.idx, s.n
 			FROM case_step s JOIN case_file c ON c.id = s.case_id WHERE c.org_id = $1
 		UNION ALL SELECT 'review', duty, '', duty, '', '', at, 0, 0, user_id, '', log_id, idx, 0 FROM review WHERE org_id = $1 ORDER BY 1, 2, 14`,

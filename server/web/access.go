@@ -76,6 +76,19 @@ func (v viewer) opens(org store.Org, f duties.Workflow) bool {
 	return v.actsFor(org.ID, duties.Provider) || v.actsFor(org.ID, duties.Customer)
 }
 
+// other reports whether the viewer is a person of the party that did not open a case of
+// an organisation, and that has a part in it.
+func (v viewer) other(org store.Org, f duties.Workflow) bool {
+	role := v.roles[org.ID]
+	switch {
+	case v.via != nil || org.Kind == store.Provider:
+		return false
+	case f.Opens == duties.Provider:
+		return role == store.RoleAdmin || role == store.RoleViewer
+	}
+	return f.Opens == duties.Customer && v.runs()
+}
+
 // orgs are the organisations that the viewer is a member of, in a steady order.
 func (v viewer) orgs() []string { return slices.Sorted(maps.Keys(v.roles)) }
 

@@ -120,6 +120,7 @@ type caseBody struct {
 	caseRow
 	About    string
 	Opening  saidBody
+	Read     *saidBody // by the party that did not open it; nil until then
 	Steps    []stepBody
 	Next     *stepBody // that the reader may take
 	MaySkip  bool
@@ -148,11 +149,27 @@ type saidBody struct {
 }
 
 func (w *Web) oneCase(rw http.ResponseWriter, r *http.Request) error {
+	if err := w.readCase(r); err != nil {
+		return err
+	}
 	body, err := w.caseOf(r)
 	if err != nil {
 		return err
 	}
 	return w.render(rw, r, http.StatusOK, "case", body.Title, body)
+}
+
+// readCase has it recorded when somebody of the party that did not open a case reads it,
+// the first time. Where the log may not be continued the page is shown all the same.
+func (w *Web) readCase(r *http.Request) error {
+	c, f, err := w.caseAt(r)
+	if err != nil || !c.Read.At.IsZero() || !c.Closed.IsZero() || !viewerOf(r.Context()).other(orgOf(r.Context()), f) {
+		return err
+	}
+	if stopped, err := w.ReadOnly(r.Context(), c.Org); err != nil || stopped {
+		return err
+	}
+	return w.ReadCase(r.Context(), c.Org, c.ID, viewerOf(r.Context()).id())
 }
 
 func (w *Web) caseOf(r *http.Request) (caseBody, error) {
@@ -164,6 +181,13 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 	body := caseBody{caseRow: w.rowOf(lang, c, org.Name), About: f.About.In(lang)}
 	if body.Opening, err = w.saidAt(r, c.OpenedBy, c.Opened, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data}); err != nil {
 		return body, err
+	}
+	if !c.Read.At.IsZero() {
+		read, err := w.saidAt(r, c.Read.User, c.Read.At, store.Place{Org: c.Org, Log: c.Read.Log, Index: c.Read.Index, SHA: c.Read.Data})
+		if err != nil {
+			return body, err
+		}
+		body.Read = &read
 	}
 	from := c.Opened
 	for i, s := range f.Steps {
@@ -359,6 +383,7 @@ type caseAnswer struct {
 	Title     string       `json:"title"`
 	Opened    string       `json:"opened"`
 	Closed    string       `json:"closed,omitempty"`
+	Read      string       `json:"read,omitempty"` // by the party that did not open it, for the first time
 	Withdrawn bool         `json:"withdrawn,omitempty"`
 	Waits     string       `json:"waits,omitempty"`
 	Due       string       `json:"due,omitempty"`
@@ -375,7 +400,7 @@ type stepAnswer struct {
 }
 
 func (w *Web) answerCase(row caseRow) caseAnswer {
-	out := caseAnswer{ID: row.ID, Org: row.Org, Workflow: row.Workflow, Service: row.Service, Title: row.Title, Opened: rfc(row.Opened), Closed: rfc(row.Closed),
+	out := caseAnswer{ID: row.ID, Org: row.Org, Workflow: row.Workflow, Service: row.Service, Title: row.Title, Opened: rfc(row.Opened), Closed: rfc(row.Closed), Read: rfc(row.Read.At),
 		Withdrawn: row.Withdrawn, Overdue: row.Overdue, Index: row.Index, Steps: []stepAnswer{}}
 	if f, ok := w.Catalogue.Workflow(row.Workflow); ok && row.Waits != "" {
 		out.Waits, out.Due = f.Steps[len(row.Steps)].ID, rfc(row.Due)

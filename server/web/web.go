@@ -63,6 +63,8 @@ type Deps struct {
 	State func(ctx context.Context, s Stating) error
 	// OpenCase opens a workflow and returns the case's id.
 	OpenCase func(ctx context.Context, o Opening) (string, error)
+	// ReadCase records that a case was read by the party that did not open it.
+	ReadCase func(ctx context.Context, org, id, user string) error
 	// PassCase opens a case of the provider's with a customer, and returns the new one's id.
 	PassCase func(ctx context.Context, p Passing) (string, error)
 	// StepCase records the next step of a case, or withdraws the case.
