@@ -198,6 +198,7 @@ func TestOwnLimits(t *testing.T) {
 		{"longest rule", rule(4000), ""},
 		{"a rule of elsewhere", "checks:\n  own:\n    <<: {title: {en: a, it: a}, kind: backup, rule: facts.job, good: {en: a, it: a}, bad: {en: a, it: a}, cure: {en: a, it: a}}\n",
 			"own.yaml:3: check own: rule: column 6: undefined field 'job'"},
+		{"a section of elsewhere", "# Every.\n<<: {every: {SC-C2: 0}}\n", "own.yaml:2: duty SC-C2: every 0 days"},
 		{"a longer rule", rule(4001), "own.yaml:5: check own: rule: rule of 4001 bytes: want at most 4000"},
 	} {
 		if err := reads(tt.text); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
