@@ -123,6 +123,7 @@ func TestReadRefuses(t *testing.T) {
 		{"family without an id", "families.yaml", "id: F13", "id: ''", "families.yaml: family"},
 		{"family lost", "families.yaml", "[PE-P3]", "[]", "PE-P3 is in no family"},
 		{"two families", "families.yaml", "[PE-P3]", "[PE-P3, PE-P10]", "PE-P10 is in families"},
+		{"workflow lost", "workflows.yaml", "proves: [PE-P10]", "proves: []", "duty PE-P10 is to be proven by a workflow, and no step of one proves it"},
 		{"unused check", "wh.yaml", "[check site]", "[attestation]", "check site is used by no duty"},
 		{"message in one language", "messages.it.yaml", "  disk_silent:", "  disk_silentt:", "messages: the languages differ"},
 		{"argument in one language", "messages.it.yaml", "Il disco {disk} di {host} non ha risposto.", "Il disco di {host} non ha risposto.", "disk_silent"},

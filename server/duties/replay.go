@@ -140,13 +140,11 @@ func (r *past) seen(key lookKey) (list []time.Time) {
 	return list
 }
 
-// looksUntil are those that count at a moment: of the time that a question reaches back,
-// or the newest.
+// looksUntil are those that count at a moment, of the time that a question reaches back.
 func (r *past) looksUntil(key lookKey, at time.Time) []Seen {
 	list := r.looks[key]
 	list = list[:until(list, at, r.visible)]
-	first := until(list, at.Add(-Lookback), r.visible)
-	return inOrder(list[min(first, max(len(list)-1, 0)):])
+	return inOrder(list[until(list, at.Add(-Lookback), r.visible):])
 }
 
 // people lists the moments at which people did something, or what they said lapsed.

@@ -31,7 +31,7 @@ func TestReplay(t *testing.T) {
 		{name: "a host that is cloned", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, forked: map[string]string{"mx1": "-3h"}, want: "-10 fulfilled dnsbl_clean, -3 unproven agent_forked"},
 		{name: "a host that falls silent", file: "dnsbl", tc: judgeCase{Looks: []lookCase{{Ago: "30h"}}}, want: "-10 fulfilled dnsbl_clean, -4 unproven stale"},
 		{name: "a statement and its end", file: "people", duty: "WH-C2", tc: judgeCase{Looks: []lookCase{}, Stated: []statedCase{{At: "-4h", Until: "-1h"}}}, want: "-10 unproven attestation_never, -4 fulfilled attestation_holds, -1 unproven attestation_lapsed"},
-		{name: "a need and the backups by it", file: "need", tc: judgeCase{Looks: []lookCase{{Ago: "240h"}, {Ago: "3h"}}, Stated: []statedCase{{Kind: duties.StatementNeed, At: "-8h", Until: "9d",
+		{name: "a need and the backups by it", file: "need", tc: judgeCase{Agents: two, Looks: []lookCase{of("mx1", lookCase{Ago: "240h"}), of("mx2", lookCase{Ago: "3h"})}, Stated: []statedCase{{Kind: duties.StatementNeed, At: "-8h", Until: "9d",
 			About: map[string]any{"sets": []any{map[string]any{"service": "bk", "name": "Database", "job": "db", "hours": 24, "days": 30}}}}}},
 			want: "-10 unproven need_never, -8 unproven need_blind, -3 fulfilled need_met"},
 		{name: "a case step by step", file: "people", duty: "SC-C3", tc: judgeCase{Looks: []lookCase{}, Watched: true, Cases: []caseCase{{Workflow: "notice", Service: "sc", Title: "Slow", Opened: "-6h", Steps: []string{"-4h", "-3h", "-1h"}}}},
