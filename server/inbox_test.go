@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/smtp"
 	"strings"
@@ -89,6 +90,20 @@ func TestReportsByMail(t *testing.T) {
 		t.Errorf("the log states %v", got)
 	}
 	c := list[0]
+	j.advance(25 * time.Hour)
+	j.settle()
+	j.wants(j.provider.ID, map[string]string{"sc": "SC-P4", "wh": "WH-P7"}[c.Service], "breached case_overdue")
+	for _, org := range []string{j.customer.ID, other.ID} { // nobody knows yet whether it concerns them
+		board, err := j.store.Verdicts(ctx, org)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range board {
+			if text := fmt.Sprint(v); strings.Contains(text, c.Title) {
+				t.Errorf("the board of %s shows the report: %s", org, text)
+			}
+		}
+	}
 	blob, err := j.store.Blob(ctx, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
 	if err != nil || !strings.Contains(string(blob.Data), `"hosts":["host.example (Shop)"]`) || !strings.Contains(string(blob.Data), "report.eml") {
 		t.Errorf("words %s (%v)", blob.Data, err)

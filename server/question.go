@@ -128,8 +128,8 @@ func (b *batch) casesSince(ctx context.Context, o store.Org, at time.Time) ([]du
 	}
 	list, err := casesFor(ctx, b.store.Reader, of, names, at)
 	for i, c := range list {
-		if c.Org == o.ID && o.Kind == store.Provider {
-			list[i].Org = "" // its own affairs count on every board
+		if w, _ := b.catalogue.Workflow(c.Workflow); c.Org == o.ID && w.Own {
+			list[i].Org = "" // the provider's own affairs count on every board
 		}
 	}
 	return list, err
