@@ -139,11 +139,50 @@ func (c *Catalogue) addWorkflow(f workflowFile) error {
 	}
 	c.workflows = append(c.workflows, w)
 	for _, s := range w.Steps {
+		c.addTerms(w, s)
 		for lang, words := range c.words {
 			words.Codes[w.ID+"."+s.ID] = s.Title.In(lang)
 		}
 	}
 	return nil
+}
+
+// addTerms lets how long a step may take be agreed upon, as a parameter of each duty that
+// it proves.
+func (c *Catalogue) addTerms(w Workflow, s Step) {
+	for _, id := range s.Proves {
+		parts := c.duties[c.byID[id]].Parts
+		p := &parts[slices.IndexFunc(parts, func(p Part) bool { return p.Proof == ProofWorkflow })]
+		if p.Params == nil {
+			p.Params = map[string]Param{}
+		}
+		p.Params[w.term(s)] = Param{Unit: UnitHours, Default: s.Within.Hours(), Min: 0.25, Max: 8784,
+			Title:  Text{EN: w.Title.EN + ", " + s.Title.EN + ": at most after what came before", IT: w.Title.IT + ", " + s.Title.IT + ": al massimo dopo ciò che precede"},
+			Source: "ours, until the parties agree on another: the list of duties says promptly, and of PE-P9 immediately"}
+	}
+}
+
+// term is the name of the parameter that says how long a step may take.
+func (w Workflow) term(s Step) string { return w.ID + "_" + s.ID }
+
+// Agreed is a workflow with the times that hold in cases of a service: those set for the
+// duties that its steps prove there.
+func (c *Catalogue) Agreed(w Workflow, service string, set func(duty string) map[string]Params) Workflow {
+	w.Steps = slices.Clone(w.Steps)
+	for i, s := range w.Steps {
+		for _, id := range s.Proves {
+			d, ok := c.Duty(id)
+			if !ok || d.Service != service {
+				continue
+			}
+			for _, p := range d.Parts {
+				if p.Proof == ProofWorkflow {
+					w.Steps[i].Within = values{p.Params, set(id)[p.Name]}.duration(w.term(s))
+				}
+			}
+		}
+	}
+	return w
 }
 
 // walked refuses a duty that is to be proven by a workflow without one that proves it.

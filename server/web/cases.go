@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"mime"
@@ -64,11 +65,16 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	for _, o := range orgs {
 		names[o.ID] = o.Name
 	}
+	times := w.agreed(ctx)
 	for _, c := range stored {
 		if !viewerOf(ctx).shows(org.ID, c.Opened) {
 			continue
 		}
-		body.Cases = append(body.Cases, w.rowOf(lang, c, names[c.Org]))
+		row, err := w.rowOf(lang, c, names[c.Org], times)
+		if err != nil {
+			return body, err
+		}
+		body.Cases = append(body.Cases, row)
 	}
 	slices.SortStableFunc(body.Cases, func(a, b caseRow) int { return urgency(b) - urgency(a) })
 	for _, f := range w.Catalogue.Workflows() {
@@ -94,17 +100,44 @@ func common(a, b []string) []string {
 	return slices.DeleteFunc(a, func(s string) bool { return !slices.Contains(b, s) })
 }
 
-func (w *Web) rowOf(lang string, c store.Case, org string) caseRow {
+// agreed gives a case's workflow the times that hold in it.
+type agreed func(f duties.Workflow, c store.Case) (duties.Workflow, error)
+
+// agreed reads the times of a party once, however many cases it has. The provider's are its
+// own, whatever customer a case is about.
+func (w *Web) agreed(ctx context.Context) agreed {
+	sets := map[string]map[string]map[string]duties.Params{} // by organisation and duty
+	return func(f duties.Workflow, c store.Case) (duties.Workflow, error) {
+		provider, err := w.Store.ProviderOrg(ctx)
+		for _, org := range []string{provider.ID, c.Org} {
+			if err == nil && sets[org] == nil {
+				sets[org], err = w.Store.Params(ctx, org)
+			}
+		}
+		return w.Catalogue.Agreed(f, c.Service, func(duty string) map[string]duties.Params {
+			if d, _ := w.Catalogue.Duty(duty); d.Party == duties.Provider {
+				return sets[provider.ID][duty]
+			}
+			return sets[c.Org][duty]
+		}), err
+	}
+}
+
+func (w *Web) rowOf(lang string, c store.Case, org string, times agreed) (caseRow, error) {
 	row := caseRow{Case: c, OrgName: org, Name: c.Workflow}
 	f, ok := w.Catalogue.Workflow(c.Workflow)
 	if !ok {
-		return row
+		return row, nil
+	}
+	f, err := times(f, c)
+	if err != nil {
+		return row, err
 	}
 	row.Name = f.Title.In(lang)
 	if step, due, waits := judgedCase(c).Next(f); waits {
 		row.Waits, row.Party, row.Due, row.Overdue = step.Title.In(lang), step.Party, due, !w.Now().Before(due)
 	}
-	return row
+	return row, nil
 }
 
 // judgedCase is a case as far as its times go.
@@ -178,7 +211,15 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 	if err != nil {
 		return caseBody{}, err
 	}
-	body := caseBody{caseRow: w.rowOf(lang, c, org.Name), About: f.About.In(lang)}
+	times := w.agreed(ctx)
+	row, err := w.rowOf(lang, c, org.Name, times)
+	if err != nil {
+		return caseBody{}, err
+	}
+	if f, err = times(f, c); err != nil {
+		return caseBody{}, err
+	}
+	body := caseBody{caseRow: row, About: f.About.In(lang)}
 	if body.Opening, err = w.saidAt(r, c.OpenedBy, c.Opened, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data}); err != nil {
 		return body, err
 	}
@@ -436,6 +477,10 @@ func (w *Web) apiCase(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(rw, http.StatusOK, w.answerCase(w.rowOf(w.views.lang(r), c, "")))
+	row, err := w.rowOf(w.views.lang(r), c, "", w.agreed(r.Context()))
+	if err != nil {
+		return err
+	}
+	writeJSON(rw, http.StatusOK, w.answerCase(row))
 	return nil
 }

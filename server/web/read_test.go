@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/server"
 	"github.com/attesto/attesto/server/store"
@@ -69,4 +70,40 @@ func TestCaseIsReadOnce(t *testing.T) {
 	if err != nil || len(found.Faults) > 0 {
 		t.Errorf("%+v (%v)", found.Faults, err)
 	}
+}
+
+// A step is due when the parties agreed: the provider's steps by its own figures, the
+// customer's by the customer's.
+func TestStepsAreDueAsAgreed(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	ctx := context.Background()
+	hours := func(h float64) *float64 { return &h }
+	for _, p := range []store.Param{{Org: s.provider.ID, Duty: "SC-P5", Part: "workflow", Name: "notice_told", Value: hours(4)},
+		{Org: s.customer.ID, Duty: "SC-C3", Part: "workflow", Name: "notice_acknowledged", Value: hours(8)}} {
+		p.At = s.now
+		if err := s.srv.SetParam(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := s.srv.OpenCase(ctx, server.CaseRequest{Org: s.customer.ID, Workflow: "notice", Service: "sc", Title: "Disk is full", User: "u_1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	due := func(want time.Duration) {
+		t.Helper()
+		var answer struct{ Opened, Due string }
+		s.api(s.apiToken(s.customer, false), "GET", "/orgs/"+s.customer.ID+"/cases/"+id, &answer)
+		from, err := time.Parse(time.RFC3339, answer.Opened)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if until, err := time.Parse(time.RFC3339, answer.Due); err != nil || until.Sub(from).Round(time.Minute) != want {
+			t.Errorf("opened %s, due %s (%v), want %s later", answer.Opened, answer.Due, err, want)
+		}
+	}
+	due(4 * time.Hour)
+	if err := s.srv.StepCase(ctx, server.StepRequest{Org: s.customer.ID, Case: id, Step: "told", User: "u_1"}); err != nil {
+		t.Fatal(err)
+	}
+	due(8 * time.Hour)
 }
