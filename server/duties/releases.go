@@ -3,7 +3,9 @@ package duties
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"strconv"
@@ -30,6 +32,9 @@ func ParseReleases(b []byte) (Releases, error) {
 	dec.KnownFields(true)
 	if err := dec.Decode(&r); err != nil {
 		return r, fmt.Errorf("releases: %w", err)
+	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) { // nobody would read it
+		return r, fmt.Errorf("releases: another document begins after a line of ---: write all into one")
 	}
 	if _, err := time.Parse(time.DateOnly, r.Date); err != nil || r.Source == "" {
 		return r, fmt.Errorf("releases: source %q and date %q: both are needed, the date as 2026-11-26", r.Source, r.Date)

@@ -15,6 +15,7 @@ func TestReleases(t *testing.T) {
 		"no source":      "date: 2026-11-26\n",
 		"no date":        "source: x\n",
 		"an unknown key": "source: x\ndate: 2026-11-26\nversions: {}\n",
+		"two documents":  "source: x\ndate: 2026-11-26\n---\nwordpress: {\"7.2\": 2026-11-01}\n",
 		"no day":         "source: x\ndate: 2026-11-26\nwordpress: {\"7.2\": soon}\n",
 		"a plugin's":     "source: x\ndate: 2026-11-26\nplugins: {a: {\"7.2\": 1}}\n",
 	} {
