@@ -157,7 +157,7 @@ func (c *Catalogue) addTerms(w Workflow, s Step) {
 			p.Params = map[string]Param{}
 		}
 		p.Params[w.term(s)] = Param{Unit: UnitHours, Default: s.Within.Hours(), Min: 0.25, Max: 8784,
-			Title:  Text{EN: w.Title.EN + ", " + s.Title.EN + ": at most after what came before", IT: w.Title.IT + ", " + s.Title.IT + ": al massimo dopo ciò che precede"},
+			Title:  Text{EN: w.Title.EN + ": longest time to “" + s.Title.EN + "”", IT: w.Title.IT + ": tempo massimo per «" + s.Title.IT + "»"},
 			Source: "ours, until the parties agree on another: the list of duties says promptly, and of PE-P9 immediately"}
 	}
 }

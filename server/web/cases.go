@@ -151,10 +151,13 @@ func judgedCase(c store.Case) duties.Case {
 
 type caseBody struct {
 	caseRow
-	About    string
-	Opening  saidBody
-	Read     *saidBody // by the party that did not open it; nil until then
-	Steps    []stepBody
+	About   string
+	Opening saidBody
+	Steps   []stepBody
+
+	Read      *saidBody // by the party that did not open it; nil until then
+	ReadAfter int       // so many steps
+
 	Next     *stepBody // that the reader may take
 	MaySkip  bool
 	Withdraw bool // the reader may withdraw the case
@@ -230,6 +233,7 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 		}
 		body.Read = &read
 	}
+	body.ReadAfter = len(slices.DeleteFunc(slices.Clone(c.Steps), func(s store.CaseStep) bool { return s.At.After(c.Read.At) }))
 	from := c.Opened
 	for i, s := range f.Steps {
 		step := stepBody{ID: s.ID, Name: s.Title.In(lang), Party: s.Party}
