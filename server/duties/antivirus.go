@@ -50,9 +50,7 @@ func (h host) product(p evidence.AntivirusProduct, gaps []evidence.Gap) AssetFin
 	args := []any{"product", p.Name, "host", h.agent.Name, "engine", orQuestion(p.Engine), "at", h.clock(looked)}
 	find := func(v Verdict, key string, more ...any) AssetFinding {
 		f := h.find(v, p.Name, say(key, append(args, more...)...))
-		if !served.IsZero() {
-			f.Due = soonest(f.Due, h.upcoming(served))
-		}
+		f.Due = soonest(f.Due, h.upcoming(served))
 		return f
 	}
 	switch {

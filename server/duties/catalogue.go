@@ -181,11 +181,7 @@ func (f checksFile) validate() error {
 		if c.Title.missing() {
 			return fmt.Errorf("check %s: title is missing in one language", name)
 		}
-		var want []string
-		if code, ok := checks[name]; ok {
-			want = code.params
-		}
-		if err := validateParams(c.Params, want); err != nil {
+		if err := validateParams(c.Params, checks[name].params); err != nil {
 			return fmt.Errorf("check %s: %w", name, err)
 		}
 	}

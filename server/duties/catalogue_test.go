@@ -109,6 +109,16 @@ func TestReadRefuses(t *testing.T) {
 		{"unknown check", "sc.yaml", "[check software]", "[check software2]", `duty SC-P1: check "software2" does not exist`},
 		{"unknown part", "sc.yaml", "check eventlog, review", "check eventlog, rewiew", `part "rewiew"`},
 		{"unknown key", "sc.yaml", "cadence: daily", "cadense: daily", "field cadense not found"},
+		{"unknown key of all checks", "checks.yaml", "cadences:", "cadence:", "checks.yaml: yaml:"},
+		{"check that is not described", "checks.yaml", "  site:", "  sites:", "check site is built in but not described"},
+		{"parameter of a proof that no code reads", "checks.yaml", "      ack:", "      acks:", "proof review: parameters"},
+		{"service in one language", "checks.yaml", "it: Server Cloud}", "it: ''}", "service sc: title is missing"},
+		{"workflow in one language", "workflows.yaml", "it: Avviso al cliente}", "it: ''}", "workflows.yaml: "},
+		{"release without a day", "releases.yaml", `"7.1": 2026-08-19`, `"7.1": soon`, "the day \"soon\""},
+		{"duty without parts", "sc.yaml", "parts: [check software]", "parts: []", "duty SC-P1: no parts"},
+		{"part twice", "sc.yaml", "[check software]", "[check software, check software]", "duty SC-P1: part software stated twice"},
+		{"cadence of no length", "checks.yaml", "{every: 24h, en: daily,", "{every: day, en: daily,", `cadence "daily": time`},
+		{"family of an unknown duty", "families.yaml", "[PE-P3]", "[PE-P3, PE-P30]", "duty PE-P30 does not exist"},
 		{"unknown cadence", "sc.yaml", "cadence: daily", "cadence: dayly", `cadence "dayly"`},
 		{"duty of another service", "sc.yaml", "id: SC-P1", "id: WH-P1", "starts with SC-P"},
 		{"duty twice", "sc.yaml", "id: SC-P2", "id: SC-P1", "SC-P1 stated twice"},
@@ -131,27 +141,96 @@ func TestReadRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := fstest.MapFS{}
-			entries, err := os.ReadDir("catalogue")
-			if err != nil || len(entries) == 0 {
-				t.Fatalf("no catalogue: %v", err)
+			dir := files(t)
+			text := string(dir[tt.file].Data)
+			if !strings.Contains(text, tt.old) {
+				t.Fatalf("%s does not contain %q", tt.file, tt.old)
 			}
-			for _, e := range entries {
-				b, err := os.ReadFile("catalogue/" + e.Name())
-				if err != nil {
-					t.Fatal(err)
-				}
-				if e.Name() == tt.file {
-					if !strings.Contains(string(b), tt.old) {
-						t.Fatalf("%s does not contain %q", tt.file, tt.old)
-					}
-					b = []byte(strings.Replace(string(b), tt.old, tt.new, 1))
-				}
-				dir[e.Name()] = &fstest.MapFile{Data: b}
-			}
+			dir[tt.file].Data = []byte(strings.Replace(text, tt.old, tt.new, 1))
 			if _, err := duties.Read(dir); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 		})
+	}
+	for _, name := range []string{"checks.yaml", "wh.yaml", "families.yaml", "workflows.yaml", "releases.yaml", "messages.it.yaml"} {
+		dir := files(t)
+		delete(dir, name)
+		if _, err := duties.Read(dir); err == nil || !strings.Contains(err.Error(), "open "+name) {
+			t.Errorf("without %s: error %v", name, err)
+		}
+	}
+}
+
+// files are those of the built-in catalogue, for a test to change.
+func files(t *testing.T) fstest.MapFS {
+	t.Helper()
+	dir := fstest.MapFS{}
+	entries, err := os.ReadDir("catalogue")
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("no catalogue: %v", err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile("catalogue/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir[e.Name()] = &fstest.MapFile{Data: b}
+	}
+	return dir
+}
+
+// TestCatalogueDigest has a catalogue's digest change with any of its files, the operator's
+// own among them, and with nothing else.
+func TestCatalogueDigest(t *testing.T) {
+	read := func(change func(fstest.MapFS)) string {
+		dir := files(t)
+		change(dir)
+		c, err := duties.Read(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Digest().String()
+	}
+	seen := map[string]string{builtin(t).Digest().String(): "the built-in catalogue"}
+	if got := read(func(fstest.MapFS) {}); seen[got] == "" {
+		t.Error("the same files have another digest")
+	}
+	differs := func(what, digest string) {
+		if seen[digest] != "" {
+			t.Errorf("%s has the digest of %s", what, seen[digest])
+		}
+		seen[digest] = what
+	}
+	for name := range files(t) {
+		differs(name+" with a remark", read(func(dir fstest.MapFS) { dir[name].Data = append(dir[name].Data, "# a remark\n"...) }))
+	}
+	differs("another file", read(func(dir fstest.MapFS) { dir["remark.yaml"] = &fstest.MapFile{Data: []byte("# a remark\n")} }))
+	differs("another file by another name", read(func(dir fstest.MapFS) { dir["remarks.yaml"] = &fstest.MapFile{Data: []byte("# a remark\n")} }))
+	differs("the operator's own", own(t).Digest().String())
+}
+
+// TestCheckToCome reads a catalogue with a check that this build cannot make yet: its part
+// is unproven and says so.
+func TestCheckToCome(t *testing.T) {
+	dir := files(t)
+	for name, change := range map[string][2]string{
+		"checks.yaml": {"\nchecks:\n", "\nchecks:\n  locks:\n    title: {en: Doors locked, it: Porte chiuse}\n"},
+		"sc.yaml":     {"[check software]", "[check software, check locks]"},
+	} {
+		dir[name].Data = []byte(strings.Replace(string(dir[name].Data), change[0], change[1], 1))
+	}
+	c, err := duties.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _ := c.Duty("SC-P1")
+	if p := d.Parts[1]; p.Name != "locks" || p.Judged || len(p.Kinds) > 0 {
+		t.Errorf("part %+v", p)
+	}
+	if _, parts := c.Judge(d, duties.Question{At: now}); parts[1].Verdict != duties.Unproven || parts[1].Why.Key != "way_of_proof_missing" {
+		t.Errorf("%s %s", parts[1].Verdict, parts[1].Why)
+	}
+	if _, ok := c.Duty("SC-P0"); ok {
+		t.Error("there is a duty of any id")
 	}
 }

@@ -54,17 +54,17 @@ func (h host) judgeTarget(facts evidence.DNSBL, target string) AssetFinding {
 		if l.Family != evidence.DNSBLFamily(target) {
 			continue
 		}
-		a, asked := answers[l.Zone]
+		a := answers[l.Zone]
 		decides := l.Tier == "a" || l.Tier == "b" && h.flag("tier_b")
 		if decides {
 			deciding++
 		}
 		switch {
-		case !asked, a.Result == evidence.NoAnswer, l.Controls != evidence.ControlsPassed:
+		case a.Result != evidence.Listed && a.Result != evidence.NotListed, l.Controls != evidence.ControlsPassed:
 			if decides {
 				silent = append(silent, silence(l, a))
 			}
-		case a.Result != evidence.Listed:
+		case a.Result == evidence.NotListed:
 		case decides && !a.Policy:
 			bad = append(bad, fmt.Sprintf("%s (%s)", l.Zone, strings.Join(a.Codes, " ")))
 		default:

@@ -165,9 +165,6 @@ func (q Question) hits(a Agent) []logHit {
 
 // hitsOf lists the findings of one look.
 func hitsOf(s Seen) (list []logHit) {
-	if s.Blob == nil {
-		return nil
-	}
 	facts, _, err := evidence.DecodeFacts[evidence.EventLog](s.Blob)
 	if err != nil {
 		return nil

@@ -182,6 +182,7 @@ func TestGaps(t *testing.T) {
 		{"two reasons", []duties.Window{off(0), day(1, duties.Unproven, "look_failed")}, 0, "1 agent_off, 1 collector"},
 		{"two verdicts for one reason", []duties.Window{off(0), day(1, duties.Breached, "stale")}, 0, "1 agent_off, 1 agent_off"},
 		{"a good day between them", []duties.Window{off(0), day(1, duties.Fulfilled, "stale"), off(2)}, 0, "1 agent_off, 1 agent_off"},
+		{"a day on which it did not apply", []duties.Window{off(0), day(1, duties.NotApplicable, "waived"), off(2)}, 0, "1 agent_off, 1 agent_off"},
 		{"evidence came late for the second", []duties.Window{off(0), late(off(1))}, 1, "1 agent_off, 1 network"},
 		{"the look failed at first on the second", []duties.Window{day(0, duties.Unproven, "look_failed"), late(day(1, duties.Unproven, "look_failed"))}, 1, "1 collector, 1 collector"},
 		{"evidence came late for both", []duties.Window{late(off(0)), late(off(1))}, 2, "2 network"},

@@ -73,19 +73,17 @@ func (h host) stores(facts evidence.Hypervisor, bad func(Verdict, string, string
 		if x.Host != "" {
 			name += " (" + x.Host + ")"
 		}
+		taken := 100 * float64(x.Size-x.Free) // divided by its size, how full it is in percent
 		switch {
 		case x.State == evidence.HyperInactive:
 			bad(Breached, name, "hyper_store_away")
-		case x.State == evidence.HyperAvailable && x.Size > 0 && x.Free >= 0 && used(x) >= limit:
-			bad(Breached, name, "hyper_store_full", "used", fmt.Sprintf("%.0f", used(x)), "limit", limit)
+		case x.State == evidence.HyperAvailable && x.Size > 0 && x.Free >= 0 && taken >= limit*float64(x.Size):
+			bad(Breached, name, "hyper_store_full", "used", fmt.Sprintf("%.0f", taken/float64(x.Size)), "limit", limit)
 		case x.State == evidence.HyperUnknown && h.anyUp(facts, x.Host):
 			bad(Unproven, name, "hyper_unknown")
 		}
 	}
 }
-
-// used is how full a store is, in percent.
-func used(x evidence.HyperStore) float64 { return 100 * float64(x.Size-x.Free) / float64(x.Size) }
 
 // anyUp tells whether the host of a store could have been asked: of one that is down,
 // the host itself is the finding.
@@ -108,7 +106,7 @@ func (h host) guests(facts evidence.Hypervisor, bad func(Verdict, string, string
 			bad(Breached, g.Name, "hyper_guest_crashed")
 		case days > 0 && g.Oldest != nil && h.at.Sub(h.local(g.Oldest.Time)) > days:
 			bad(Breached, g.Name, "hyper_snapshot", "count", g.Snapshots, "taken", h.clock(h.local(g.Oldest.Time)), "limit", int(days.Hours()/24))
-		case days > 0 && g.Oldest != nil:
+		case g.Oldest != nil:
 			next = soonest(next, h.upcoming(h.local(g.Oldest.Time).Add(days)))
 		}
 	}

@@ -30,3 +30,29 @@ func TestDatesInMessages(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownWords gives what has no words: another language is written in English, a key
+// or a code that is not known stands for itself.
+func TestUnknownWords(t *testing.T) {
+	c := builtin(t)
+	m := duties.Message{Key: "never_seen", Args: map[string]string{"host": "h1", "kind_codes": "backup"}}
+	english, _ := c.Render(duties.English, m)
+	if italian, _ := c.Render(duties.Italian, m); italian == english {
+		t.Errorf("in both languages it is %q", english)
+	}
+	if why, _ := c.Render("de", m); why != english {
+		t.Errorf("in German it is %q, want %q", why, english)
+	}
+	m.Key = "no_such_key"
+	if why, cure := c.Render(duties.English, m); why != `{"key":"no_such_key","args":{"host":"h1","kind_codes":"backup"}}` || cure != "" {
+		t.Errorf("an unknown key is written %q, %q", why, cure)
+	}
+	for lang, want := range map[string]string{duties.English: "it took too long", duties.Italian: "ha impiegato troppo tempo", "de": "it took too long"} {
+		if got := c.Code(lang, "timeout"); got != want {
+			t.Errorf("a code in %s is %q, want %q", lang, got, want)
+		}
+	}
+	if got := c.Code(duties.English, "exit_77"); got != "exit_77" {
+		t.Errorf("an unknown code is %q", got)
+	}
+}

@@ -43,7 +43,7 @@ func TestVerdictWords(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	c := builtin(t)
-	for id, want := range map[string][]evidence.Kind{"PE-P3": {evidence.KindDNSBL}, "WH-P1": {evidence.KindBackup}, "SC-P2": {evidence.KindHypervisor, evidence.KindStorage, evidence.KindHealth}, "SC-P5": nil} {
+	for id, want := range map[string][]evidence.Kind{"PE-P3": {evidence.KindDNSBL}, "WH-P1": {evidence.KindBackup}, "SC-C2": {evidence.KindAccounts}, "SC-P2": {evidence.KindHypervisor, evidence.KindStorage, evidence.KindHealth}, "SC-P5": nil} {
 		d, _ := c.Duty(id)
 		var got []evidence.Kind
 		for _, n := range c.Needs(d, nil) {
@@ -51,6 +51,13 @@ func TestNeeds(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s needs %v, want %v", id, got, want)
+		}
+	}
+	for _, d := range c.Duties() {
+		for _, n := range c.Needs(d, nil) {
+			if n.Facts > duties.Lookback {
+				t.Errorf("%s needs facts of %s, and looks are named for %s", d.ID, n.Facts, duties.Lookback)
+			}
 		}
 	}
 }
@@ -81,11 +88,32 @@ func TestNeedsOfTwo(t *testing.T) {
 		d, _ := c.Duty(id)
 		return d.Parts[slices.IndexFunc(d.Parts, func(p duties.Part) bool { return p.Name == name })]
 	}
+	dnsbl := part("PE-P3", "dnsbl")
 	health, trend, backup, need := part("BK-P3", "health"), part("WH-C7", "trend"), part("SC-C5", "backup"), part("SC-C4", "need")
+	eventlog := part("SC-C8", "eventlog")
+	c, err := duties.With(map[string][]byte{"own.yaml": []byte(`
+checks:
+  ruled:
+    title: {en: Rules loaded, it: Regole presenti}
+    kind: eventlog
+    rule: facts.rules > 9
+    good: {en: Ruled., it: Con regole.}
+    bad: {en: Not ruled., it: Senza regole.}
+    cure: {en: Load rules., it: Installare le regole.}
+duties:
+  - {id: SC-C100, title: {en: Rules, it: Regole}, cadence: daily, parts: [check ruled], family: F10}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ruled := part("SC-C100", "ruled")
 	for _, tt := range []struct {
 		parts []duties.Part
 		want  duties.Need
 	}{
+		{[]duties.Part{eventlog, ruled}, duties.Need{Kind: evidence.KindEventLog, Facts: 50 * time.Hour}},
+		{[]duties.Part{ruled, eventlog}, duties.Need{Kind: evidence.KindEventLog, Facts: 50 * time.Hour}},
+		{[]duties.Part{dnsbl, dnsbl}, duties.Need{Kind: evidence.KindDNSBL, Thin: true}}, // the newest alone
 		{[]duties.Part{health, trend}, duties.Need{Kind: evidence.KindHealth, Facts: 50 * time.Hour}},
 		{[]duties.Part{trend, health}, duties.Need{Kind: evidence.KindHealth, Facts: 50 * time.Hour}},
 		{[]duties.Part{backup, need}, duties.Need{Kind: evidence.KindBackup, Facts: 192 * time.Hour, Thin: true}},
