@@ -100,7 +100,7 @@ the clauses that ask for the duty.`,
 				return err
 			}
 			if asJSON {
-				return a.catalogueJSON(c)
+				return a.catalogueJSON(c, lang)
 			}
 			var rows [][]string
 			for _, d := range c.Duties() {
@@ -110,7 +110,7 @@ the clauses that ask for the duty.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	cmd.Flags().StringVar(&lang, "lang", duties.English, "language of titles, en or it")
+	cmd.Flags().StringVar(&lang, "lang", duties.English, "language of titles, and of sources in JSON, en or it")
 	return cmd
 }
 
@@ -181,7 +181,7 @@ type clauses struct {
 	AgID     []string `json:"agid,omitempty"`
 }
 
-func (a *app) catalogueJSON(c *duties.Catalogue) error {
+func (a *app) catalogueJSON(c *duties.Catalogue, lang string) error {
 	enc := json.NewEncoder(a.out)
 	for _, d := range c.Duties() {
 		f := d.Family
@@ -192,7 +192,7 @@ func (a *app) catalogueJSON(c *duties.Catalogue) error {
 			part := partJSON{Name: p.Name, Proof: p.Proof, Check: p.Check, Judged: p.Judged, Title: textJSON(p.Title), Params: []paramJSON{}}
 			for _, name := range slices.Sorted(maps.Keys(p.Params)) {
 				v := p.Params[name]
-				part.Params = append(part.Params, paramJSON{name, textJSON(v.Title), v.Unit, v.Default, v.Min, v.Max, v.Source})
+				part.Params = append(part.Params, paramJSON{name, textJSON(v.Title), v.Unit, v.Default, v.Min, v.Max, v.Source.In(lang)})
 			}
 			out.Parts = append(out.Parts, part)
 		}

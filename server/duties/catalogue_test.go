@@ -97,6 +97,24 @@ func TestRetentionPerDuty(t *testing.T) {
 	}
 }
 
+// TestSourcesAreProse holds that who asks for a figure is said in both languages. The
+// name of a norm may stand in both; none does so far.
+func TestSourcesAreProse(t *testing.T) {
+	seen := 0
+	for _, d := range builtin(t).Duties() {
+		for _, p := range d.Parts {
+			for name, f := range p.Params {
+				if seen++; f.Source.EN == f.Source.IT {
+					t.Errorf("%s, %s, %s: the source is %q in both languages", d.ID, p.Name, name, f.Source.EN)
+				}
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no duty has a figure")
+	}
+}
+
 // TestReadRefuses gives the reader faulty catalogues, each one edit away from
 // the built-in one, and wants an error that says what is wrong.
 func TestReadRefuses(t *testing.T) {
@@ -124,7 +142,9 @@ func TestReadRefuses(t *testing.T) {
 		{"duty twice", "sc.yaml", "id: SC-P2", "id: SC-P1", "SC-P1 stated twice"},
 		{"default outside its range", "checks.yaml", "default: 7", "default: 700", "700 days is outside 0 to 90"},
 		{"unit", "checks.yaml", "unit: days", "unit: weeks", `unit "weeks"`},
-		{"source", "checks.yaml", "source: 'ours: the list of duties names no figure'", "source: ''", "source is missing"},
+		{"source", "checks.yaml", "source: {en: ours, it: nostro}", "source: ''", "source is missing: say"},
+		{"source in one language", "checks.yaml", "source: {en: ours, it: nostro}", "source: {en: ours}", "source is missing in one language"},
+		{"source in another language", "checks.yaml", "source: {en: ours, it: nostro}", "source: {en: ours, it: nostro, de: unser}", "source: want a text"},
 		{"parameter that no code reads", "checks.yaml", "      pending:", "      pendings:", "the code reads"},
 		{"set of an unknown parameter", "wh.yaml", "{retention: 35}", "{retentoin: 35}", "no parameter retentoin"},
 		{"set out of range", "wh.yaml", "{retention: 35}", "{retention: -1}", "outside 0 to 3650"},

@@ -43,6 +43,13 @@ func TestOwnCatalogue(t *testing.T) {
 	if d, _ := builtin(t).Duty("WH-P1"); d.Parts[0].Params["retention"].Default != 35 || len(builtin(t).Duties()) != 57 {
 		t.Error("the built-in catalogue was changed")
 	}
+	d, _ = c.Duty("BK-P100")
+	if s := d.Parts[0].Params["points"].Source; s.In("en") != "ours" || s.In("it") != "ours" {
+		t.Errorf("a plain source is %+v", s)
+	}
+	if s := d.Parts[0].Params["fresh"].Source; s.In("it") == s.In("en") {
+		t.Errorf("the source of a built-in parameter is %+v", s)
+	}
 	if c.ServiceTitle("it", "dn") != "Nomi di dominio" || c.ServiceTitle("it", "xx") != "xx" {
 		t.Error("titles of services")
 	}
@@ -76,6 +83,9 @@ func TestOwnFaults(t *testing.T) {
 		{"unit", "unit: count", "unit: pieces", `own.yaml:15: check encrypted: parameter points: unit "pieces"`},
 		{"freshness in days", "      points:\n", fresher("days") + "      points:\n", "own.yaml:14: check encrypted: fresh is the oldest look that still proves, in hours or minutes"},
 		{"number of a built-in duty", "id: BK-P100", "id: BK-P4", "own.yaml:26: duty BK-P4: own duties of a built-in service have numbers from 100: call it BK-P104"},
+		{"source in one language", "source: ours", "source: {it: nostro}", "own.yaml:15: check encrypted: parameter points: source is missing in one language"},
+		{"source that is no text", "source: ours", "source: {en: ours, de: unser}", "own.yaml:20: source: want a text"},
+		{"source that is a list", "source: ours", "source: [ours]", "own.yaml:20: "},
 		{"a built-in duty", "id: BK-P100", "id: BK-P1", "own duties of a built-in service have numbers from 100"},
 		{"last number of the built-in ones", "id: BK-P100", "id: BK-P99", "call it BK-P199"},
 		{"id", "id: DN-C1", "id: DNC1", "own.yaml:31: duty \"DNC1\": want an id such as DN-P1"},

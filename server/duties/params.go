@@ -3,6 +3,8 @@ package duties
 import (
 	"fmt"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // The units of parameters.
@@ -27,7 +29,30 @@ type Param struct {
 	Default float64 `yaml:"default"`
 	Min     float64 `yaml:"min"`
 	Max     float64 `yaml:"max"`
-	Source  string  `yaml:"source"` // who says so
+	Source  Source  `yaml:"source"` // who says so
+}
+
+// Source says who asks for a figure: a text in both languages, or one for all, such as
+// the name of a norm or of a manual page.
+type Source struct{ Text }
+
+// UnmarshalYAML reads {en: …, it: …} or a plain text.
+func (s *Source) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		s.Text = Text{EN: n.Value, IT: n.Value}
+		return nil
+	}
+	texts := map[string]string{}
+	if err := n.Decode(&texts); err != nil {
+		return err //nolint:wrapcheck // it names the line, and the reader of files looks for that
+	}
+	for lang := range texts {
+		if lang != English && lang != Italian {
+			return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: source: want a text, or {en: …, it: …}", n.Line)}}
+		}
+	}
+	s.Text = Text{EN: texts[English], IT: texts[Italian]}
+	return nil
 }
 
 func (p Param) validate() error {
@@ -37,8 +62,11 @@ func (p Param) validate() error {
 	if p.Title.missing() {
 		return fmt.Errorf("title is missing in one language")
 	}
-	if p.Source == "" {
+	switch {
+	case p.Source == Source{}:
 		return fmt.Errorf("source is missing: say who asks for this figure")
+	case p.Source.missing():
+		return fmt.Errorf("source is missing in one language: write source: {en: …, it: …}")
 	}
 	return p.Allows(p.Default)
 }

@@ -157,8 +157,9 @@ func (c *Catalogue) addTerms(w Workflow, s Step) {
 			p.Params = map[string]Param{}
 		}
 		p.Params[w.term(s)] = Param{Unit: UnitHours, Default: s.Within.Hours(), Min: 0.25, Max: 8784,
-			Title:  Text{EN: w.Title.EN + ": longest time to “" + s.Title.EN + "”", IT: w.Title.IT + ": tempo massimo per «" + s.Title.IT + "»"},
-			Source: "ours, until the parties agree on another: the list of duties says promptly, and of PE-P9 immediately"}
+			Title: Text{EN: w.Title.EN + ": longest time to “" + s.Title.EN + "”", IT: w.Title.IT + ": tempo massimo per «" + s.Title.IT + "»"},
+			Source: Source{Text{EN: "ours, until the parties agree on another: the list of duties says promptly, and of PE-P9 immediately",
+				IT: "nostro, finché le parti non ne concordano un altro: l'elenco degli obblighi dice prontamente, e di PE-P9 immediatamente"}}}
 	}
 }
 

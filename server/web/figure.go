@@ -91,7 +91,7 @@ func figuresOf(d duties.Duty, lang string, set map[string]duties.Params) []figur
 		var part []figure
 		for key, f := range p.Params {
 			g := figure{PartName: p.Name, Key: key, Part: p.Title.In(lang), Name: f.Title.In(lang), Unit: f.Unit, Value: f.Default, Default: f.Default,
-				Min: f.Min, Max: f.Max, Source: f.Source}
+				Min: f.Min, Max: f.Max, Source: f.Source.In(lang)}
 			if v, ok := set[p.Name][key]; ok && f.Allows(v) == nil {
 				g.Value, g.Set = v, true
 			}
