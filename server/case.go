@@ -228,11 +228,11 @@ func (s *Server) AckAlert(ctx context.Context, org, id, user string) error {
 		if _, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: org, Event: eventAcked, At: evidence.At(at), By: user}, map[string]string{"alert": id}); err != nil {
 			return err
 		}
-		duty, err := tx.AlertDuty(ctx, id)
+		a, err := tx.Alert(ctx, id)
 		if err != nil {
 			return err
 		}
-		return tx.DueSoon(ctx, org, duty)
+		return tx.DueSoon(ctx, org, a.Duty)
 	})
 	if err != nil {
 		return err

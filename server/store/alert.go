@@ -124,10 +124,16 @@ func (r Reader) AlertParty(ctx context.Context, org, id string) (string, error) 
 	return list[0], nil
 }
 
-// AlertDuty is the duty that an alert is about.
-func (r Reader) AlertDuty(ctx context.Context, id string) (duty string, err error) {
-	err = r.one(ctx, "reading alert "+id, `SELECT duty FROM alert WHERE id = $1`, []any{id}, &duty)
-	return duty, err
+// Alert reads an alert; ErrNotFound when there is none.
+func (r Reader) Alert(ctx context.Context, id string) (alert.Alert, error) {
+	list, err := all(ctx, r, "reading alert "+id, `SELECT `+alertColumns+` FROM alert WHERE id = $1`, []any{id}, scanAlert)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("alert %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	return list[0], nil
 }
 
 // AckAlert notes that a person has taken an alert on; the first one counts.

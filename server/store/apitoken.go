@@ -79,7 +79,16 @@ func (t *Tx) DropAPIToken(ctx context.Context, org, id string) (bool, error) {
 
 // APITokenByHash reads a token by the digest of its text; ErrNotFound when there is none.
 func (r Reader) APITokenByHash(ctx context.Context, hash evidence.Digest) (APIToken, error) {
-	list, err := all(ctx, r, "reading an API token", `SELECT `+apiTokenColumns+` FROM api_token WHERE hash = $1`, []any{hash[:]}, scanAPIToken)
+	return r.oneAPIToken(ctx, `hash = $1`, hash[:])
+}
+
+// APIToken reads a token by id; ErrNotFound when there is none.
+func (r Reader) APIToken(ctx context.Context, id string) (APIToken, error) {
+	return r.oneAPIToken(ctx, `id = $1`, id)
+}
+
+func (r Reader) oneAPIToken(ctx context.Context, where string, arg any) (APIToken, error) {
+	list, err := all(ctx, r, "reading an API token", `SELECT `+apiTokenColumns+` FROM api_token WHERE `+where, []any{arg}, scanAPIToken)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("API token: %w", ErrNotFound)
 	}

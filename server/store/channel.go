@@ -30,6 +30,18 @@ func (r Reader) Channels(ctx context.Context, org string) ([]alert.Channel, erro
 	return all(ctx, r, "listing channels", `SELECT `+channelColumns+` FROM channel WHERE org_id = $1 OR $1 = '' ORDER BY created, id`, []any{org}, scanChannel)
 }
 
+// Channel reads a channel; ErrNotFound when there is none.
+func (r Reader) Channel(ctx context.Context, id string) (alert.Channel, error) {
+	list, err := all(ctx, r, "reading channel "+id, `SELECT `+channelColumns+` FROM channel WHERE id = $1`, []any{id}, scanChannel)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("channel %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return alert.Channel{}, err
+	}
+	return list[0], nil
+}
+
 // RemoveChannel removes a channel; what waits for it counts as refused.
 func (t *Tx) RemoveChannel(ctx context.Context, id string) error {
 	if _, err := t.exec(ctx, "ending deliveries of channel "+id,

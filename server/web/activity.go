@@ -3,11 +3,9 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -23,11 +21,17 @@ type activityBody struct {
 type activityRow struct {
 	At           time.Time
 	Event        string // the log's word
-	By, ByMail   string // "" for the server, or its operator at the command line
-	Detail       []string
+	By           actor
+	Told         []toldWord
 	Erased       bool // what else was said
 	Epoch, Index int64
 }
+
+// The log's words that the trail reads more of than a name.
+const (
+	eventFigure = "parameter.set"
+	eventAnew   = "log.epoch"
+)
 
 const (
 	maxActivity = 50
@@ -115,51 +119,15 @@ func (w *Web) activityAt(ctx context.Context, rec store.Record) (activityRow, er
 	if p.Event != "" {
 		row.Event = p.Event
 	}
-	for _, word := range []string{p.Duty, p.Agent, p.Reason, p.Basis} {
-		if word != "" {
-			row.Detail = append(row.Detail, word)
-		}
-	}
-	if p.By != "" {
-		row.By = p.By
-		u, err := w.Store.User(ctx, p.By)
-		switch {
-		case err == nil:
-			row.By, row.ByMail = u.Name, u.Email
-		case !errors.Is(err, store.ErrNotFound):
+	row.tell("duty", p.Duty)
+	row.tell("agent", p.Agent)
+	row.tell("reason", p.Reason)
+	row.tell("basis", p.Basis)
+	row.By.ID = p.By
+	if rec.Type == evidence.EntryWorkflow && len(s.Subject) == 1 {
+		if err := w.saidIn(ctx, rec.Place(s.Subject[0].Digest.SHA256), &row); err != nil {
 			return row, err
 		}
 	}
-	if rec.Type != evidence.EntryWorkflow || len(s.Subject) != 1 {
-		return row, nil
-	}
-	return row, w.saidIn(ctx, rec.Place(s.Subject[0].Digest.SHA256), &row)
-}
-
-// told are the words of a detail that the trail shows, in this order.
-var told = []string{"email", "role", "name", "title", "via", "from", "browser", "scopes", "kind", "target", "case", "alert"}
-
-func (w *Web) saidIn(ctx context.Context, at store.Place, row *activityRow) error {
-	blob, err := w.Store.Blob(ctx, at)
-	if errors.Is(err, store.ErrNotFound) || err == nil && blob.Data == nil {
-		row.Erased = err == nil
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	raw, err := evidence.ParseDetailBlob(blob.Data)
-	if err != nil {
-		return nil //nolint:nilerr // the row says what is known
-	}
-	said := map[string]any{}
-	if err := json.Unmarshal(raw, &said); err != nil {
-		return nil //nolint:nilerr // likewise
-	}
-	for _, key := range told {
-		if text, ok := said[key].(string); ok && strings.TrimSpace(text) != "" {
-			row.Detail = append(row.Detail, short(text))
-		}
-	}
-	return nil
+	return row, w.named(ctx, &row)
 }

@@ -12,6 +12,18 @@ import (
 	"github.com/attesto/attesto/server/store/storetest"
 )
 
+// raw are codes that the log has and no reader should see.
+var raw = map[string]bool{"admin": true, "operator": true, "viewer": true, "auditor": true, "read": true, "read,write": true, "password": true, "link": true, "totp": true,
+	"recovery": true, "passkey": true, "oidc": true, "email": true, "webhook": true, "retired": true, "sc": true}
+
+// said are the small words of a page's table.
+func said(body string) (list []string) {
+	for _, m := range regexp.MustCompile(`<span class="said">([^<]*)</span>`).FindAllStringSubmatch(body, -1) {
+		list = append(list, strings.Split(m[1], " · ")...)
+	}
+	return list
+}
+
 // What people do stands in the trail, each line with a signed record that holds.
 func TestActivity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, dsn string) {
@@ -55,6 +67,17 @@ func TestActivity(t *testing.T) {
 		for _, r := range records {
 			if res, body := s.get(c, "/api/v1"+r); res.StatusCode != http.StatusOK || !strings.Contains(body, `"sound":true`) {
 				t.Errorf("%s: status %d: %s", r, res.StatusCode, body)
+			}
+		}
+		plain := said(body)
+		res, body = s.send(c, "GET", org+"/activity", nil, map[string]string{"Accept-Language": "it"})
+		want(t, "activity in Italian", res, body, http.StatusOK, "nuovo@bianchi.example · Lettore", "ugo@bianchi.example · Amministratore", "ci · leggere", "con la password",
+			"L&#39;host non è più in servizio", "erp.bianchi.example")
+		for _, list := range [][]string{plain, said(body)} {
+			for _, word := range list {
+				if raw[word] || regexp.MustCompile(`^[a-z]{1,2}_[0-9a-z]{8,}$`).MatchString(word) {
+					t.Errorf("the trail shows %q", word)
+				}
 			}
 		}
 		if _, body := s.get(c, "/orgs/"+s.customer.ID+"/activity?before=x"); !strings.Contains(body, "no sense") {

@@ -198,15 +198,3 @@ func (w *Web) spokenAt(ctx context.Context, at store.Place) (s spoken, ok bool, 
 	}
 	return s, err == nil, err
 }
-
-// nameOf is who stated something, for the pages.
-func (w *Web) nameOf(ctx context.Context, user string) string {
-	u, err := w.Store.User(ctx, user)
-	switch {
-	case err != nil:
-		return user
-	case u.Name != "":
-		return u.Name
-	}
-	return u.Email
-}

@@ -127,6 +127,8 @@ func codes() map[string][]string {
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
 	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery", "passkey", "oidc"}
 	list["scope"] = store.Scopes()
+	list["actor"], list["param"] = []string{"token", "link", "gone"}, []string{store.ParamLate}
+	list["basis"], list["anew"] = []string{"retention", "request", "mistake", "offboarding"}, []string{"restored", "lost", "rewritten"}
 	list["then"] = []string{"day", "week", "month", "year"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())
@@ -147,6 +149,7 @@ func codes() map[string][]string {
 var (
 	textInTemplate = regexp.MustCompile(`\$?\.T "(\w+)"`)
 	wordInTemplate = regexp.MustCompile(`\.Word "(\w+)"`)
+	wordInCode     = regexp.MustCompile(`p\.Word\("(\w+)"`)
 	madeInTemplate = regexp.MustCompile(`\.T \(print "(\w+)_" `)
 	textInCode     = regexp.MustCompile(`\bT\("(\w+)"[,)]`)
 	titleInCode    = regexp.MustCompile(`w\.render\(rw, r, [^,]+, "\w+", "(\w+)",`)
@@ -189,6 +192,7 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 		note(madeInTemplate, text, func(p string) { prefixes[p] = true })
 	})
 	scan("*.go", func(text string) {
+		note(wordInCode, text, func(p string) { prefixes[p] = true })
 		note(textInCode, text, use)
 		note(titleInCode, text, use)
 		note(faultInCode, text, use)

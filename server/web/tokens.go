@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -99,6 +100,13 @@ func (w *Web) revokeToken(rw http.ResponseWriter, r *http.Request) error {
 
 // RevokeAPIToken takes an organisation's token out of use, on record.
 func RevokeAPIToken(ctx context.Context, tx *store.Tx, note func(context.Context, *store.Tx, Deed) error, org, id, by string) error {
+	was, err := tx.APIToken(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound()
+	}
+	if err != nil {
+		return err
+	}
 	found, err := tx.DropAPIToken(ctx, org, id)
 	if err == nil && !found {
 		err = notFound()
@@ -106,5 +114,5 @@ func RevokeAPIToken(ctx context.Context, tx *store.Tx, note func(context.Context
 	if err != nil {
 		return err
 	}
-	return note(ctx, tx, Deed{Orgs: []string{org}, Event: eventTokenRevoked, By: by, Detail: map[string]string{"token": id}})
+	return note(ctx, tx, Deed{Orgs: []string{org}, Event: eventTokenRevoked, By: by, Detail: map[string]string{"token": id, "name": was.Name}})
 }
