@@ -98,6 +98,9 @@ func (s *Server) openDigest(org, service, seal string) (d duties.Digest, sum str
 	if !hmac.Equal(got, want) || json.Unmarshal(b, &d) != nil || d.Org != org || d.Service != service || s.now().Sub(d.At) > digestHolds {
 		return d, "", errSeal
 	}
+	if len(d.Duties) == 0 {
+		return d, "", errSeal
+	}
 	_, sum, err = d.Encode()
 	return d, sum, err
 }
@@ -110,7 +113,8 @@ type digestDetail struct {
 }
 
 // ConfirmDigest records that a user looked at a service's digest as it was shown. It
-// counts, from the moment when it was shown, as the review of each of its duties.
+// counts, from the moment when it was shown, as the review of each of its duties. What
+// was shown once is confirmed once: a second click changes nothing.
 func (s *Server) ConfirmDigest(ctx context.Context, org, service, seal, user string) error {
 	return s.confirmDigest(ctx, org, service, seal, user, store.ReviewLink{})
 }
@@ -121,9 +125,12 @@ func (s *Server) confirmDigest(ctx context.Context, org, service, seal, user str
 		return err
 	}
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if before, err := tx.Reviewed(ctx, org, d.Duties[0].Duty, d.At); err != nil || before {
+			return err
+		}
 		if link.ID != "" {
 			if used, err := tx.UseReviewLink(ctx, link.ID, s.now()); err != nil || !used {
-				return errors.Join(err, errLink[err == nil])
+				return err // another click was faster
 			}
 		}
 		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org, Event: eventDigest, At: evidence.At(s.now()), By: user}, digestDetail{sum, d, link.ID})
@@ -149,7 +156,7 @@ func (s *Server) confirmDigest(ctx context.Context, org, service, seal, user str
 	return errors.Join(errs...)
 }
 
-var errLink = map[bool]error{true: duties.Refusal{Key: "review_link", Err: errors.New("this link was used, or its time is over")}}
+var errLink = duties.Refusal{Key: "review_link", Err: errors.New("this link is none of this server, or its time is over")}
 
 // linkHolds is how long a mail's link can be used.
 const linkHolds = 48 * time.Hour
@@ -169,8 +176,8 @@ func (s *Server) reviewURL(id string) (string, error) {
 	return s.cfg.PublicURL + "/review/" + text, err
 }
 
-// ReviewLink finds the link that a mail carried, if it is of this server, unused and in
-// time.
+// ReviewLink finds the link that a mail carried, if it is of this server and in time. One
+// that was used says when.
 func (s *Server) ReviewLink(ctx context.Context, text string) (store.ReviewLink, error) {
 	id, _, _ := strings.Cut(text, ".")
 	want, err := s.linkText(id)
@@ -178,23 +185,24 @@ func (s *Server) ReviewLink(ctx context.Context, text string) (store.ReviewLink,
 		return store.ReviewLink{}, err
 	}
 	if !hmac.Equal([]byte(want), []byte(text)) {
-		return store.ReviewLink{}, errLink[true]
+		return store.ReviewLink{}, errLink
 	}
 	l, err := s.store.ReviewLinkByID(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return l, errLink[true]
-	case err == nil && (!l.Used.IsZero() || !s.now().Before(l.Expires)):
-		return l, errLink[true]
+		return l, errLink
+	case err == nil && !s.now().Before(l.Expires):
+		return l, errLink
 	}
 	return l, err
 }
 
 // FollowReviewLink confirms the digest that was shown to the holder of a mail's link,
-// once. The log names the mail channel as who did it.
+// once; by a link that was used nothing changes. The log names the mail channel as who
+// did it.
 func (s *Server) FollowReviewLink(ctx context.Context, text, seal string) error {
 	l, err := s.ReviewLink(ctx, text)
-	if err != nil {
+	if err != nil || !l.Used.IsZero() {
 		return err
 	}
 	return s.confirmDigest(ctx, l.Org, l.Service, seal, l.Channel, l)

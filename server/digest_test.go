@@ -49,9 +49,13 @@ func TestDigestIsConfirmedAsShown(t *testing.T) {
 		if err := j.srv.ConfirmDigest(ctx, j.customer.ID, "bk", seal, "u_1"); err != nil {
 			t.Fatal(err)
 		}
+		j.advance(time.Minute)
+		if err := j.srv.ConfirmDigest(ctx, j.customer.ID, "bk", seal, "u_2"); err != nil { // a second click, by whomever, changes nothing
+			t.Fatal(err)
+		}
 		j.wants(j.customer.ID, "BK-C1", "fulfilled backup_good")
 		list, err := j.store.Reviews(ctx, j.customer.ID, "BK-C1", 5)
-		if err != nil || len(list) != 1 || !list[0].At.Equal(shown.UTC().Truncate(time.Microsecond)) {
+		if err != nil || len(list) != 1 || list[0].User != "u_1" || !list[0].At.Equal(shown.UTC().Truncate(time.Microsecond)) {
 			t.Errorf("reviews %+v (%v), want one of %s", list, err, shown)
 		}
 		if got := j.stated(j.customer.ID); got["review.digest"] != 1 {
@@ -125,6 +129,18 @@ func TestDigestByMail(t *testing.T) {
 		if got := j.state(j.customer.ID, "BK-C1"); strings.Contains(got, "review") {
 			t.Errorf("after the review BK-C1 is %s", got)
 		}
+		used, err := j.srv.ReviewLink(ctx, link)
+		if err != nil || !used.Used.Equal(j.now.UTC().Truncate(time.Microsecond)) {
+			t.Errorf("the used link %+v (%v)", used, err)
+		}
+		once := j.stated(j.customer.ID)["review.digest"]
+		if err := j.srv.FollowReviewLink(ctx, link, seal); err != nil {
+			t.Errorf("a second click: %v", err)
+		}
+		if got := j.stated(j.customer.ID)["review.digest"]; got != once {
+			t.Errorf("a second click is stated: %d, then %d", once, got)
+		}
+		j.advance(48 * time.Hour)
 		refused(t, j.srv.FollowReviewLink(ctx, link, seal), "review_link")
 		j.sound()
 	})

@@ -22,6 +22,12 @@ func (t *Tx) AddReview(ctx context.Context, v Review) error {
 	return err
 }
 
+// Reviewed reports whether what there was to see of a duty at a moment was confirmed.
+func (r Reader) Reviewed(ctx context.Context, org, duty string, at time.Time) (bool, error) {
+	list, err := all(ctx, r, "looking for a review", `SELECT user_id FROM review WHERE org_id = $1 AND duty = $2 AND at = $3`, []any{org, duty, Micros(at)}, scanText)
+	return len(list) > 0, err
+}
+
 // Reviews lists the newest reviews of a duty, oldest first.
 func (r Reader) Reviews(ctx context.Context, org, duty string, limit int) ([]Review, error) {
 	return all(ctx, r, "reading reviews", `SELECT org_id, duty, at, user_id, log_id, idx FROM (

@@ -300,7 +300,7 @@ func (w *Web) caseAt(r *http.Request) (store.Case, duties.Workflow, error) {
 }
 
 func (w *Web) saidAt(r *http.Request, user string, at time.Time, place store.Place) (saidBody, error) {
-	b := saidBody{At: at, By: w.nameOf(r.Context(), user), Index: place.Index, Epoch: 1}
+	b := saidBody{At: at, By: w.nameOf(r.Context(), user), Index: place.Index}
 	words, there, err := w.spokenAt(r.Context(), place)
 	if err != nil {
 		return b, err
@@ -309,13 +309,19 @@ func (w *Web) saidAt(r *http.Request, user string, at time.Time, place store.Pla
 	if words.File != nil {
 		b.File = words.File.Name
 	}
-	logs, err := w.Store.LogsOf(r.Context(), place.Org)
+	b.Epoch, err = w.epochOf(r.Context(), place.Org, place.Log)
+	return b, err
+}
+
+// epochOf is which of an organisation's logs one is; 1 for one that is not known.
+func (w *Web) epochOf(ctx context.Context, org, log string) (int64, error) {
+	logs, err := w.Store.LogsOf(ctx, org)
 	for _, st := range logs {
-		if st.ID == place.Log {
-			b.Epoch = st.Epoch
+		if st.ID == log {
+			return st.Epoch, err
 		}
 	}
-	return b, err
+	return 1, err
 }
 
 func (w *Web) openCase(rw http.ResponseWriter, r *http.Request) error {

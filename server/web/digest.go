@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
@@ -17,7 +19,15 @@ type digestBody struct {
 	Seal   string
 	Action string // where the confirmation is sent; "" where the reader may not
 	OrgOf  store.Org
-	Done   bool // it was confirmed
+	Last   *confirmed // the newest confirmation of all that stands here
+	Done   bool       // it was confirmed just now, or by the link that led here
+}
+
+// confirmed is who confirmed a digest, and when.
+type confirmed struct {
+	By           actor
+	At           time.Time
+	Epoch, Index int64 // of the log's entry; 0 where the reader does not see the log
 }
 
 type digestRow struct {
@@ -34,6 +44,10 @@ func (w *Web) digest(rw http.ResponseWriter, r *http.Request) error {
 	if viewerOf(r.Context()).actsFor(org.ID, org.Kind) {
 		body.Action = r.URL.Path
 	}
+	if body.Last, err = w.lastConfirmed(r.Context(), org.ID, body.Digest); err != nil {
+		return err
+	}
+	body.Done = body.Last != nil && r.FormValue("confirmed") != ""
 	return w.render(rw, r, http.StatusOK, "digest", "digest_title", body)
 }
 
@@ -81,8 +95,34 @@ func (w *Web) confirmDigest(rw http.ResponseWriter, r *http.Request) error {
 	if err := w.confirmFrom(r); err != nil {
 		return err
 	}
-	http.Redirect(rw, r, "/orgs/"+orgOf(r.Context()).ID+"/board", http.StatusSeeOther)
+	http.Redirect(rw, r, r.URL.Path+"?confirmed=1", http.StatusSeeOther)
 	return nil
+}
+
+// lastConfirmed is the newest confirmation of a whole digest; nil when there is none
+// since its duties were confirmed one by one.
+func (w *Web) lastConfirmed(ctx context.Context, org string, d duties.Digest) (*confirmed, error) {
+	var last store.Review
+	for i, l := range d.Duties {
+		list, err := w.Store.Reviews(ctx, org, l.Duty, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) == 0 || i > 0 && (list[0].Log != last.Log || list[0].Index != last.Index) {
+			return nil, nil
+		}
+		last = list[0]
+	}
+	rec, err := w.Store.RecordAt(ctx, org, last.Log, last.Index)
+	if err != nil || !viewerOf(ctx).shows(org, rec.Received) {
+		return nil, err
+	}
+	out := confirmed{At: rec.Received, Index: last.Index}
+	if out.Epoch, err = w.epochOf(ctx, org, last.Log); err != nil {
+		return nil, err
+	}
+	out.By, err = w.actorOf(ctx, last.User)
+	return &out, err
 }
 
 func (w *Web) apiConfirmDigest(rw http.ResponseWriter, r *http.Request) error {
@@ -144,17 +184,18 @@ func (w *Web) linked(r *http.Request) (digestBody, error) {
 	if err != nil {
 		return digestBody{}, err
 	}
+	if !l.Used.IsZero() { // a link that was used shows nothing of today
+		body := digestBody{Digest: duties.Digest{Org: org.ID, Service: l.Service, At: l.Used}, OrgOf: org, Done: true, Last: &confirmed{At: l.Used}}
+		body.Last.By, err = w.actorOf(r.Context(), l.Channel)
+		return body, err
+	}
 	body, err := w.digestIn(r, org, l.Service)
 	body.Action = r.URL.Path
 	return body, err
 }
 
-// followLink confirms by a mail's link, once.
+// followLink confirms by a mail's link, once, and says so whenever it is followed.
 func (w *Web) followLink(rw http.ResponseWriter, r *http.Request) error {
-	body, err := w.linked(r)
-	if err != nil {
-		return err
-	}
 	seal, err := sealOf(r)
 	if err != nil {
 		return err
@@ -162,8 +203,8 @@ func (w *Web) followLink(rw http.ResponseWriter, r *http.Request) error {
 	if err := refused(w.FollowReviewLink(r.Context(), r.PathValue("link"), seal)); err != nil {
 		return err
 	}
-	body.Done, body.Action = true, ""
-	return w.render(rw, r, http.StatusOK, "digest", "digest_title", body)
+	http.Redirect(rw, r, r.URL.Path, http.StatusSeeOther)
+	return nil
 }
 
 type digestAnswer struct {

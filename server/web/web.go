@@ -50,7 +50,8 @@ type Deps struct {
 	Digest func(ctx context.Context, org, service string) (d duties.Digest, seal string, err error)
 	// ConfirmDigest records that a user looked at a digest.
 	ConfirmDigest func(ctx context.Context, org, service, seal, user string) error
-	// ReviewLink finds an unused link of a mail; FollowReviewLink confirms by it.
+	// ReviewLink finds a link of a mail, which says when it was used; FollowReviewLink
+	// confirms by it, once.
 	ReviewLink       func(ctx context.Context, link string) (store.ReviewLink, error)
 	FollowReviewLink func(ctx context.Context, link, seal string) error
 	// DeclareNeed records what a customer wants backed up; RecordRestore a restore that
