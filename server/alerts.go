@@ -121,24 +121,47 @@ func (o outbox) Settle(ctx context.Context, a alert.Attempt) error {
 		if !open {
 			o.s.log.WarnContext(ctx, "a delivery was made that somebody else had settled", "delivery", a.Delivery.ID)
 		}
-		_, err = o.s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: a.Delivery.To.ID, Event: a.Event(), At: evidence.At(a.At), Duty: a.Delivery.Alert.Duty}, a.Detail())
-		if err == nil && a.Err == nil && a.Delivery.Alert.Duty != "" { // a standing instruction rests on it
+		log, index, err := o.state(ctx, tx, a)
+		if err == nil {
+			err = tx.AddTry(ctx, a, log, index)
+		}
+		if err != nil || log == "" {
+			return err
+		}
+		if a.Err == nil && a.Delivery.Alert.Duty != "" { // a standing instruction rests on it
 			err = tx.DueSoon(ctx, a.Delivery.Alert.Org, a.Delivery.Alert.Duty)
 		}
 		if err == nil && a.Err == nil && a.Delivery.Alert.Why.Key == alert.CaseOpened {
 			err = o.s.noticeDelivered(ctx, tx, a.Delivery.Alert.Asset)
 		}
-		var readOnly *evidence.Error
-		if errors.As(err, &readOnly) { // told again and again would be worse than told and not logged
-			o.s.log.ErrorContext(ctx, "an alert's delivery cannot be logged", "delivery", a.Delivery.ID, "event", a.Event(), "err", readOnly)
-			return nil
-		}
-		return err
+		return o.unlogged(ctx, a, err)
 	})
 	if err == nil && a.Err == nil {
 		err = o.s.caseMoved(ctx, a.Delivery.Alert.Org)
 	}
 	return err
+}
+
+// state puts an attempt into the log of who is told, and says where; the log is empty
+// when it may not be continued.
+func (o outbox) state(ctx context.Context, tx *store.Tx, a alert.Attempt) (log string, index int64, err error) {
+	index, err = o.s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: a.Delivery.To.ID, Event: a.Event(), At: evidence.At(a.At), Duty: a.Delivery.Alert.Duty}, a.Detail())
+	if err != nil {
+		return "", 0, o.unlogged(ctx, a, err)
+	}
+	st, err := tx.Log(ctx, a.Delivery.To.ID)
+	return st.ID, index, err
+}
+
+// unlogged passes over that a log may not be continued: told again and again would be
+// worse than told and not logged.
+func (o outbox) unlogged(ctx context.Context, a alert.Attempt, err error) error {
+	var readOnly *evidence.Error
+	if !errors.As(err, &readOnly) {
+		return err
+	}
+	o.s.log.ErrorContext(ctx, "an alert's delivery cannot be logged", "delivery", a.Delivery.ID, "event", a.Event(), "err", readOnly)
+	return nil
 }
 
 // eventReview is the log's word for a review.

@@ -26,6 +26,9 @@ const (
 	GiveUp = 7 * 24 * time.Hour
 )
 
+// NoWay begins the error of a delivery by a kind of channel that is not configured.
+const NoWay = "no way to deliver by "
+
 // Loop delivers what the queue holds.
 //
 // A delivery happens at least once: when the server dies between the receiver's
@@ -177,7 +180,7 @@ func (l *Loop) deliver(ctx context.Context, p parcel) error {
 	d := p[0]
 	n, ok := l.Notifiers[d.Channel.Kind]
 	if !ok {
-		return fmt.Errorf("no way to deliver by %s is configured; for e-mail set smtp.host in the server's configuration", d.Channel.Kind)
+		return fmt.Errorf(NoWay+"%s is configured; for e-mail set smtp.host in the server's configuration", d.Channel.Kind)
 	}
 	size, root, err := l.Head(ctx, d.To.ID)
 	if err != nil {

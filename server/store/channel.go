@@ -45,7 +45,7 @@ func (r Reader) Channel(ctx context.Context, id string) (alert.Channel, error) {
 // RemoveChannel removes a channel; what waits for it counts as refused.
 func (t *Tx) RemoveChannel(ctx context.Context, id string) error {
 	if _, err := t.exec(ctx, "ending deliveries of channel "+id,
-		`UPDATE outbox SET state = 'refused', error = 'the channel was removed' WHERE channel_id = $1 AND state = 'waiting'`, id); err != nil {
+		`UPDATE outbox SET state = 'refused', error = '`+ChannelGone+`' WHERE channel_id = $1 AND state = 'waiting'`, id); err != nil {
 		return err
 	}
 	n, err := t.exec(ctx, "removing channel "+id, `DELETE FROM channel WHERE id = $1`, id)

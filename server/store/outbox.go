@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,18 +96,83 @@ type DeliveryState struct {
 	Attempts int
 	Error    string
 	Created  time.Time
+	Due      time.Time // when it is tried next, while it waits
 	Done     time.Time
+}
+
+// ChannelGone is the error of deliveries whose channel was removed before they were made.
+const ChannelGone = "the channel was removed"
+
+// TryState is how one attempt at a delivery went.
+type TryState struct {
+	Org, Delivery string
+	N             int // counts from 1
+	At            time.Time
+	State         string // delivered, failed or refused
+	Error         string
+	Log           string // of the entry that proves it; empty when it could not be logged
+	Index         int64
+}
+
+// AddTry records how an attempt went, and the entry of who is told's log that says so.
+func (t *Tx) AddTry(ctx context.Context, a alert.Attempt, log string, index int64) error {
+	d, text := a.Delivery, ""
+	if a.Err != nil {
+		text = a.Err.Error()
+	}
+	_, err := t.exec(ctx, "noting an attempt of delivery "+d.ID, `INSERT INTO delivery_attempt (org_id, alert_id, delivery_id, n, at, state, error, log_id, idx)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		d.To.ID, d.Alert.ID, d.ID, int64(d.Attempts), Micros(a.At), strings.TrimPrefix(a.Event(), "alert."), text, log, index)
+	return err
+}
+
+// Tries lists the attempts at all deliveries of an alert, oldest first. Those of before
+// they were kept are not among them.
+func (r Reader) Tries(ctx context.Context, alertID string) ([]TryState, error) {
+	return all(ctx, r, "reading attempts", `SELECT t.org_id, t.delivery_id, t.n, t.at, t.state, t.error, t.log_id, t.idx
+		FROM outbox o JOIN delivery_attempt t ON t.org_id = o.org_id AND t.alert_id = o.alert_id AND t.delivery_id = o.id
+		WHERE o.alert_id = $1 ORDER BY t.at, t.delivery_id, t.n`, []any{alertID},
+		func(row func(...any) error) (TryState, error) {
+			var v TryState
+			var at int64
+			err := row(&v.Org, &v.Delivery, &v.N, &at, &v.State, &v.Error, &v.Log, &v.Index)
+			v.At = Time(at)
+			return v, err
+		})
+}
+
+// Undelivered counts, of some alerts, the deliveries to an organisation (to all when it
+// is empty) that were refused, or failed and are still tried.
+func (r Reader) Undelivered(ctx context.Context, org string, alerts []string) (map[string]int, error) {
+	out := map[string]int{}
+	if len(alerts) == 0 {
+		return out, nil
+	}
+	args := make([]any, len(alerts), len(alerts)+1)
+	for i, id := range alerts {
+		args[i] = id
+	}
+	who := "$" + strconv.Itoa(len(alerts)+1)
+	err := each(ctx, r, "counting what was not delivered", `SELECT alert_id, COUNT(*) FROM outbox WHERE alert_id IN `+values(1, len(alerts))+` AND (org_id = `+who+` OR `+who+` = '')
+		AND (state = 'refused' OR state = 'waiting' AND attempts > 0 AND error <> '') GROUP BY alert_id`, append(args, org), func(row func(...any) error) error {
+		var id string
+		var n int64
+		err := row(&id, &n)
+		out[id] = int(n)
+		return err
+	})
+	return out, err
 }
 
 // Deliveries lists the deliveries of an alert, oldest first.
 func (r Reader) Deliveries(ctx context.Context, alertID string) ([]DeliveryState, error) {
-	return all(ctx, r, "reading deliveries", `SELECT o.id, o.org_id, o.alert_id, o.event, COALESCE(c.kind, ''), COALESCE(c.target, ''), o.state, o.attempts, o.error, o.created, o.done
+	return all(ctx, r, "reading deliveries", `SELECT o.id, o.org_id, o.alert_id, o.event, COALESCE(c.kind, ''), COALESCE(c.target, ''), o.state, o.attempts, o.error, o.created, o.due, o.done
 		FROM outbox o LEFT JOIN channel c ON c.id = o.channel_id WHERE o.alert_id = $1 ORDER BY o.created, o.id`, []any{alertID},
 		func(row func(...any) error) (DeliveryState, error) {
 			var d DeliveryState
-			var created, done int64
-			err := row(&d.ID, &d.Org, &d.Alert, &d.Event, &d.Kind, &d.Target, &d.State, &d.Attempts, &d.Error, &created, &done)
-			d.Created, d.Done = Time(created), Time(done)
+			var created, due, done int64
+			err := row(&d.ID, &d.Org, &d.Alert, &d.Event, &d.Kind, &d.Target, &d.State, &d.Attempts, &d.Error, &created, &due, &done)
+			d.Created, d.Due, d.Done = Time(created), Time(due), Time(done)
 			return d, err
 		})
 }

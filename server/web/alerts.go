@@ -16,6 +16,9 @@ func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {
 	}
 	body := alertsBody{Show: r.FormValue("show"), Query: strings.TrimSpace(r.FormValue("q")), Service: r.FormValue("service"), Services: w.Catalogue.Services()}
 	body.pick(list)
+	if err := w.undelivered(r, body.Alerts); err != nil {
+		return err
+	}
 	return w.render(rw, r, http.StatusOK, "alerts", "alerts_title", body)
 }
 
@@ -74,6 +77,23 @@ type alertBody struct {
 	OrgName          string
 	Title, Why, Cure string
 	MayAck           bool
+	Undelivered      int // messages that did not reach whom they were for, of those that the reader may see
+}
+
+// undelivered counts what did not reach whom it was for.
+func (w *Web) undelivered(r *http.Request, list []alertBody) error {
+	org, ids := orgOf(r.Context()).ID, make([]string, len(list))
+	if viewerOf(r.Context()).all != "" {
+		org = ""
+	}
+	for i, a := range list {
+		ids[i] = a.ID
+	}
+	n, err := w.Store.Undelivered(r.Context(), org, ids)
+	for i := range list {
+		list[i].Undelivered = n[list[i].ID]
+	}
+	return err
 }
 
 // maxAlerts is how many alerts are looked through, the newest of those that fire first.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/ledger"
 )
 
@@ -203,13 +204,16 @@ func (w *Web) apiAlerts(rw http.ResponseWriter, r *http.Request) error {
 	}
 	out := []alertAnswer{}
 	for _, a := range list {
-		b := alertAnswer{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Name, State: a.State, Verdict: a.Verdict, Why: a.Why, Opened: moment(a.Opened)}
-		if a.State == "resolved" {
-			at := moment(a.Resolved)
-			b.Resolved = &at
-		}
-		out = append(out, b)
+		out = append(out, alertAnswerOf(a))
 	}
 	writeJSON(rw, http.StatusOK, map[string]any{"alerts": out})
 	return nil
+}
+
+func alertAnswerOf(a alertBody) alertAnswer {
+	b := alertAnswer{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Name, State: a.State, Verdict: a.Verdict, Why: a.Why, Opened: moment(a.Opened)}
+	if a.State == alert.Resolved {
+		b.Resolved = since(a.Resolved)
+	}
+	return b
 }

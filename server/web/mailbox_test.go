@@ -8,6 +8,7 @@ import (
 	"net/mail"
 	"regexp"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type mailbox struct {
 	t    *testing.T
 	got  chan letterGot
 	port int
+	busy atomic.Pointer[string] // whom it takes no mail for, for now
 }
 
 type letterGot struct{ to, subject, body string }
@@ -62,10 +64,16 @@ type taking struct {
 	to string
 }
 
-func (s *taking) Mail(string, *smtp.MailOptions) error      { return nil }
-func (s *taking) Rcpt(to string, _ *smtp.RcptOptions) error { s.to = to; return nil }
-func (s *taking) Reset()                                    {}
-func (s *taking) Logout() error                             { return nil }
+func (s *taking) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *taking) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if busy := s.m.busy.Load(); busy != nil && *busy == to {
+		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "mailbox busy"}
+	}
+	s.to = to
+	return nil
+}
+func (s *taking) Reset()        {}
+func (s *taking) Logout() error { return nil }
 func (s *taking) Data(in io.Reader) error {
 	msg, err := mail.ReadMessage(in)
 	if err != nil {

@@ -42,6 +42,7 @@ var operations = map[string]operation{
 	"GET /api/v1/orgs/{org}/services":                   {summary: "The services of an organisation, and who proves them", out: serviceAnswer{}, list: "services"},
 	"POST /api/v1/orgs/{org}/services":                  {scope: store.ScopeManage, summary: "Say what a customer has of the provider", in: tagging{}},
 	"GET /api/v1/orgs/{org}/alerts":                     {summary: "Alerts, open ones first", out: alertAnswer{}, list: "alerts"},
+	"GET /api/v1/orgs/{org}/alerts/{alert}":             {summary: "One alert, with who was told of it and how each attempt went", out: alertTold{}},
 	"POST /api/v1/orgs/{org}/alerts/{alert}/ack":        {scope: store.ScopeReview, summary: "Take an alert on"},
 	"POST /api/v1/orgs/{org}/duties/{duty}/statement":   {scope: store.ScopeState, summary: "State that a duty is met, does not apply, or is looked after by its alerts", in: saying{}},
 	"GET /api/v1/orgs/{org}/digest/{service}":           {summary: "What an organisation has to look at in a service", out: digestAnswer{}},

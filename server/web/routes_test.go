@@ -166,6 +166,13 @@ func visits(w *town) []visit {
 		{"GET /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uooonoonn" + "uoonoo"},
 		{"POST /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uoffnffnn" + "ufonff"},
 		{"GET /api/v1/openapi.json", "/api/v1/openapi.json", "ooooooooo" + "uooooo"},
+		{"GET /orgs/{org}/alerts/{alert}", c + "/alerts/" + w.ownAlert, "sooonoonn"},
+		{"GET /orgs/{org}/alerts/{alert}", c + "/alerts/" + w.theirsAlert, "sooonoonn"}, // the provider's, which concerns the customer
+		{"GET /orgs/{org}/alerts/{alert}", p + "/alerts/" + w.theirsAlert, "snnnnoooo"},
+		{"GET /orgs/{org}/alerts/{alert}", p + "/alerts/" + w.ownAlert, "snnnnoonn"}, // a customer's, for who runs all
+		{"GET /orgs/{org}/alerts/{alert}", "/orgs/" + w.other.ID + "/alerts/" + w.ownAlert, "snnnnnnnn"},
+		{"GET /api/v1/orgs/{org}/alerts/{alert}", "/api/v1" + c + "/alerts/" + w.ownAlert, "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/alerts/{alert}", "/api/v1" + p + "/alerts/" + w.theirsAlert, "unnnnoooo" + "unnnoo"},
 		{"GET /orgs/{org}/need", c + "/need", "sooonoonn"},
 		{"GET /orgs/{org}/need", p + "/need", "snnnnnnnn"}, // the provider has none
 		{"POST /orgs/{org}/need", c + "/need", "soffnffnn"},

@@ -129,6 +129,7 @@ func codes() map[string][]string {
 	list["scope"] = store.Scopes()
 	list["actor"], list["param"] = []string{"token", "link", "gone"}, []string{store.ParamLate}
 	list["basis"], list["anew"] = []string{"retention", "request", "mistake", "offboarding"}, []string{"restored", "lost", "rewritten"}
+	list["told"], list["delivery"] = []string{alert.Firing, alert.Resolved}, []string{"delivered", "failed", "refused"}
 	list["then"] = []string{"day", "week", "month", "year"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())
