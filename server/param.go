@@ -16,7 +16,7 @@ const eventParam = "parameter.set"
 
 // SetParam sets a figure that an organisation's duty is judged by, or, without a duty,
 // one of the organisation as a whole. It is kept with who set it and when, stated in
-// the organisation's log, and has the duties judged again.
+// the organisation's log, and, where it changes verdicts, has the duties judged again.
 func (s *Server) SetParam(ctx context.Context, p store.Param) error {
 	o, err := s.store.Org(ctx, p.Org)
 	if err != nil {
@@ -34,8 +34,10 @@ func (s *Server) SetParam(ctx context.Context, p store.Param) error {
 		if err := tx.AddParam(ctx, p); err != nil {
 			return err
 		}
-		if err := tx.DueNow(ctx, o.ID); err != nil {
-			return err
+		if p.Name != store.ParamSecond {
+			if err := tx.DueNow(ctx, o.ID); err != nil {
+				return err
+			}
 		}
 		_, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: o.ID, Event: eventParam, At: evidence.At(p.At), By: p.User, Duty: p.Duty},
 			map[string]string{"part": p.Part, "name": p.Name, "value": value})
@@ -49,8 +51,8 @@ func (s *Server) SetParam(ctx context.Context, p store.Param) error {
 
 func (s *Server) checkParam(o store.Org, p store.Param) error {
 	if p.Duty == "" {
-		if p.Part != "" || p.Name != store.ParamLate || p.Value != nil && *p.Value != 0 && *p.Value != 1 {
-			return fmt.Errorf("parameter %q of an organisation as a whole: want %s, 0 or 1; name the duty and its part for others", p.Name, store.ParamLate)
+		if p.Part != "" || p.Name != store.ParamLate && p.Name != store.ParamSecond || p.Value != nil && *p.Value != 0 && *p.Value != 1 {
+			return fmt.Errorf("parameter %q of an organisation as a whole: want %s or %s, 0 or 1; name the duty and its part for others", p.Name, store.ParamLate, store.ParamSecond)
 		}
 		return nil
 	}

@@ -130,8 +130,9 @@ func (a *app) paramSetCommand() *cobra.Command {
 		Short: "Set a parameter; it is kept with who and when, and stated in the log",
 		Long: `Set a parameter of a part of a duty ("attesto-server catalogue list --json" names
 them), or of the organisation as a whole: late_counts 1 has evidence that came late
-count as if it had come in time. The duties are judged again; the past is not:
-see "attesto-server rejudge".`,
+count as if it had come in time, second_factor 1 asks its people for a second factor
+when they sign in. The duties are judged again; the past is not: see
+"attesto-server rejudge".`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if p.Org == "" {

@@ -13,6 +13,10 @@ import (
 // late counts as if it had come in time: 0 (the default) or 1.
 const ParamLate = "late_counts"
 
+// ParamSecond is the parameter of an organisation as a whole by which its people must
+// have a second factor: 0 (the default) or 1.
+const ParamSecond = "second_factor"
+
 // Param is a figure that an organisation has set.
 type Param struct {
 	Org  string
@@ -83,6 +87,21 @@ func (r Reader) Params(ctx context.Context, org string) (map[string]map[string]d
 func (r Reader) LateCounts(ctx context.Context, org string) (bool, error) {
 	set, err := r.Params(ctx, org)
 	return set[""][""][ParamLate] == 1, err
+}
+
+// AsksSecond reports whether an organisation's people must have a second factor.
+func (r Reader) AsksSecond(ctx context.Context, org string) (bool, error) {
+	set, err := r.Params(ctx, org)
+	return set[""][""][ParamSecond] == 1, err
+}
+
+// SecondAskers lists those of a user's organisations whose people must have a second
+// factor, over or not.
+func (r Reader) SecondAskers(ctx context.Context, user string) ([]string, error) {
+	return all(ctx, r, "asking for second factors", `SELECT m.org_id FROM member m JOIN param p ON p.org_id = m.org_id AND p.duty = '' AND p.part = '' AND p.name = $2
+		WHERE m.user_id = $1 AND p.value = '1' AND NOT EXISTS (
+			SELECT 1 FROM param q WHERE q.org_id = p.org_id AND q.duty = '' AND q.part = '' AND q.name = p.name AND q.at > p.at)
+		ORDER BY m.org_id`, []any{user, ParamSecond}, scanText)
 }
 
 // Ruleset is a version of the catalogue.

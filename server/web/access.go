@@ -23,6 +23,7 @@ type viewer struct {
 	all   string                  // role in every organisation: of the provider's admins, operators and tokens
 	via   *store.APIToken         // the token that was used instead of signing in
 	zone  string                  // the provider's, for pages outside an organisation
+	owes  string                  // the organisation that asks for a second factor which the user has yet to set up
 
 	provider string // the provider's organisation, for its members
 }
@@ -126,7 +127,10 @@ func notFound() error  { return &problem{status: http.StatusNotFound, key: "not_
 func outside() error   { return &problem{status: http.StatusForbidden, key: "outside"} }
 func forbidden() error { return &problem{status: http.StatusForbidden, key: "forbidden"} }
 
-var errSignIn = errors.New("not signed in")
+var (
+	errSignIn = errors.New("not signed in")
+	errOwes   = errors.New("a second factor has to be set up first")
+)
 
 // guard lets through who the route's grant admits. Of an organisation that the
 // viewer may not see, nothing is said, not even that it exists.
@@ -153,13 +157,16 @@ func (w *Web) admit(r *http.Request, v viewer, g grant) (*http.Request, error) {
 	if !v.known() {
 		return r, errSignIn
 	}
+	if v.owes != "" && g != settingUp {
+		return r, errOwes
+	}
 	if v.via != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !slices.Contains(v.via.May(), operations[r.Pattern].scope) {
 		return r, &problem{status: http.StatusForbidden, key: "scope"}
 	}
 	switch g {
 	case signedIn:
 		return r, nil
-	case person:
+	case person, settingUp:
 		if v.via != nil {
 			return r, forbidden()
 		}
@@ -274,7 +281,28 @@ func (w *Web) who(r *http.Request, api bool) (viewer, error) {
 			v.spans[m.Org] = m
 		}
 	}
+	if v.owes, err = w.owing(r.Context(), v); err != nil {
+		return viewer{}, err
+	}
 	return w.withAll(r.Context(), v)
+}
+
+// owing is the organisation that asks a user for a second factor that they have not;
+// "" for none. For who came by an identity provider that one answers.
+func (w *Web) owing(ctx context.Context, v viewer) (string, error) {
+	if v.login.Via == viaOIDC {
+		return "", nil
+	}
+	askers, err := w.Store.SecondAskers(ctx, v.user.ID)
+	i := slices.IndexFunc(askers, func(org string) bool { return v.roles[org] != "" })
+	if err != nil || i < 0 {
+		return "", err
+	}
+	clock, passkeys, err := w.secondsOf(ctx, v.user.ID)
+	if err != nil || clock || passkeys {
+		return "", err
+	}
+	return askers[i], nil
 }
 
 // withAll lets the provider's admins and operators into every organisation. Its

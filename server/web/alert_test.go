@@ -76,7 +76,9 @@ func TestWhoWasTold(t *testing.T) {
 		want(t, "the list", res, body, http.StatusOK, "2 messages not delivered", page(s.provider))
 		box.busy.Store(nil)
 		s.now = s.now.Add(time.Hour)
-		s.tx(func(ctx context.Context, tx *store.Tx) error { return tx.AckAlert(ctx, a.Org, a.ID, s.user(s.add(s.provider, store.RoleOperator).email).ID, s.now) })
+		s.tx(func(ctx context.Context, tx *store.Tx) error {
+			return tx.AckAlert(ctx, a.Org, a.ID, s.user(s.add(s.provider, store.RoleOperator).email).ID, s.now)
+		})
 		s.deliver()
 		s.now = s.now.Add(time.Hour)
 		a.Ended = duties.Message{Key: "never_seen"}
@@ -97,7 +99,9 @@ func TestWhoWasTold(t *testing.T) {
 				t.Errorf("%s: status %d", r, res.StatusCode)
 			}
 		}
-		var api struct{ Told []struct{ Org, Target, State, Event string } }
+		var api struct {
+			Told []struct{ Org, Target, State, Event string }
+		}
 		if status := s.api(s.apiToken(s.customer, false), "GET", "/api/v1"+page(s.customer), &api); status != http.StatusOK || len(api.Told) != 6 {
 			t.Errorf("API: status %d, %+v", status, api)
 		}

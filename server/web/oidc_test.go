@@ -131,6 +131,11 @@ func TestSignInByAnIdentityProvider(t *testing.T) {
 	if res, _ := s.get(c, "/orgs/"+s.customer.ID+"/board"); res.StatusCode != http.StatusOK {
 		t.Errorf("the board: status %d", res.StatusCode)
 	}
+	s.asksSecond(s.customer, 1) // the identity provider answers for them
+	if res, _ := s.get(c, "/orgs/"+s.customer.ID+"/board"); res.StatusCode != http.StatusOK || !strings.HasSuffix(res.Request.URL.Path, "/board") {
+		t.Errorf("the board where a second factor is asked for: status %d", res.StatusCode)
+	}
+	s.asksSecond(s.customer, 0)
 	if res, _ := s.send(s.browser(), "POST", "/signin", url.Values{"email": {"nuovo@bianchi.example"}, "password": {""}}, nil); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("an account without a password takes one: status %d", res.StatusCode)
 	}

@@ -40,6 +40,7 @@ type pageViewer struct {
 	AdminAll     bool   // decides who is a customer
 	Admin        bool   // decides who belongs to the organisation whose pages are offered
 	Home         string // the path of the organisation whose pages are offered elsewhere
+	Owes         bool   // has to set up a second factor before all else
 	Name, Email  string
 }
 
@@ -287,7 +288,7 @@ func (w *Web) page(r *http.Request, title string, body any) page {
 	v := viewerOf(r.Context())
 	p := page{Lang: lang, Path: r.URL.Path, Digest: w.views.digest, Org: orgOf(r.Context()), Body: body,
 		words: w.views.words[lang], plain: w.views.plain[lang], catalogue: w.Catalogue, zone: time.UTC, now: w.Now(),
-		Viewer: pageViewer{Known: v.known(), Staff: v.runs(), Several: len(v.roles) > 1, Name: cmp.Or(v.user.Name, v.user.Email), Email: v.user.Email}}
+		Viewer: pageViewer{Known: v.known(), Staff: v.runs(), Owes: v.owes != "", Several: len(v.roles) > 1, Name: cmp.Or(v.user.Name, v.user.Email), Email: v.user.Email}}
 	if p.Return = r.URL.RequestURI(); r.Method != http.MethodGet {
 		p.Return = back(r)
 	}

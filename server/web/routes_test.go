@@ -82,6 +82,8 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/users/{user}/remove", c + "/users/u_nobody/remove", "snffnnfnn"},
 		{"POST /orgs/{org}/users/{user}/remove", p + "/users/" + w.walked + "/remove", "snnnnnfff"},
 		{"POST /orgs/{org}/invitations/{link}/withdraw", c + "/invitations/k_nothing/withdraw", "snffnnfnn"},
+		{"POST /orgs/{org}/second", c + "/second", "soffnofnn"},
+		{"POST /orgs/{org}/second", p + "/second", "snnnnofff"},
 		{"GET /orgs/{org}/activity", c + "/activity", "sooonoonn"},
 		{"GET /orgs/{org}/activity", p + "/activity", "snnnnoooo"},
 		{"GET /orgs/{org}/tokens", c + "/tokens", "soffnofnn"},
@@ -367,6 +369,20 @@ func TestEveryRouteAsEveryone(t *testing.T) {
 	}
 	for _, left := range slices.Sorted(maps.Keys(walked)) {
 		t.Errorf("%s is walked and does not exist", left)
+	}
+	// The provider asks its people for a second factor: without one nothing of this opens.
+	c.asksSecond(c.provider, 1)
+	bare := c.signedIn(c.add(c.provider, store.RoleAdmin))
+	for _, v := range visits(c.town) {
+		stranger, owing := v.want[:1], v.want[slices.Index(walkers, "p-admin"):][:1]
+		if stranger == "o" || stranger == "n" || owing != "o" || slices.Contains(owed, v.pattern) {
+			continue
+		}
+		method, _, _ := strings.Cut(v.pattern, " ")
+		res, body := c.send(bare, method, v.path, url.Values{}, nil)
+		if res.Header.Get("Location") != "/settings" && !strings.Contains(body, `"second_owed"`) {
+			t.Errorf("%s %s without a second factor: status %d", method, v.path, res.StatusCode)
+		}
 	}
 }
 

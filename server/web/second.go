@@ -184,3 +184,26 @@ func newRecovery(ctx context.Context, tx *store.Tx, user string, now time.Time) 
 	}
 	return codes, nil
 }
+
+// setSecond asks an organisation's people for a second factor, or no longer. Who asks
+// others has one: they do not lock themselves out.
+func (w *Web) setSecond(rw http.ResponseWriter, r *http.Request) error {
+	v, org := viewerOf(r.Context()), orgOf(r.Context())
+	value := 0.0
+	switch r.PostFormValue("ask") {
+	case "1":
+		value = 1
+	case "0":
+	default:
+		return &problem{status: http.StatusBadRequest, key: "bad_form"}
+	}
+	clock, passkeys, err := w.secondsOf(r.Context(), v.user.ID)
+	if err != nil {
+		return err
+	}
+	if value == 1 && !clock && !passkeys {
+		return w.usersPage(rw, r, http.StatusConflict, usersBody{Fault: "second_yours_first"})
+	}
+	err = w.SetParam(r.Context(), store.Param{Org: org.ID, Name: store.ParamSecond, Value: &value, User: v.user.ID})
+	return w.backTo(rw, r, "/orgs/"+org.ID+"/users", err)
+}

@@ -20,6 +20,8 @@ type settingsBody struct {
 	Recovery    int        // codes that are left
 	New         *clockBody // a secret that is to be confirmed
 	Codes       []string   // new recovery codes, shown this once
+	Asks        string     // name of the organisation that asks for a second factor which is not set up yet
+	Settled     bool       // it was set up just now
 }
 
 type loginBody struct {
@@ -42,6 +44,15 @@ func (w *Web) settingsPage(rw http.ResponseWriter, r *http.Request, body setting
 	body.Guarded, body.MayPasskey = body.Clock || passkeys, w.passkeysWork(r)
 	if body.Passkeys, err = w.passkeysOf(r.Context(), v.user.ID); err != nil {
 		return err
+	}
+	if v.owes != "" {
+		asks, err := w.Store.Org(r.Context(), v.owes)
+		if err != nil {
+			return err
+		}
+		if body.Settled = body.Guarded; !body.Guarded {
+			body.Asks = asks.Name
+		}
 	}
 	left, err := w.Store.Factors(r.Context(), v.user.ID, store.FactorRecovery)
 	if err != nil {

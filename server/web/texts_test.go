@@ -127,7 +127,7 @@ func codes() map[string][]string {
 	list["role"] = []string{store.RoleAdmin, store.RoleOperator, store.RoleViewer, store.RoleAuditor}
 	list["role_may"], list["via"] = list["role"], []string{"password", "link", "totp", "recovery", "passkey", "oidc"}
 	list["scope"] = store.Scopes()
-	list["actor"], list["param"] = []string{"token", "link", "gone"}, []string{store.ParamLate}
+	list["actor"], list["param"] = []string{"token", "link", "gone"}, []string{store.ParamLate, store.ParamSecond}
 	list["basis"], list["anew"] = []string{"retention", "request", "mistake", "offboarding"}, []string{"restored", "lost", "rewritten"}
 	list["told"], list["delivery"] = []string{alert.Firing, alert.Resolved}, []string{"delivered", "failed", "refused"}
 	list["then"] = []string{"day", "week", "month", "year"}

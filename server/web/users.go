@@ -20,6 +20,8 @@ type usersBody struct {
 	Ends        string // when a new auditor's access ends, as the form proposes it
 	Sent        *sentBody
 	Fault       string
+	Asks        bool // a second factor of everybody
+	Bare        int  // how many have none
 }
 
 // sentBody is an invitation that was just made; its link is shown where no mail took
@@ -75,9 +77,15 @@ func (w *Web) usersPage(rw http.ResponseWriter, r *http.Request, status int, bod
 		if err != nil {
 			return err
 		}
+		if !guarded[u.ID] && u.Disabled.IsZero() {
+			body.Bare++
+		}
 		body.Users = append(body.Users, userRow{u, by[u.ID], guarded[u.ID], u.ID == viewerOf(ctx).user.ID, whole})
 	}
 	if body.Invitations, err = w.Store.Invitations(ctx, org.ID, w.Now()); err != nil {
+		return err
+	}
+	if body.Asks, err = w.Store.AsksSecond(ctx, org.ID); err != nil {
 		return err
 	}
 	body.Roles, body.Mails = rolesOf(org), w.Mail != nil

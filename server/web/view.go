@@ -126,6 +126,15 @@ func (w *Web) fail(rw http.ResponseWriter, r *http.Request, api bool, err error)
 		}
 		http.Redirect(rw, r, "/signin?next="+url.QueryEscape(next), http.StatusSeeOther)
 		return
+	case errors.Is(err, errOwes) && r.Header.Get("HX-Request") != "":
+		rw.Header().Set("HX-Redirect", "/settings")
+		rw.WriteHeader(http.StatusForbidden)
+		return
+	case errors.Is(err, errOwes) && !api:
+		http.Redirect(rw, r, "/settings", http.StatusSeeOther)
+		return
+	case errors.Is(err, errOwes):
+		p = &problem{status: http.StatusForbidden, key: "second_owed"}
 	case errors.Is(err, errSignIn):
 		p = &problem{status: http.StatusUnauthorized, key: "bad_token"}
 	case errors.As(err, &p):

@@ -124,6 +124,7 @@ const (
 	runOrg                 // the provider's admins and operators
 	signedIn               // every user, and every token
 	person                 // every user
+	settingUp              // every user, also one who has yet to set up the second factor that an organisation asks for
 	seeOrg                 // members of the organisation in the path, of auditors those whose window has not ended; the provider's admins and operators in all
 	seeDated               // seeOrg, and all auditors: what is shown has a date, and the handler keeps it inside their window
 	manageOrg              // its admins; the provider's admins and operators in all
@@ -157,17 +158,17 @@ var routes = []route{
 	{"POST /signin/passkey", anyone, false, (*Web).passkey},
 	{"GET /signin/second", anyone, false, (*Web).secondPage},
 	{"POST /signin/second", anyone, false, (*Web).second},
-	{"POST /signout", signedIn, false, (*Web).signout},
+	{"POST /signout", settingUp, false, (*Web).signout},
 	{"POST /language", anyone, false, (*Web).language},
-	{"GET /settings", person, false, (*Web).settings},
+	{"GET /settings", settingUp, false, (*Web).settings},
 	{"POST /settings/password", person, false, (*Web).changePassword},
 	{"POST /settings/logins/{login}/end", person, false, (*Web).endLogin},
 	{"POST /settings/logins/end", person, false, (*Web).endLogins},
-	{"POST /settings/passkeys/new", person, false, (*Web).newPasskey},
-	{"POST /settings/passkeys", person, false, (*Web).addPasskey},
+	{"POST /settings/passkeys/new", settingUp, false, (*Web).newPasskey},
+	{"POST /settings/passkeys", settingUp, false, (*Web).addPasskey},
 	{"POST /settings/passkeys/{key}/remove", person, false, (*Web).removePasskey},
-	{"POST /settings/totp/new", person, false, (*Web).newClock},
-	{"POST /settings/totp", person, false, (*Web).confirmClock},
+	{"POST /settings/totp/new", settingUp, false, (*Web).newClock},
+	{"POST /settings/totp", settingUp, false, (*Web).confirmClock},
 	{"POST /settings/totp/off", person, false, (*Web).dropClock},
 	{"POST /settings/recovery", person, false, (*Web).renewRecovery},
 	{"GET /reset", anyone, false, (*Web).resetPage},
@@ -187,6 +188,7 @@ var routes = []route{
 	{"POST /orgs/{org}/users/{user}/disable", adminOrg, false, (*Web).disableUser},
 	{"POST /orgs/{org}/users/{user}/factors/remove", adminOrg, false, (*Web).removeFactors},
 	{"POST /orgs/{org}/users/{user}/logins/end", adminOrg, false, (*Web).endUsersLogins},
+	{"POST /orgs/{org}/second", adminOrg, false, (*Web).setSecond},
 	{"GET /orgs/{org}/activity", seeDated, false, (*Web).activity},
 	{"GET /orgs/{org}/tokens", adminOrg, false, (*Web).tokens},
 	{"POST /orgs/{org}/tokens", adminOrg, false, (*Web).makeToken},
