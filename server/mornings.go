@@ -15,14 +15,14 @@ import (
 // holds for a month or less, a quarter of its time.
 const remindBefore = 14 * 24 * time.Hour
 
-// mornings mails what is to be looked at, and statements that are about to lapse, as
-// the time comes, until ctx ends.
+// mornings mails what is to be looked at, and statements that are about to lapse, and
+// states the refused sign-ins of each hour, as the time comes, until ctx ends.
 func (s *Server) mornings(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {
-		if err := errors.Join(s.MailDigests(ctx), s.MailReminders(ctx)); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "mailing what is due", "err", err)
+		if err := errors.Join(s.MailDigests(ctx), s.MailReminders(ctx), s.StateRefused(ctx)); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "doing what is due", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -131,3 +131,40 @@ func (w *Web) activityAt(ctx context.Context, rec store.Record) (activityRow, er
 	}
 	return row, w.named(ctx, &row)
 }
+
+// The answer of the API: the lines of the trail, and where older ones begin.
+type (
+	activityAnswer struct {
+		Activity []deedAnswer `json:"activity"`
+		More     string       `json:"more"` // before=… of the next request; empty at the end
+	}
+	deedAnswer struct {
+		At     evidence.Time     `json:"at"`
+		Event  string            `json:"event"`
+		By     string            `json:"by"` // id of a user, a token, or the channel of a mail's link; empty for the server
+		Name   string            `json:"name"`
+		Email  string            `json:"email"`
+		Detail map[string]string `json:"detail"` // codes and names, as the log has them
+		Erased bool              `json:"erased"`
+		Epoch  int64             `json:"epoch"`
+		Index  int64             `json:"index"`
+	}
+)
+
+func (w *Web) apiActivity(rw http.ResponseWriter, r *http.Request) error {
+	body, err := w.activityOf(r)
+	if err != nil {
+		return err
+	}
+	out := activityAnswer{Activity: []deedAnswer{}, More: body.More}
+	for _, row := range body.Rows {
+		d := deedAnswer{At: moment(row.At), Event: row.Event, By: row.By.ID, Name: row.By.Name, Email: row.By.Mail, Detail: map[string]string{},
+			Erased: row.Erased, Epoch: row.Epoch, Index: row.Index}
+		for _, t := range row.Told {
+			d.Detail[t.Key] = t.Text
+		}
+		out.Activity = append(out.Activity, d)
+	}
+	writeJSON(rw, http.StatusOK, out)
+	return nil
+}

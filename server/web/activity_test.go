@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,4 +111,49 @@ func TestActivity(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The trail by the API: the same lines, page by page, in the log's own words.
+func TestActivityByAPI(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	p := s.add(s.customer, store.RoleAdmin)
+	c, org := s.signedIn(p), "/orgs/"+s.customer.ID
+	s.send(c, "POST", org+"/users", url.Values{"email": {"nuovo@bianchi.example"}, "role": {"viewer"}}, nil)
+	for range 55 {
+		s.send(c, "POST", "/settings/logins/end", nil, nil)
+	}
+	type deed struct {
+		Event, By, Name, Email string
+		Detail                 map[string]string
+		Epoch, Index           int64
+	}
+	var pages [][]deed
+	token, seen := s.apiToken(s.customer, false), map[int64]bool{}
+	for more := ""; len(pages) == 0 || more != ""; {
+		var out struct {
+			Activity []deed
+			More     string
+		}
+		if status := s.api(token, "GET", "/api/v1"+org+"/activity?before="+more, &out); status != http.StatusOK || len(pages) > 5 {
+			t.Fatalf("status %d, %d pages", status, len(pages))
+		}
+		for _, d := range out.Activity {
+			if seen[d.Index] || d.Epoch != 1 {
+				t.Errorf("%+v comes twice, or of no epoch", d)
+			}
+			seen[d.Index] = true
+		}
+		pages, more = append(pages, out.Activity), out.More
+	}
+	if len(pages) != 2 || len(pages[0]) != 50 {
+		t.Fatalf("%d pages, %d lines in the first", len(pages), len(pages[0]))
+	}
+	last := pages[1]
+	invited := last[slices.IndexFunc(last, func(d deed) bool { return d.Event == "user.invited" })]
+	if invited.Name != "Anna Bianchi" || invited.Email != p.email || invited.By != s.user(p.email).ID || invited.Detail["email"] != "nuovo@bianchi.example" || invited.Detail["role"] != "viewer" {
+		t.Errorf("the invitation %+v", invited)
+	}
+	if status := s.api(token, "GET", "/api/v1"+org+"/activity?before=x", nil); status != http.StatusBadRequest {
+		t.Errorf("a place that is none: status %d", status)
+	}
 }

@@ -84,27 +84,27 @@ func (w *Web) askReset(rw http.ResponseWriter, r *http.Request) error {
 	}
 	if w.Mail != nil {
 		base := w.base(r)
-		w.later(r, func(ctx context.Context) error { return w.sendReset(ctx, email, base) })
+		w.later(r, w.mailing, "sending a mail", func(ctx context.Context) error { return w.sendReset(ctx, email, base) })
 	}
 	body.Asked = true
 	return w.render(rw, r, http.StatusOK, "reset", "reset_title", body)
 }
 
 // later does something for a request that goes on when it was answered. When too much
-// is going on it is left out, and who asked asks again.
-func (w *Web) later(r *http.Request, do func(ctx context.Context) error) {
+// of its kind is going on it is left out.
+func (w *Web) later(r *http.Request, places chan struct{}, what string, do func(ctx context.Context) error) {
 	select {
-	case w.mailing <- struct{}{}:
+	case places <- struct{}{}:
 	default:
-		w.Log.WarnContext(r.Context(), "too many mails are on their way: one was left out")
+		w.Log.WarnContext(r.Context(), "too much is going on: "+what+" was left out")
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), mailTimeout)
 	go func() {
-		defer func() { <-w.mailing }()
+		defer func() { <-places }()
 		defer cancel()
 		if err := do(ctx); err != nil {
-			w.Log.ErrorContext(ctx, "sending a mail", "error", err)
+			w.Log.ErrorContext(ctx, what, "error", err)
 		}
 	}()
 }

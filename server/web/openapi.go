@@ -40,6 +40,7 @@ var operations = map[string]operation{
 	"GET /api/v1/orgs/{org}/agents/{agent}":             {summary: "One host, with what its facts count for", out: servesAnswer{}},
 	"POST /api/v1/orgs/{org}/agents/{agent}/serves":     {scope: store.ScopeManage, summary: "Say what a host's facts count for", in: tagging{}},
 	"GET /api/v1/orgs/{org}/services":                   {summary: "The services of an organisation, and who proves them", out: serviceAnswer{}, list: "services"},
+	"GET /api/v1/orgs/{org}/activity":                   {summary: "Who did what, newest first", query: []string{"before"}, out: activityAnswer{}},
 	"POST /api/v1/orgs/{org}/services":                  {scope: store.ScopeManage, summary: "Say what a customer has of the provider", in: tagging{}},
 	"GET /api/v1/orgs/{org}/alerts":                     {summary: "Alerts, open ones first", out: alertAnswer{}, list: "alerts"},
 	"GET /api/v1/orgs/{org}/alerts/{alert}":             {summary: "One alert, with who was told of it and how each attempt went", out: alertTold{}},

@@ -243,6 +243,7 @@ func (w *Web) passkey(rw http.ResponseWriter, r *http.Request) error {
 		}
 		c, err = a.FinishLogin(h, session, r)
 		if err != nil {
+			w.refuse(r, u.Email)
 			return w.passkeyRefused(r, err)
 		}
 	} else if c, err = a.FinishDiscoverableLogin(func(_, handle []byte) (webauthn.User, error) {
@@ -251,9 +252,11 @@ func (w *Web) passkey(rw http.ResponseWriter, r *http.Request) error {
 		}
 		return w.holderOf(ctx, u)
 	}, session, r); err != nil {
+		w.refuse(r, u.Email)
 		return w.passkeyRefused(r, err)
 	}
 	if !u.Disabled.IsZero() || c.Authenticator.CloneWarning {
+		w.refuse(r, u.Email)
 		return w.passkeyRefused(r, errors.New("the account is disabled, or the passkey was copied"))
 	}
 	if err := w.usedPasskey(ctx, c); err != nil {

@@ -168,6 +168,8 @@ func visits(w *town) []visit {
 		{"GET /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uooonoonn" + "uoonoo"},
 		{"POST /api/v1/orgs/{org}/digest/{service}", "/api/v1" + c + "/digest/sc", "uoffnffnn" + "ufonff"},
 		{"GET /api/v1/openapi.json", "/api/v1/openapi.json", "ooooooooo" + "uooooo"},
+		{"GET /api/v1/orgs/{org}/activity", "/api/v1" + c + "/activity", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/activity", "/api/v1" + p + "/activity", "unnnnoooo" + "unnnoo"},
 		{"GET /orgs/{org}/alerts/{alert}", c + "/alerts/" + w.ownAlert, "sooonoonn"},
 		{"GET /orgs/{org}/alerts/{alert}", c + "/alerts/" + w.theirsAlert, "sooonoonn"}, // the provider's, which concerns the customer
 		{"GET /orgs/{org}/alerts/{alert}", p + "/alerts/" + w.theirsAlert, "snnnnoooo"},

@@ -122,6 +122,7 @@ func (w *Web) second(rw http.ResponseWriter, r *http.Request) error {
 	}
 	if via == "" {
 		w.Log.WarnContext(r.Context(), "second factor refused", "from", addr)
+		w.refuse(r, u.Email)
 		return w.askSecond(rw, r, http.StatusUnauthorized, "second_wrong")
 	}
 	w.codes.passed(addr, u.ID)

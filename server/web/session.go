@@ -73,6 +73,7 @@ func (w *Web) signin(rw http.ResponseWriter, r *http.Request) error {
 	}
 	if !w.hashes.holds(r.Context(), password, hash) {
 		w.Log.WarnContext(r.Context(), "sign-in refused", "from", addr)
+		w.refuse(r, email)
 		body.Fault = "signin_wrong"
 		return w.render(rw, r, http.StatusUnauthorized, "signin", "signin_title", body)
 	}

@@ -19,7 +19,7 @@ import (
 type toldWord struct{ Key, Text string }
 
 // told are the words of a detail that the trail shows, in this order.
-var told = []string{"email", "role", "name", "part", "value", "title", "workflow", "step", "service", "services", "via", "from", "to", "browser", "scopes",
+var told = []string{"email", "role", "name", "part", "value", "title", "workflow", "step", "service", "services", "refused", "first", "last", "via", "from", "to", "browser", "scopes",
 	"kind", "target", "host", "agent", "case", "alert"}
 
 func (r activityRow) told(key string) string {
@@ -141,7 +141,14 @@ func (p page) told(row activityRow, t toldWord) string {
 		if figure {
 			return p.figureTold(row)
 		}
-	case "part", "value":
+	case "refused":
+		n, _ := strconv.Atoi(t.Text)
+		words, _ := p.T("refused_count", "Count", n)
+		return words
+	case "first":
+		words, _ := p.T("refused_between", "First", p.momentTold(t.Text), "Last", p.momentTold(row.told("last")))
+		return words
+	case "part", "value", "last":
 		return ""
 	case "from", "to":
 		return p.momentTold(t.Text)

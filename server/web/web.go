@@ -109,6 +109,7 @@ type Web struct {
 	codes    *limits // of second factors
 	hashes   hashing
 	mailing  chan struct{} // one place for each mail that is on its way
+	refusing chan struct{} // one place for each refused sign-in that is being counted
 	views    *views
 	idp      identityProvider
 	places   stripPlaces
@@ -248,6 +249,7 @@ var routes = []route{
 	{"POST /api/v1/orgs/{org}/agents/{agent}/serves", manageOrg, true, (*Web).apiSetServes},
 	{"GET /api/v1/orgs/{org}/services", seeOrg, true, (*Web).apiServices},
 	{"POST /api/v1/orgs/{org}/services", runOrg, true, (*Web).apiSetServices},
+	{"GET /api/v1/orgs/{org}/activity", seeDated, true, (*Web).apiActivity},
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
 	{"GET /api/v1/orgs/{org}/alerts/{alert}", seeOrg, true, (*Web).apiAlert},
 	{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", ackAlert, true, (*Web).apiAckAlert},
@@ -281,7 +283,7 @@ func (rt route) limit() int64 {
 
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
-	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), codes: newLimits(d.Now), mailing: make(chan struct{}, maxMailing),
+	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), codes: newLimits(d.Now), mailing: make(chan struct{}, maxMailing), refusing: make(chan struct{}, maxRefusing),
 		openAPI: openAPI(), hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
 	w.codes.most = perSecond
 	var err error
