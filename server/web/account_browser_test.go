@@ -103,6 +103,11 @@ func TestAccountsInChromium(t *testing.T) {
 		}
 		v.open(v.base+"/settings", 200)
 		v.look("settings")
+		s.asksSecond(s.customer, 1)
+		v.open(v.base+"/settings", 200)
+		v.look("settings-owed")
+		s.asksSecond(s.customer, 0)
+		v.open(v.base+"/settings", 200)
 		v.fill("current", goodPassword)
 		v.fill("new", goodPassword+" x")
 		v.fill("again", goodPassword+" x")

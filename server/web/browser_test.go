@@ -203,6 +203,11 @@ func TestPagesInChromium(t *testing.T) {
 	needTool(t, "chromium", "chromium-browser", "google-chrome")
 	w := seeded(newSite(t, storetest.SQLite(t)))
 	admin, operator := w.add(w.customer, store.RoleAdmin), w.add(w.provider, store.RoleOperator)
+	told := raised(t, w.site)
+	w.deliver()
+	c, digest := w.signedIn(admin), "/orgs/"+w.customer.ID+"/digest/bk"
+	_, shown := w.get(c, digest)
+	w.send(c, "POST", digest, seal(t, shown), nil)
 	base, org := w.http.URL, "/orgs/"+w.customer.ID
 	views := map[string]view{"1440-light": {1440, 900, "light", "en"}, "1440-dark": {1440, 900, "dark", "it"},
 		"390-light": {390, 844, "light", "it"}, "390-dark": {390, 844, "dark", "en"}, "2560-light": {2560, 1440, "light", "en"}}
@@ -231,7 +236,7 @@ func TestPagesInChromium(t *testing.T) {
 				{"duty-statement", org + "/duties/SC-C7", 200}, {"duty-stated", org + "/duties/WH-C2", 200}, {"duty-case", org + "/duties/SC-C3", 200},
 				{"cases", org + "/cases", 200}, {"case", org + "/cases/" + w.notice, 200},
 				{"agents", org + "/agents", 200}, {"agent", org + "/agents/" + w.erp.id, 200}, {"services", org + "/services", 200}, {"alerts", org + "/alerts", 200}, {"settings", org + "/settings", 200}, {"missing", org + "/nothing", 404},
-				{"digest", org + "/digest/sc", 200}, {"need", org + "/need", 200}, {"restores", org + "/restores", 200},
+				{"digest", org + "/digest/sc", 200}, {"digest-confirmed", digest + "?confirmed=1", 200}, {"alert-hidden", org + "/alerts/" + told.ID, 200}, {"need", org + "/need", 200}, {"restores", org + "/restores", 200},
 			} {
 				b.open(base+p.path, p.status)
 				look(p.name)
@@ -240,6 +245,8 @@ func TestPagesInChromium(t *testing.T) {
 			b.signIn(base, operator)
 			for _, p := range []struct{ name, path string }{
 				{"home", "/"}, {"record-dnsbl", path("/orgs/%s/records/%d", w.provider.ID, w.mailIndex)}, {"alerts-all", "/orgs/" + w.provider.ID + "/alerts"},
+				{"record-storage", path("/orgs/%s/records/%d", w.provider.ID, w.nodeIndex)}, {"record-accounts", path("/orgs/%s/records/%d", w.provider.ID, w.webIndex)},
+				{"alert", "/orgs/" + w.provider.ID + "/alerts/" + told.ID}, {"alert-nobody", "/orgs/" + w.provider.ID + "/alerts/" + w.theirsAlert},
 				{"cases-all", "/orgs/" + w.provider.ID + "/cases"}, {"case-provider", org + "/cases/" + w.notice},
 				{"board-operator", org + "/board"}, {"board-provider", "/orgs/" + w.provider.ID + "/board"},
 				{"board-breached", org + "/board?show=breached"}, {"agents-none", "/orgs/" + w.other.ID + "/agents"},
