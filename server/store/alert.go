@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ func fillAlert(a *alert.Alert, verdict, why, ended string, opened, acked, resolv
 	if a.Verdict, err = duties.ParseVerdict(verdict); err != nil {
 		return err
 	}
-	return unpack(map[string]any{why: &a.Why, ended: &a.Ended})
+	return errors.Join(unpack(map[string]any{why: &a.Why}), unpack(map[string]any{ended: &a.Ended})) // they may say the same
 }
 
 // OpenAlerts lists the open alerts of a duty.
