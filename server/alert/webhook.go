@@ -97,6 +97,9 @@ func NewSecret() (secret []byte, text string) {
 	return secret, secretPrefix + base64.StdEncoding.EncodeToString(secret)
 }
 
+// NotPublic is what the error of a webhook says whose address is not public.
+const NotPublic = " is not a public address"
+
 // Sign makes the header webhook-signature.
 func Sign(secret []byte, id string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, secret)
@@ -152,7 +155,7 @@ func checkPublic(address string) error {
 		public = public && !p.Contains(ip)
 	}
 	if !public {
-		return Refusal{fmt.Errorf("%s is not a public address; to allow it, set webhooks.allow_private in the server's configuration", ip)}
+		return Refusal{fmt.Errorf("%s%s; to allow it, set webhooks.allow_private in the server's configuration", ip, NotPublic)}
 	}
 	return nil
 }

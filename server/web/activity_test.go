@@ -14,7 +14,7 @@ import (
 )
 
 // raw are codes that the log has and no reader should see.
-var raw = map[string]bool{"admin": true, "operator": true, "viewer": true, "auditor": true, "read": true, "read,write": true, "password": true, "link": true, "totp": true,
+var raw = map[string]bool{"admin": true, "operator": true, "viewer": true, "auditor": true, "read,write": true, "password": true, "link": true, "totp": true,
 	"recovery": true, "passkey": true, "oidc": true, "email": true, "webhook": true, "retired": true, "sc": true}
 
 // said are the small words of a page's table.
@@ -134,7 +134,7 @@ func TestActivityByAPI(t *testing.T) {
 			Activity []deed
 			More     string
 		}
-		if status := s.api(token, "GET", "/api/v1"+org+"/activity?before="+more, &out); status != http.StatusOK || len(pages) > 5 {
+		if status := s.api(token, "GET", org+"/activity?before="+more, &out); status != http.StatusOK || len(pages) > 5 {
 			t.Fatalf("status %d, %d pages", status, len(pages))
 		}
 		for _, d := range out.Activity {
@@ -153,7 +153,7 @@ func TestActivityByAPI(t *testing.T) {
 	if invited.Name != "Anna Bianchi" || invited.Email != p.email || invited.By != s.user(p.email).ID || invited.Detail["email"] != "nuovo@bianchi.example" || invited.Detail["role"] != "viewer" {
 		t.Errorf("the invitation %+v", invited)
 	}
-	if status := s.api(token, "GET", "/api/v1"+org+"/activity?before=x", nil); status != http.StatusBadRequest {
+	if status := s.api(token, "GET", org+"/activity?before=x", nil); status != http.StatusBadRequest {
 		t.Errorf("a place that is none: status %d", status)
 	}
 }

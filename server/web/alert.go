@@ -144,9 +144,21 @@ func (w *Web) deliveriesOf(r *http.Request, a alert.Alert) ([]deliveryBody, erro
 		if b.Tries, err = w.triesOf(r, d, tries, epochs); err != nil {
 			return nil, err
 		}
+		b.hide(d.Target)
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+// hide has errors name a channel no further than the reader may see it.
+func (d *deliveryBody) hide(target string) {
+	if target == "" || d.Target == target {
+		return
+	}
+	d.Error = strings.ReplaceAll(d.Error, target, d.Target)
+	for i := range d.Tries {
+		d.Tries[i].Error = strings.ReplaceAll(d.Tries[i].Error, target, d.Target)
+	}
 }
 
 func (w *Web) triesOf(r *http.Request, d store.DeliveryState, all []store.TryState, epochs map[string]int64) ([]tryBody, error) {
@@ -175,6 +187,8 @@ func (p page) Undone(why string) string {
 		words, _ = p.T("delivery_gone")
 	case strings.HasPrefix(why, alert.NoWay):
 		words, _ = p.T("delivery_no_way")
+	case strings.Contains(why, alert.NotPublic):
+		words, _ = p.T("delivery_private")
 	default:
 		words = short(why)
 	}

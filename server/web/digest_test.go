@@ -71,6 +71,7 @@ func TestDigestSaysWhoConfirmed(t *testing.T) {
 	if m == nil {
 		t.Fatal("the mail has no link")
 	}
+	s.now = s.now.Add(time.Minute)
 	anyone := s.browser()
 	res, shown = s.get(anyone, m[1])
 	want(t, "by the link", res, shown, http.StatusOK, "I have looked at all of this<")
