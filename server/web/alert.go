@@ -74,7 +74,7 @@ func (w *Web) alertPageOf(r *http.Request) (alertPage, error) {
 	if d, ok := w.Catalogue.Duty(a.Duty); ok {
 		page.Title = d.Title.In(lang)
 	}
-	page.alertBody.Why, page.Cure = w.Catalogue.Shown(lang, a.Why)
+	page.Why, page.Cure = w.Catalogue.Shown(lang, a.Why)
 	page.Over, _ = w.Catalogue.Shown(lang, a.Ended)
 	page.MayAck = a.State == alert.Firing && a.Acked.IsZero() && viewerOf(ctx).actsFor(a.Org, a.Party)
 	if page.AckedBy, err = w.actorOf(ctx, a.AckedBy); err != nil {
