@@ -167,7 +167,7 @@ func (r Reader) Undelivered(ctx context.Context, org string, alerts []string) (m
 // Deliveries lists the deliveries of an alert, oldest first.
 func (r Reader) Deliveries(ctx context.Context, alertID string) ([]DeliveryState, error) {
 	return all(ctx, r, "reading deliveries", `SELECT o.id, o.org_id, o.alert_id, o.event, COALESCE(c.kind, ''), COALESCE(c.target, ''), o.state, o.attempts, o.error, o.created, o.due, o.done
-		FROM outbox o LEFT JOIN channel c ON c.id = o.channel_id WHERE o.alert_id = $1 ORDER BY o.created, o.id`, []any{alertID},
+		FROM outbox o LEFT JOIN channel c ON c.id = o.channel_id WHERE o.alert_id = $1 ORDER BY o.created, o.org_id, o.id`, []any{alertID},
 		func(row func(...any) error) (DeliveryState, error) {
 			var d DeliveryState
 			var created, due, done int64

@@ -64,7 +64,7 @@ func eachView(t *testing.T, base string, story func(v visitor)) {
 			b := newTab(t)
 			b.as(how)
 			story(visitor{b, name, base})
-			b.calm(name, "Autofocus processing was blocked")
+			b.calm(name, "Autofocus processing was blocked", "409 (Conflict)")
 		})
 	}
 }
@@ -81,6 +81,8 @@ func TestAccountsInChromium(t *testing.T) {
 		v.fill("email", email)
 		v.press("section form button.btn-primary")
 		v.look("users")
+		v.press("form[action$='/second'] button")
+		v.look("users-second")
 		v.open(v.base+"/orgs/"+s.customer.ID+"/tokens", 200)
 		v.fill("name", "ci")
 		v.press("section form button.btn-primary")
@@ -120,8 +122,10 @@ func TestAccountsInChromium(t *testing.T) {
 		v.look("totp")
 		secret := strings.ReplaceAll(v.text("secret"), " ", "")
 		v.fill("code", s.code(secret))
+		s.asksSecond(s.customer, map[string]float64{"390-dark": 1}[v.name]) // then it is the way on
 		v.press("form[action='/settings/totp'] button")
 		v.look("totp-done")
+		s.asksSecond(s.customer, 0)
 		v.must(dropCookies(v.tab))
 		v.open(v.base+"/reset", 200)
 		v.look("reset")
