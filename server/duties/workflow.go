@@ -172,12 +172,9 @@ func (c *Catalogue) Agreed(w Workflow, service string, set func(duty string) map
 	w.Steps = slices.Clone(w.Steps)
 	for i, s := range w.Steps {
 		for _, id := range s.Proves {
-			d, ok := c.Duty(id)
-			if !ok || d.Service != service {
-				continue
-			}
+			d, _ := c.Duty(id) // a step proves no others
 			for _, p := range d.Parts {
-				if p.Proof == ProofWorkflow {
+				if d.Service == service && p.Proof == ProofWorkflow {
 					w.Steps[i].Within = values{p.Params, set(id)[p.Name]}.duration(w.term(s))
 				}
 			}

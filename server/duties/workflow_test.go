@@ -1,9 +1,12 @@
 package duties_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/attesto/attesto/server/duties"
 )
 
 // TestWorkflows names what the server takes by itself, and what may be left out.
@@ -37,5 +40,38 @@ func TestWorkflows(t *testing.T) {
 	}
 	if _, ok := builtin(t).Workflow("no"); ok {
 		t.Error("there is a workflow of any name")
+	}
+}
+
+// TestAgreed has the times that were agreed upon for a service's duties hold in its cases,
+// and in no other's.
+func TestAgreed(t *testing.T) {
+	c := builtin(t)
+	set := func(duty string) map[string]duties.Params {
+		return map[string]map[string]duties.Params{
+			"PE-P7": {"workflow": {"notice_told": 2}},
+			"PE-C4": {"workflow": {"notice_acknowledged": 3, "notice_acted": 9000}}, // over a year: as if it were not set
+			"WH-C3": {"workflow": {"notice_acted": 5}},
+			"PE-P9": {"workflow": {"notice_told": 7}}, // of another workflow
+		}[duty]
+	}
+	for _, tt := range []struct{ workflow, service, want string }{
+		{"notice", "pe", "told 2h0m0s, acknowledged 3h0m0s, acted 72h0m0s"},
+		{"notice", "wh", "told 24h0m0s, acknowledged 24h0m0s, acted 5h0m0s"},
+		{"notice", "bk", "told 24h0m0s, acknowledged 24h0m0s, acted 72h0m0s"},
+		{"incident", "sc", "reported 24h0m0s, received 24h0m0s, answered 72h0m0s"},
+		{"account", "pe", "password 1h0m0s, purged 1h0m0s, informed 1h0m0s"},
+	} {
+		w, _ := c.Workflow(tt.workflow)
+		var steps []string
+		for _, s := range c.Agreed(w, tt.service, set).Steps {
+			steps = append(steps, fmt.Sprint(s.ID, " ", s.Within))
+		}
+		if got := strings.Join(steps, ", "); got != tt.want {
+			t.Errorf("%s of %s: %s, want %s", tt.workflow, tt.service, got, tt.want)
+		}
+		if w, _ := c.Workflow("notice"); w.Steps[0].Within.Hours() != 24 {
+			t.Fatal("the workflow itself was changed")
+		}
 	}
 }
