@@ -20,9 +20,10 @@ type UserRequest struct {
 	Email    string
 	Name     string
 	Org      string
-	Role     string // store.RoleAdmin, RoleOperator, RoleViewer or RoleAuditor
-	Password string // "" to have one made
-	Lang     string // that of the organisation when empty
+	Role     string    // store.RoleAdmin, RoleOperator, RoleViewer or RoleAuditor
+	Password string    // "" to have one made
+	Lang     string    // that of the organisation when empty
+	Ends     time.Time // of an auditor's access; web.AuditorStay from now when zero
 }
 
 // AddUser makes a user, or gives one that is there another role. It returns the
@@ -43,13 +44,16 @@ func (s *Server) AddUser(ctx context.Context, q UserRequest) (password string, e
 	if !slices.Contains(roles, q.Role) {
 		return "", fmt.Errorf("role %q: a %s's user has one of %s", q.Role, org.Kind, strings.Join(roles, ", "))
 	}
+	if q.Ends, err = q.ends(s.now()); err != nil {
+		return "", err
+	}
 	known, err := s.store.UserByEmail(ctx, q.Email)
 	switch {
 	case err == nil && q.Password != "":
 		return "", fmt.Errorf("%s can sign in already and has a password: leave it out to give them the role", q.Email)
 	case err == nil:
 		return "", s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-			if err := errors.Join(tx.SetMember(ctx, store.Member{Org: org.ID, User: known.ID, Role: q.Role}), tx.RenewLogins(ctx, known.ID)); err != nil {
+			if err := errors.Join(tx.SetMember(ctx, store.Member{Org: org.ID, User: known.ID, Role: q.Role, Ends: q.Ends}), tx.RenewLogins(ctx, known.ID)); err != nil {
 				return err
 			}
 			return s.note(ctx, tx, q.deed("user.role_changed", known.ID))
@@ -75,11 +79,26 @@ func (s *Server) AddUser(ctx context.Context, q UserRequest) (password string, e
 		if err := tx.AddUser(ctx, u); err != nil {
 			return err
 		}
-		if err := tx.SetMember(ctx, store.Member{Org: org.ID, User: u.ID, Role: q.Role}); err != nil {
+		if err := tx.SetMember(ctx, store.Member{Org: org.ID, User: u.ID, Role: q.Role, Ends: q.Ends}); err != nil {
 			return err
 		}
 		return s.note(ctx, tx, q.deed("user.joined", u.ID))
 	})
+}
+
+// ends is when the role ends: an auditor's always does, no other.
+func (q UserRequest) ends(now time.Time) (time.Time, error) {
+	switch {
+	case q.Role != store.RoleAuditor && !q.Ends.IsZero():
+		return q.Ends, fmt.Errorf("role %s does not end by itself; an auditor's does", q.Role)
+	case q.Role != store.RoleAuditor:
+		return q.Ends, nil
+	case q.Ends.IsZero():
+		return now.Add(web.AuditorStay), nil
+	case !q.Ends.After(now) || q.Ends.After(now.Add(web.AuditorMost)):
+		return q.Ends, fmt.Errorf("an auditor's access must end after now and within %d days", int(web.AuditorMost.Hours()/24))
+	}
+	return q.Ends, nil
 }
 
 // deed is what is recorded of a user who was added or changed at the command line.

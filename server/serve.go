@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/attesto/attesto/server/store"
 )
 
 // drain is how long requests under way may take to end once the server is told
@@ -18,6 +20,9 @@ const drain = 20 * time.Second
 // requests under way finish. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	secured, err := s.encryption(ctx, l)
+	if err == nil {
+		err = s.checkNewOrg(ctx)
+	}
 	if err == nil {
 		err = s.listenReports(ctx, secured)
 	}
@@ -60,4 +65,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop()
 	return errors.Join(err, <-loops)
+}
+
+// checkNewOrg refuses to let people into an organisation that is not. Other commands
+// than serve still run, so that its id can be looked up.
+func (s *Server) checkNewOrg(ctx context.Context) error {
+	if s.cfg.OIDC == nil || s.cfg.OIDC.NewOrg == "" {
+		return nil
+	}
+	_, err := s.store.Org(ctx, s.cfg.OIDC.NewOrg)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("oidc.new_people_org %q: no such organisation; attesto-server org list shows the ids", clip(s.cfg.OIDC.NewOrg, 80))
+	}
+	return err
 }

@@ -173,8 +173,18 @@ func (s *Server) plain(ctx context.Context, listen string, issuer *certmagic.ACM
 	if err != nil {
 		return fmt.Errorf("tls.acme.http: %w", err)
 	}
+	if at, ok := l.Addr().(*net.TCPAddr); ok {
+		issuer.AltHTTPPort = at.Port // else it would listen on port 80 itself
+		if !at.IP.IsUnspecified() {
+			issuer.ListenHost = at.IP.String()
+		}
+	}
 	redirect := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, strings.TrimSuffix(s.cfg.PublicURL, "/")+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		to := s.cfg.PublicURL
+		if path := r.URL.RequestURI(); strings.HasPrefix(path, "/") { // else it could go on in the host's name
+			to += path
+		}
+		http.Redirect(w, r, to, http.StatusPermanentRedirect)
 	})
 	srv := &http.Server{Handler: issuer.HTTPChallengeHandler(redirect), ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,6 +19,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,15 +179,69 @@ func TestCertificateByACME(t *testing.T) {
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
 	l := listener(t)
-	directory, roots := pebble(t, l.Addr().(*net.TCPAddr).Port)
+	directory, roots := pebble(t, unused(t), port(l))
 	secured(t, l, func(c *server.Config) {
 		c.TLS.ACME = &server.ACME{Domains: []string{"proof.example"}, Email: "admin@proof.example", Directory: directory, CA: roots}
 	})
+	obtained(t, l)
+	if foreign := shown(t, l, "other.example"); foreign != nil && foreign.VerifyHostname("other.example") == nil {
+		t.Error("a certificate for a name that is not configured")
+	}
+}
+
+// Where a port for plain HTTP is named, the name is proven there and nowhere else, and
+// whatever else is asked for is sent on to the server's public address alone.
+func TestCertificateByACMEOverHTTP(t *testing.T) {
+	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
+	l, plain := listener(t), unused(t)
+	directory, roots := pebble(t, plain, unused(t))
+	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(plain))
+	secured(t, l, func(c *server.Config) {
+		c.PublicURL = "https://proof.example/"
+		c.TLS.ACME = &server.ACME{Domains: []string{"proof.example"}, Email: "admin@proof.example", Directory: directory, CA: roots, HTTP: at}
+	})
+	obtained(t, l)
+	for line, want := range map[string]string{
+		"GET /signin?next=/settings":                     "https://proof.example/signin?next=/settings",
+		"POST /signin":                                   "https://proof.example/signin",
+		"GET //evil.example/x":                           "https://proof.example//evil.example/x",
+		"GET http://evil.example/x":                      "https://proof.example/x",
+		"GET a:@evil.example":                            "https://proof.example",
+		"GET a:.evil.example":                            "https://proof.example",
+		"GET /.well-known/acme-challenge/c3Rvb2QgaGVyZQ": "https://proof.example/.well-known/acme-challenge/c3Rvb2QgaGVyZQ",
+	} {
+		status, to := asked(t, at, line+" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+		if status != http.StatusPermanentRedirect || to != want {
+			t.Errorf("%s: status %d to %q, want %q", line, status, to, want)
+		}
+	}
+}
+
+// asked sends a request as it stands, and returns the answer's status and Location.
+func asked(t *testing.T, at, request string) (status int, to string) {
+	t.Helper()
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode, res.Header.Get("Location")
+}
+
+// obtained waits until a server shows the certificate that Pebble gives it.
+func obtained(t *testing.T, l net.Listener) {
+	t.Helper()
 	for range 300 {
-		if c := shown(t, l, "proof.example"); c != nil && c.VerifyHostname("proof.example") == nil && len(c.Issuer.CommonName) > 6 && c.Issuer.CommonName[:6] == "Pebble" {
-			if foreign := shown(t, l, "other.example"); foreign != nil && foreign.VerifyHostname("other.example") == nil {
-				t.Error("a certificate for a name that is not configured")
-			}
+		if c := shown(t, l, "proof.example"); c != nil && c.VerifyHostname("proof.example") == nil && strings.HasPrefix(c.Issuer.CommonName, "Pebble") {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -192,9 +249,18 @@ func TestCertificateByACME(t *testing.T) {
 	t.Fatal("no certificate came")
 }
 
-// pebble runs an ACME server that looks for every name on this host, and returns its
-// directory and a file with the certificate of its HTTPS.
-func pebble(t *testing.T, port int) (directory, roots string) {
+func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+// unused is a port on which nobody listens.
+func unused(t *testing.T) int {
+	l := listener(t)
+	_ = l.Close()
+	return port(l)
+}
+
+// pebble runs an ACME server that looks for every name on these ports of this host, and
+// returns its directory and a file with the certificate of its HTTPS.
+func pebble(t *testing.T, plain, secure int) (directory, roots string) {
 	t.Helper()
 	resolver := listener(t) // Pebble asks over TCP
 	names := &dns.Server{Listener: resolver, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
@@ -210,7 +276,7 @@ func pebble(t *testing.T, port int) (directory, roots string) {
 	quiet := log.New(io.Discard, "", 0)
 	memory := db.NewMemoryStore()
 	issuer := ca.New(quiet, memory, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "the only one"}})
-	prover := va.New(quiet, 1, port, false, resolver.Addr().String(), memory)
+	prover := va.New(quiet, plain, secure, false, resolver.Addr().String(), memory)
 	front := wfe.New(quiet, memory, prover, issuer, []string{"pebble.letsencrypt.org"}, false, false, 1, 1)
 	srv := httptest.NewTLSServer(front.Handler())
 	t.Cleanup(srv.Close)

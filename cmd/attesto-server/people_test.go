@@ -17,6 +17,11 @@ func TestPeopleAndTheirTokens(t *testing.T) {
 		t.Errorf("password made: %q", got)
 	}
 	c.must("user", "add", "--email", "anna@example.com", "--org", "Example Hosting", "--role", "auditor")
+	for _, args := range [][]string{{"--role", "auditor", "--ends", "soon"}, {"--role", "auditor", "--ends", "2020-01-31"}, {"--role", "viewer", "--ends", "2030-01-31"}} {
+		if code, _, errOut := c.run(append([]string{"user", "add", "--email", "anna@example.com", "--org", "Example Shop"}, args...)...); code == exitOK || !strings.Contains(errOut, "end") {
+			t.Errorf("%v: exit %d, %q", args, code, errOut)
+		}
+	}
 	c.must("user", "disable", "--email", "OP@example.com")
 	list := c.must("user", "list", "--json")
 	for _, want := range []string{`{"email":"anna@example.com","name":"Anna","org":"Example Shop","role":"admin","state":"active"}`,

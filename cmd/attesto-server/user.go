@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func (a *app) userCommand() *cobra.Command {
 
 func (a *app) userAddCommand() *cobra.Command {
 	var q server.UserRequest
-	var org string
+	var org, ends string
 	var stdin bool
 	cmd := &cobra.Command{
 		Use:   "add --email ADDRESS --org ORG --role ROLE",
@@ -30,7 +31,8 @@ func (a *app) userAddCommand() *cobra.Command {
 		Long: `Add a person, or give one who is known another role.
 
 Roles: admin (everything in the organisation; of the provider: in all), operator (of
-the provider: its daily work), viewer (reads), auditor (reads and verifies).
+the provider: its daily work), viewer (reads), auditor (reads and verifies, until the
+end of a day: that of --ends, else for 30 days).
 
 Without --password-stdin a password is made and printed, this once.`,
 		Args: cobra.NoArgs,
@@ -46,6 +48,13 @@ Without --password-stdin a password is made and printed, this once.`,
 			}
 			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				q.Org = o.ID
+				if ends != "" {
+					day, err := time.ParseInLocation(time.DateOnly, ends, o.Location())
+					if err != nil {
+						return misused(fmt.Errorf("--ends %q: want a day, such as 2027-01-31", ends))
+					}
+					q.Ends = day.AddDate(0, 0, 1)
+				}
 				password, err := s.AddUser(ctx, q)
 				switch {
 				case err != nil:
@@ -64,6 +73,7 @@ Without --password-stdin a password is made and printed, this once.`,
 	flags.StringVar(&q.Name, "name", "", "name that others see")
 	flags.StringVar(&org, "org", "", "organisation, by id or name")
 	flags.StringVar(&q.Role, "role", store.RoleViewer, "admin, operator, viewer or auditor")
+	flags.StringVar(&ends, "ends", "", "last `DAY` of an auditor's access, such as 2027-01-31 (default: 30 days from now)")
 	flags.StringVar(&q.Lang, "lang", "", "language, en or it (default: the organisation's)")
 	flags.BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	return cmd

@@ -180,31 +180,22 @@ func (w *Web) userOf(r *http.Request, who claim) (store.User, error) {
 		return store.User{}, err
 	}
 	email := strings.ToLower(who.Email)
-	unknown := &problem{status: http.StatusForbidden, key: "oidc_unknown"}
-	if email == "" || !who.Verified {
-		return store.User{}, unknown
+	if !who.Verified || !isAddress(email) {
+		return store.User{}, &problem{status: http.StatusForbidden, key: "oidc_unverified"}
 	}
 	u, err := w.Store.UserByEmail(ctx, email)
 	known := err == nil
-	if err != nil && !errors.Is(err, store.ErrNotFound) || known && !u.Disabled.IsZero() {
-		return u, errors.Join(err, unknown)
+	if known && !u.Disabled.IsZero() {
+		return u, &problem{status: http.StatusForbidden, key: "oidc_unknown"}
 	}
 	var roles []store.Member
 	var links []store.Link
-	if !known {
+	if errors.Is(err, store.ErrNotFound) {
 		u = store.User{ID: evidence.NewID("u_"), Email: email, Name: clip(oneLine(who.Name), 200), Lang: w.views.lang(r), Created: w.Now()}
-		if links, err = w.Store.InvitationsOf(ctx, email, w.Now()); err != nil {
-			return u, err
-		}
-		for _, l := range links {
-			roles = append(roles, l.Member)
-		}
-		if len(roles) == 0 && w.OIDC.NewOrg != "" {
-			roles = []store.Member{{Org: w.OIDC.NewOrg, Role: w.OIDC.NewRole}}
-		}
-		if len(roles) == 0 {
-			return u, unknown
-		}
+		roles, links, err = w.newcomer(ctx, email)
+	}
+	if err != nil {
+		return u, err
 	}
 	return u, w.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if !known {
@@ -225,6 +216,28 @@ func (w *Web) userOf(r *http.Request, who claim) (store.User, error) {
 		}
 		return tx.AddFactor(ctx, store.Factor{ID: id, User: u.ID, Kind: store.FactorOIDC, Name: w.OIDC.Name, Data: []byte("-"), Added: w.Now()})
 	})
+}
+
+// newcomer is what somebody without an account becomes: what the invitations to the
+// address say, else what the configuration does, an auditor as long as pages propose.
+func (w *Web) newcomer(ctx context.Context, email string) (roles []store.Member, links []store.Link, err error) {
+	if links, err = w.Store.InvitationsOf(ctx, email, w.Now()); err != nil {
+		return nil, nil, err
+	}
+	for _, l := range links {
+		roles = append(roles, l.Member)
+	}
+	if len(roles) == 0 && w.OIDC.NewOrg != "" {
+		m := store.Member{Org: w.OIDC.NewOrg, Role: w.OIDC.NewRole}
+		if m.Role == store.RoleAuditor {
+			m.Ends = w.Now().Add(AuditorStay)
+		}
+		roles = append(roles, m)
+	}
+	if len(roles) == 0 {
+		return nil, nil, &problem{status: http.StatusForbidden, key: "oidc_unknown"}
+	}
+	return roles, links, nil
 }
 
 func (w *Web) oidcName() string {

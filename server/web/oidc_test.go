@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -28,7 +30,8 @@ type sso struct {
 	issuer string
 }
 
-func newSSO(t *testing.T, change func(*server.OIDC)) *sso {
+// newSSO has a site trust it; set may change how, knowing the site's organisations.
+func newSSO(t *testing.T, set func(*server.OIDC, *site)) *sso {
 	t.Helper()
 	dir := t.TempDir()
 	people := map[string]storage.User{}
@@ -65,14 +68,15 @@ func newSSO(t *testing.T, change func(*server.OIDC)) *sso {
 	cfg := server.DefaultConfig()
 	cfg.Name, cfg.PublicURL = "proof.example", public
 	cfg.OIDC = &server.OIDC{Name: "Example SSO", Issuer: issuer, ClientID: "attesto", SecretFile: secret}
-	if change != nil {
-		change(cfg.OIDC)
+	s := newSiteWith(t, storetest.SQLite(t), cfg)
+	s.http.Close()
+	if set != nil {
+		set(cfg.OIDC, s)
 	}
 	if err := cfg.Complete(); err != nil {
 		t.Fatal(err)
 	}
-	s := newSiteWith(t, storetest.SQLite(t), cfg)
-	s.http.Close()
+	s.start(cfg)
 	s.http = &httptest.Server{Listener: own, Config: &http.Server{Handler: s.srv.Handler()}}
 	s.http.Start()
 	return &sso{s, issuer}
@@ -120,7 +124,7 @@ func TestSignInByAnIdentityProvider(t *testing.T) {
 	for _, name := range []string{"nuovo", "mallory"} {
 		s.send(admin, "POST", "/orgs/"+s.customer.ID+"/users", url.Values{"email": {name + "@bianchi.example"}, "role": {"viewer"}}, nil)
 	}
-	if status, _, _ := s.through(fresh(t), "mallory"); status != http.StatusForbidden {
+	if status, _, body := s.through(fresh(t), "mallory"); status != http.StatusForbidden || !strings.Contains(body, "not confirmed your address") {
 		t.Errorf("whose address is not verified: status %d", status)
 	}
 	c := fresh(t)
@@ -150,6 +154,81 @@ func TestSignInByAnIdentityProvider(t *testing.T) {
 	s.send(admin, "POST", "/orgs/"+s.customer.ID+"/users/"+s.user("nuovo@bianchi.example").ID+"/disable", nil, nil)
 	if status, _, _ := s.through(fresh(t), "nuovo"); status != http.StatusForbidden {
 		t.Errorf("a disabled account: status %d", status)
+	}
+}
+
+// Where the configuration names an organisation, people come into it whom nobody
+// invited, with the role that it names and no other. An account that is there already
+// stays where it is, and who was taken out stays out.
+func TestNewPeopleOfAnIdentityProvider(t *testing.T) {
+	role := store.RoleViewer
+	s := newSSO(t, func(o *server.OIDC, s *site) { o.NewOrg, o.NewRole = s.customer.ID, role })
+	board := func(org store.Org) string { return "/orgs/" + org.ID + "/board" }
+	c := fresh(t)
+	if status, where, _ := s.through(c, "nobody"); status != http.StatusOK || where != "/settings" {
+		t.Fatalf("whom nobody invited: status %d at %s", status, where)
+	}
+	for path, want := range map[string]int{board(s.customer): 200, board(s.other): 404, board(s.provider): 404, "/orgs/" + s.customer.ID + "/users": 403} {
+		if res, _ := s.get(c, path); res.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", path, res.StatusCode, want)
+		}
+	}
+	if res, _ := s.send(c, "POST", "/orgs/"+s.customer.ID+"/settings", url.Values{"lang": {"it"}, "zone": {"Europe/Rome"}}, nil); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a viewer who came so changes settings: status %d", res.StatusCode)
+	}
+	s.roles("nobody@bianchi.example", store.Member{Org: s.customer.ID, Role: role})
+	if status, _, body := s.through(fresh(t), "mallory"); status != http.StatusForbidden || !strings.Contains(body, "not confirmed your address") {
+		t.Errorf("whose address is not verified: status %d", status)
+	}
+	if _, err := s.store.UserByEmail(t.Context(), "mallory@bianchi.example"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("who was refused has an account (%v)", err)
+	}
+	known := s.extra(s.other, "anna@bianchi.example")
+	c = fresh(t)
+	if status, _, _ := s.through(c, "anna"); status != http.StatusOK {
+		t.Errorf("whose account is another organisation's: status %d", status)
+	}
+	for path, want := range map[string]int{board(s.other): 200, board(s.customer): 404} {
+		if res, _ := s.get(c, path); res.StatusCode != want {
+			t.Errorf("of an account of another organisation, %s: status %d, want %d", path, res.StatusCode, want)
+		}
+	}
+	s.roles("anna@bianchi.example", store.Member{Org: s.other.ID, Role: known.role})
+	admin := s.signedIn(s.add(s.customer, store.RoleAdmin))
+	s.send(admin, "POST", "/orgs/"+s.customer.ID+"/users/"+s.user("nobody@bianchi.example").ID+"/remove", nil, nil)
+	c = fresh(t)
+	s.through(c, "nobody")
+	if res, _ := s.get(c, board(s.customer)); res.StatusCode != http.StatusNotFound {
+		t.Errorf("who was taken out is back: status %d", res.StatusCode)
+	}
+	s.send(admin, "POST", "/orgs/"+s.customer.ID+"/users", url.Values{"email": {"nuovo@bianchi.example"}, "role": {store.RoleAdmin}}, nil)
+	s.through(fresh(t), "nuovo")
+	s.roles("nuovo@bianchi.example", store.Member{Org: s.customer.ID, Role: store.RoleAdmin}) // as invited, and nothing beside
+	found, err := s.srv.Check(t.Context(), nil)
+	if err != nil || len(found.Faults) > 0 {
+		t.Errorf("the store is not sound: %+v (%v)", found.Faults, err)
+	}
+}
+
+// An auditor who comes in so stays for a time, as every auditor.
+func TestNewAuditorsOfAnIdentityProviderLeave(t *testing.T) {
+	s := newSSO(t, func(o *server.OIDC, s *site) { o.NewOrg, o.NewRole = s.customer.ID, store.RoleAuditor })
+	c := fresh(t)
+	s.through(c, "nobody")
+	board := "/orgs/" + s.customer.ID + "/board"
+	if res, _ := s.get(c, board); res.StatusCode != http.StatusOK {
+		t.Errorf("the board: status %d", res.StatusCode)
+	}
+	s.roles("nobody@bianchi.example", store.Member{Org: s.customer.ID, Role: store.RoleAuditor, Ends: s.now.Add(30 * 24 * time.Hour).Truncate(time.Microsecond)})
+}
+
+// roles fails unless an account has one role, this one.
+func (s *sso) roles(email string, want store.Member) {
+	s.t.Helper()
+	want.User = s.user(email).ID
+	got, err := s.store.MembersOf(s.t.Context(), want.User)
+	if err != nil || len(got) != 1 || !got[0].Ends.Equal(want.Ends) || got[0].Org != want.Org || got[0].Role != want.Role {
+		s.t.Errorf("%s has the roles %+v (%v), want %+v", email, got, err, want)
 	}
 }
 

@@ -29,6 +29,7 @@ type site struct {
 	dsn             string
 	srv             *server.Server
 	store           *store.Store
+	keys            server.Keys
 	http            *httptest.Server
 	now             time.Time
 	provider        store.Org
@@ -69,11 +70,8 @@ func emptySite(t testing.TB, dsn string, cfg server.Config) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Limits = server.Limits{PushesPerSecond: 1e6, PushBurst: 1e6}
-	s := &site{t: t, dsn: dsn, store: st, now: time.Now(), people: map[string]person{}}
-	if s.srv, err = server.New(ctx, cfg, server.Deps{Store: st, Keys: keys, Log: quiet, Version: "1.0.0", Now: func() time.Time { return s.now }}); err != nil {
-		t.Fatal(err)
-	}
+	s := &site{t: t, dsn: dsn, store: st, keys: keys, now: time.Now(), people: map[string]person{}}
+	s.start(cfg)
 	s.http = httptest.NewServer(s.srv.Handler())
 	t.Cleanup(func() {
 		s.http.Close()
@@ -87,6 +85,16 @@ func emptySite(t testing.TB, dsn string, cfg server.Config) *site {
 		}
 	})
 	return s
+}
+
+// start makes the site's server, anew with another configuration where it has one.
+func (s *site) start(cfg server.Config) {
+	s.t.Helper()
+	cfg.Limits = server.Limits{PushesPerSecond: 1e6, PushBurst: 1e6}
+	var err error
+	if s.srv, err = server.New(context.Background(), cfg, server.Deps{Store: s.store, Keys: s.keys, Log: s.quiet(), Version: "1.0.0", Now: func() time.Time { return s.now }}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (*site) quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -36,9 +36,10 @@ type userRow struct {
 	Whole   bool // belongs here alone: the account itself is this organisation's
 }
 
+// How long an auditor's access lasts where nobody says otherwise, and how long it may.
 const (
-	auditorStay = 30 * 24 * time.Hour  // how long an auditor's access is proposed to last
-	auditorMost = 366 * 24 * time.Hour // and may last
+	AuditorStay = 30 * 24 * time.Hour
+	AuditorMost = 366 * 24 * time.Hour
 )
 
 // rolesOf are the roles that an organisation has.
@@ -89,7 +90,7 @@ func (w *Web) usersPage(rw http.ResponseWriter, r *http.Request, status int, bod
 		return err
 	}
 	body.Roles, body.Mails = rolesOf(org), w.Mail != nil
-	body.Ends = w.Now().Add(auditorStay).In(org.Location()).Format(time.DateOnly)
+	body.Ends = w.Now().Add(AuditorStay).In(org.Location()).Format(time.DateOnly)
 	return w.render(rw, r, status, "users", "users_title", body)
 }
 
@@ -128,7 +129,7 @@ func (w *Web) memberForm(r *http.Request) (m store.Member, fault string) {
 		}
 	}
 	now := w.Now()
-	if m.Ends.IsZero() || !m.Ends.After(now) || m.Ends.After(now.Add(auditorMost)) || !m.Until.IsZero() && !m.From.Before(m.Until) {
+	if m.Ends.IsZero() || !m.Ends.After(now) || m.Ends.After(now.Add(AuditorMost)) || !m.Until.IsZero() && !m.From.Before(m.Until) {
 		return m, "dates_wrong"
 	}
 	return m, ""
@@ -139,7 +140,7 @@ func (w *Web) invite(rw http.ResponseWriter, r *http.Request) error {
 	ctx, org, v := r.Context(), orgOf(r.Context()), viewerOf(r.Context())
 	email := strings.ToLower(strings.TrimSpace(r.PostFormValue("email")))
 	m, fault := w.memberForm(r)
-	if addr, err := mail.ParseAddress(email); err != nil || addr.Address != email || len(email) > 254 {
+	if !isAddress(email) {
 		fault = "email_wrong"
 	}
 	if fault == "" {
@@ -182,6 +183,13 @@ func (w *Web) invite(rw http.ResponseWriter, r *http.Request) error {
 		return w.usersPage(rw, r, http.StatusBadGateway, usersBody{Fault: "mail_failed"})
 	}
 	return w.usersPage(rw, r, http.StatusOK, body)
+}
+
+// isAddress reports whether a text is a mail address and nothing else, of no more than
+// the 254 bytes that can be delivered to (RFC 5321).
+func isAddress(email string) bool {
+	addr, err := mail.ParseAddress(email)
+	return err == nil && addr.Address == email && len(email) <= 254
 }
 
 func (w *Web) isMember(ctx context.Context, email, org string) (bool, error) {
