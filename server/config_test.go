@@ -19,8 +19,11 @@ func TestPackagedConfig(t *testing.T) {
 	}
 	example := regexp.MustCompile(`(?m)^# ( *(?:- )?[a-z_]+:(?: [^ ]+| Attesto <.*)?)$`)
 	// Two examples of one key are one too many.
+	optional := regexp.MustCompile(`(?m)^# ( +)# ([a-z_]+: [^ ]+)$`)
+	text = optional.ReplaceAll(text, []byte("# $1$2"))
 	all := strings.Replace(example.ReplaceAllString(string(text), "$1"), "store: postgres", "# store: postgres", 1)
-	for name, content := range map[string]string{"as it is": string(text), "with its examples": all} {
+	acme, files := regexp.MustCompile(`(?m)^tls:\n  acme:\n(    .*\n|# .*\n)+`), regexp.MustCompile(`(?m)^tls:\n  cert:.*\n  key:.*\n`)
+	for name, content := range map[string]string{"as it is": string(text), "with its examples": acme.ReplaceAllString(all, ""), "by ACME": files.ReplaceAllString(all, "")} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "server.yaml")
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
@@ -32,6 +35,9 @@ func TestPackagedConfig(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatalf("%v\n%s", err, content)
+			}
+			if name == "by ACME" && (c.TLS.ACME == nil || c.TLS.ACME.HTTP != ":80" || c.TLS.ACME.CA == "" || len(c.TLS.ACME.Domains) != 1) {
+				t.Errorf("the example of ACME was not read: %+v", c.TLS.ACME)
 			}
 			if name == "with its examples" && (c.SMTP.Host == "" || c.Reports.Address == "" || c.TLS.Cert == "" || c.Limits.PushBurst != 100 || c.Anchor == nil || len(c.Anchor.TSA) != 1 || len(c.Anchor.Witnesses) != 1) {
 				t.Errorf("the examples were not read: %+v", c)

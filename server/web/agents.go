@@ -45,6 +45,10 @@ type howto struct {
 	Lines         []string
 }
 
+// Here reports whether only the server's own host can reach it by this address: agents on
+// others speak HTTPS alone.
+func (t tokenBody) Here() bool { return strings.HasPrefix(t.Server, "http://") }
+
 // For gives the commands of a system; System is deb, rpm or windows.
 func (t tokenBody) For(system, title string) howto {
 	enroll := "attesto-agent enroll --server " + t.Server + " --token " + t.Token

@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -183,18 +184,20 @@ func (b *tab) shoot(name string) {
 	b.t.Helper()
 	image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	b.must(err)
-	b.keep(name, image)
+	b.keep(name+".png", image)
 }
 
-// keep writes a picture into the folder of ATTESTO_ARTIFACTS, else of the test.
-func (b *tab) keep(name string, image []byte) {
+// keep writes a file into the folder of ATTESTO_ARTIFACTS, else of the test.
+func (b *tab) keep(name string, content []byte) (file string) {
 	b.t.Helper()
 	dir := os.Getenv("ATTESTO_ARTIFACTS")
 	if dir == "" {
 		dir = b.t.ArtifactDir()
 	}
 	b.must(os.MkdirAll(dir, 0o755))
-	b.must(os.WriteFile(filepath.Join(dir, name+".png"), image, 0o644))
+	file = filepath.Join(dir, name)
+	b.must(os.WriteFile(file, content, 0o644))
+	return file
 }
 
 // TestPagesInChromium opens every page as its readers do: wide and narrow, light
@@ -270,28 +273,63 @@ func TestPagesInChromium(t *testing.T) {
 			_, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS("form[action$='/agents/token'] button")))
 			b.must(err)
 			look("token")
-			if name == "1440-dark" {
-				b.onPaper(v, base+org+"/board", "board-paper")
-				b.onPaper(v, base+org+"/duties/PE-P3", "duty-paper")
+			if v.width == 1440 {
+				b.onPaper(v, base+org+"/board", "board-paper", w.customer.Name)
+				b.onPaper(v, base+org+"/duties/PE-P3", "duty-paper", w.customer.Name)
 			}
 			b.calm(name, "404 (Not Found)")
 		})
 	}
 }
 
-// onPaper shows a page as it is printed, from a dark screen: it must be readable.
-func (b *tab) onPaper(v view, address, name string) {
+// onPaper prints a page, from a dark screen, too: it must be readable, headed by whose it
+// is and of when, without what only a screen needs, and whole as another program reads it
+// (poppler's pdftotext).
+func (b *tab) onPaper(v view, address, name, org string) {
 	b.t.Helper()
 	b.open(address, 200)
 	media := emulation.SetEmulatedMediaParams{Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: v.theme}}}
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media)
 	b.must(err)
-	_, err = chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 760, Height: 1075, DeviceScaleFactor: 1}) // A4 less its margins
+	_, err = chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 700, Height: 1010, DeviceScaleFactor: 1}) // A4 less its margins
 	b.must(err)
 	b.fits(name)
 	b.accessible(name)
-	b.shoot(name)
+	faults, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](onPaper))
+	b.must(err)
+	if faults != "" {
+		b.t.Errorf("%s: %s", name, faults)
+	}
+	words, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`[...document.querySelectorAll(".paper, h1, h2, h3, .duty .name, .duty .why, .reason, td")].filter(e => e.checkVisibility()).flatMap(e => e.innerText.split(/\s+/)).filter(s => s)`))
+	b.must(err)
+	a4 := page.PrintToPDFParams{PaperWidth: 8.27, PaperHeight: 11.69, PreferCSSPageSize: new(true), PrintBackground: new(true)}
+	pdf, err := chromedp.Call(b.ctx, page.PrintToPDF, a4)
+	b.must(err)
+	file := b.keep(name+"-"+v.lang+".pdf", pdf.Data)
+	text, err := exec.Command(needTool(b.t, "pdftotext"), file, "-").Output()
+	b.must(err)
+	whole := strings.NewReplacer("-", "", " ", "", "\n", "", "\f", "") // a hyphen at the end of a line is taken for the typesetter's
+	printed := whole.Replace(string(text))
+	for _, word := range append(words, strings.Fields(org)...) {
+		if !strings.Contains(printed, whole.Replace(word)) {
+			b.t.Errorf("%s: %q is not on paper", name, word)
+		}
+	}
+	_, err = chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+	b.must(err)
+	b.as(v)
 }
+
+// onPaper tells what a printed page shows that only a screen needs, and what it lacks.
+const onPaper = `(() => {
+	const seen = css => [...document.querySelectorAll(css)].filter(e => e.checkVisibility());
+	const faults = seen("header.top, footer, form, button, input, select, .skip").map(e => "shows " + e.tagName + "." + e.className);
+	const head = document.querySelector(".paper").innerText;
+	if (!/[0-9]{4}.* [0-9]{2}:[0-9]{2} [A-Z]+/.test(head)) { faults.push("the head says no moment: " + head); }
+	seen(".state").filter(e => !e.innerText.trim() || !e.querySelector(".sym")).forEach(e => faults.push("a state by its colour alone: " + e.outerHTML));
+	seen(".why, .name, td, h1, h2").filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== "visible").forEach(e => faults.push("cut: " + e.innerText.slice(0, 40)));
+	return faults.slice(0, 5).join("; ");
+})()`
 
 func dropCookies(b *tab) error {
 	_, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{})
@@ -310,7 +348,7 @@ func TestLiveBoardInChromium(t *testing.T) {
 	b.open(w.http.URL+"/orgs/"+w.customer.ID+"/board", 200)
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	b.must(err)
-	b.keep("readme", picture)
+	b.keep("readme.png", picture)
 	b.open(w.http.URL+"/orgs/"+w.customer.ID+"/board?show=breached", 200)
 	before, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.ID("live")))
 	b.must(err)

@@ -212,7 +212,7 @@ func (w *Web) turns(r *http.Request, lang, org string, d duties.Duty) ([]turnBod
 	}
 	var out []turnBody
 	for _, t := range stored {
-		if !viewerOf(r.Context()).shows(org, t.At) {
+		if !viewerOf(r.Context()).shows(org, t.At) || t.Part != "" && len(d.Parts) == 1 { // an only part turns with the whole
 			continue
 		}
 		why, _ := w.words(lang, t.Why)

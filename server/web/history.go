@@ -20,6 +20,7 @@ type dayMark struct {
 	X, Y    int
 	Verdict string // "none" for what was not judged, "late" for what evidence that came late shows as met
 	From    time.Time
+	Month   int // from 1, on its first day; else 0
 }
 
 // dayRun is a stretch of days with one verdict, as a bar shows it; Last is its last day.
@@ -57,7 +58,11 @@ func calendar(list []duties.Window, zone *time.Location) []dayMark {
 	out := make([]dayMark, len(list))
 	for i, w := range list {
 		out[i] = dayMark{Verdict: mark(w), From: w.From}
-		day := int(out[i].From.In(zone).Weekday()+6) % 7
+		at := out[i].From.In(zone)
+		if at.Day() == 1 {
+			out[i].Month = int(at.Month())
+		}
+		day := int(at.Weekday()+6) % 7
 		out[i].Y = day
 		if i > 0 {
 			out[i].X = out[i-1].X

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,6 +93,17 @@ func (p page) When(t any) string { return p.moment(t, layouts[p.Lang]) }
 
 // Exact writes a moment in the organisation's zone with all that is known of it.
 func (p page) Exact(t any) string { return p.moment(t, exact[p.Lang]) }
+
+// Stamp writes, with the zone, the moment of which a page tells: the one given, else now.
+func (p page) Stamp(at ...time.Time) string {
+	t := p.now
+	for _, given := range at {
+		if !given.IsZero() {
+			t = given
+		}
+	}
+	return p.moment(t, layouts[p.Lang]+" MST")
+}
 
 // Day writes the calendar day of a moment, or a day that is stated as 2006-01-02.
 func (p page) Day(t any) string {
@@ -248,6 +260,15 @@ func (page) Verdicts() []string {
 	return []string{duties.Breached.String(), duties.Unproven.String(), duties.Fulfilled.String(), duties.NoOccasion.String(), duties.NotApplicable.String()}
 }
 
+// Legend is a day of each verdict, as a calendar shows it, and one whose evidence came late.
+func (p page) Legend() []dayMark {
+	var out []dayMark
+	for _, v := range append(p.Verdicts(), "late") {
+		out = append(out, dayMark{Verdict: v})
+	}
+	return out
+}
+
 // Span writes a stretch of days, both included.
 func (p page) Span(from, last time.Time) string {
 	if from.Equal(last) {
@@ -282,6 +303,11 @@ func (p page) With(body any) page {
 
 // At reports whether the page is, or is below, a path.
 func (p page) At(path string) bool { return p.Path == path || strings.HasPrefix(p.Path, path+"/") }
+
+// AtAny reports whether the page is, or is below, one of the paths under a common one.
+func (p page) AtAny(base string, paths ...string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool { return p.At(base + path) })
+}
 
 func (w *Web) page(r *http.Request, title string, body any) page {
 	lang := w.views.lang(r)

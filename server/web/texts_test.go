@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,6 +131,9 @@ func codes() map[string][]string {
 	list["actor"], list["param"] = []string{"token", "link", "gone"}, []string{store.ParamLate, store.ParamSecond}
 	list["basis"], list["anew"] = []string{"retention", "request", "mistake", "offboarding"}, []string{"restored", "lost", "rewritten"}
 	list["told"], list["delivery"] = []string{alert.Firing, alert.Resolved}, []string{"delivered", "failed", "refused"}
+	for m := 1; m <= 12; m++ {
+		list["month"] = append(list["month"], strconv.Itoa(m))
+	}
 	list["then"] = []string{"day", "week", "month", "year"}
 	for _, v := range duties.Verdicts() {
 		list["verdict"] = append(list["verdict"], v.String())

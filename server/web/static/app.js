@@ -1,5 +1,6 @@
 // The theme before the first paint, then the few things that need a script: the
-// theme switch, the copy buttons and the arrow keys. Everything else works without.
+// theme switch, the copy buttons, keys, and the place of who reads a part that renews
+// itself. Everything else works without.
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -41,7 +42,41 @@
     if (next) { event.preventDefault(); next.focus(); }
   }
 
+  // Escape folds what is unfolded around the focus, and goes back to its heading.
+  function fold(event) {
+    const open = event.key === "Escape" && event.target.closest && event.target.closest("details[open]");
+    if (open) { open.open = false; open.querySelector("summary").focus(); }
+  }
+
+  // A part that renews itself leaves its reader alone: not while they fill in a field of
+  // it, and with the focus where it was and open what they opened.
+  let held = null;
+  const like = function (live, to) {
+    return [...live.querySelectorAll("a, button, summary")].filter(function (e) { return e.tagName === to.tagName && e.getAttribute("href") === to.getAttribute("href"); });
+  };
+  const folds = function (live) { return [...live.querySelectorAll("details")]; };
+  function renewing(event) {
+    const at = document.activeElement;
+    if (event.target.id === "live" && event.target.contains(at) && at.matches("input, select, textarea")) { event.preventDefault(); }
+  }
+  function leaving(event) {
+    const live = event.target, at = document.activeElement;
+    if (live.id === "live") { held = {at: at, nth: live.contains(at) ? like(live, at).indexOf(at) : -1, open: folds(live).map(function (d) { return d.open; })}; }
+  }
+  function renewed(event) {
+    const live = document.getElementById("live"), was = held;
+    if (!live || !was || !live.contains(event.target)) { return; }
+    held = null;
+    folds(live).forEach(function (d, i) { d.open = was.open[i] || d.open; });
+    const at = was.nth < 0 ? null : like(live, was.at)[was.nth];
+    if (at) { at.focus({preventScroll: true}); }
+  }
+
   document.addEventListener("keydown", arrows);
+  document.addEventListener("keydown", fold);
+  document.addEventListener("htmx:beforeRequest", renewing);
+  document.addEventListener("htmx:beforeSwap", leaving);
+  document.addEventListener("htmx:afterSettle", renewed);
   document.addEventListener("DOMContentLoaded", function () {
     theme();
     document.querySelectorAll("[data-copy]").forEach(copy);
