@@ -26,8 +26,8 @@ func TestReportPDF(t *testing.T) {
 	}
 	w.customer.Name = "Caffè & Figli \u202e<b>) Tj"
 	for lang, wants := range map[string][]string{
-		"en": {"Evidence of data protection", "customer: unproven", "Mailbox access data kept safe"},
-		"it": {"Prove della protezione dei dati", "cliente: non provato", "Credenziali delle caselle custodite"},
+		"en": {"Evidence of data protection", "customer, since", "unproven", "Mailbox access data kept safe"},
+		"it": {"Prove della protezione dei dati", "cliente, dal", "non provato", "Credenziali delle caselle custodite"},
 	} {
 		t.Run(lang, func(t *testing.T) {
 			w.rename(lang)

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	_ "embed" // report.yaml
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	"codeberg.org/go-pdf/fpdf"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/attesto/attesto/server/duties"
@@ -15,14 +15,6 @@ import (
 
 //go:embed report.yaml
 var reportWords []byte
-
-// Millimetres of a page of A4.
-const (
-	pageMargin = 15.0
-	labelWidth = 38.0
-	textWidth  = 210 - 2*pageMargin
-	lineHeight = 5.0
-)
 
 // report writes report.pdf: what the bundle holds and how the duties stood, for people,
 // in the organisation's language.
@@ -35,53 +27,15 @@ func (w *writer) report() error {
 	if all[lang] == nil {
 		lang = duties.English
 	}
-	p := newPDF(lang, all[lang], w.m.Created.Time)
+	p := newPDF(lang, all[lang], w.m.Created.Time, w.org.Name)
 	w.reportHead(p)
+	w.reportCounts(p)
 	w.reportDuties(p)
 	var b bytes.Buffer
 	if err := p.Output(&b); err != nil {
 		return fmt.Errorf("writing report.pdf: %w", err)
 	}
 	return w.put("report.pdf", b.Bytes())
-}
-
-// pdf writes with the fonts that every reader has, which know Western characters only;
-// others stand as dots.
-type pdf struct {
-	*fpdf.Fpdf
-	lang  string
-	words map[string]string
-	text  func(string) string
-}
-
-func newPDF(lang string, words map[string]string, at time.Time) *pdf {
-	p := &pdf{fpdf.New("P", "mm", "A4", ""), lang, words, nil}
-	p.text = p.UnicodeTranslatorFromDescriptor("cp1252")
-	p.SetCreationDate(at)
-	p.SetModificationDate(at)
-	p.SetCatalogSort(true)
-	p.SetLang(lang)
-	p.SetTitle(words["title"], true)
-	p.SetMargins(pageMargin, pageMargin, pageMargin)
-	p.SetAutoPageBreak(true, pageMargin+5)
-	p.AliasNbPages("{pages}")
-	p.SetFooterFunc(func() {
-		p.SetY(-pageMargin)
-		p.font("", 8)
-		p.CellFormat(0, lineHeight, p.text(fmt.Sprintf(words["page"], p.PageNo())), "", 0, "R", false, 0, "")
-	})
-	p.AddPage()
-	return p
-}
-
-func (p *pdf) font(style string, size float64) { p.SetFont("Helvetica", style, size) }
-
-// line writes a label and what belongs to it.
-func (p *pdf) line(label, text string) {
-	p.font("B", 9)
-	p.CellFormat(labelWidth, lineHeight, p.text(p.words[label]), "", 0, "L", false, 0, "")
-	p.font("", 9)
-	p.MultiCell(textWidth-labelWidth, lineHeight, p.text(text), "", "L", false)
 }
 
 func (w *writer) reportHead(p *pdf) {
@@ -107,6 +61,34 @@ func (w *writer) reportHead(p *pdf) {
 	p.Ln(3)
 }
 
+// states are the columns of the counts, worst first.
+var states = []duties.Verdict{duties.Breached, duties.Unproven, duties.Fulfilled, duties.NoOccasion, duties.NotApplicable}
+
+// reportCounts writes how many duties of each party are in each state.
+func (w *writer) reportCounts(p *pdf) {
+	counts := map[string]int{}
+	for _, d := range w.duties {
+		counts[d.Party+" "+d.State]++
+	}
+	column := (textWidth - labelWidth) / float64(len(states))
+	p.SetX(pageMargin + labelWidth)
+	for _, v := range states {
+		p.badge(column-1, v.String())
+		p.SetX(p.GetX() + 1)
+	}
+	p.Ln(lineHeight + 1)
+	for _, party := range []string{duties.Provider, duties.Customer} {
+		p.font("B", 9)
+		p.CellFormat(labelWidth, lineHeight, p.text(p.words[party]), "B", 0, "L", false, 0, "")
+		p.font("", 9)
+		for _, v := range states {
+			p.CellFormat(column, lineHeight, strconv.Itoa(counts[party+" "+v.String()]), "B", 0, "C", false, 0, "")
+		}
+		p.Ln(lineHeight)
+	}
+	p.Ln(4)
+}
+
 func (w *writer) reportDuties(p *pdf) {
 	p.font("B", 13)
 	p.CellFormat(0, 8, p.text(p.words["duties"]), "", 1, "L", false, 0, "")
@@ -114,6 +96,7 @@ func (w *writer) reportDuties(p *pdf) {
 	for _, d := range w.duties {
 		if d.Service != service {
 			service = d.Service
+			p.room(9 + 20) // a heading does not stand alone
 			p.Ln(2)
 			p.font("B", 11)
 			p.CellFormat(0, 7, p.text(w.Catalogue.ServiceTitle(p.lang, service)), "B", 1, "L", false, 0, "")
@@ -122,20 +105,35 @@ func (w *writer) reportDuties(p *pdf) {
 	}
 }
 
-// duty writes a duty, who owes it, how it stood, and why.
+// Millimetres of a duty: its id, its state, the lines below its title.
+const (
+	idWidth    = 18.0
+	badgeWidth = 32.0
+	smallLine  = 4.0
+)
+
+// duty writes a duty, how it stood, who owes it, and why.
 func (p *pdf) duty(d Duty, since string) {
-	if p.GetY() > 297-pageMargin-25 {
-		p.AddPage()
-	}
-	p.Ln(1)
+	title, why := p.text(d.Title[p.lang]), p.text(d.Why[p.lang])
 	p.font("B", 9)
-	p.CellFormat(18, lineHeight, d.ID, "", 0, "L", false, 0, "")
-	p.MultiCell(textWidth-18, lineHeight, p.text(d.Title[p.lang]), "", "L", false)
-	p.SetX(pageMargin + 18)
-	p.CellFormat(0, 4, p.text(p.words[d.Party]+": "+p.words[d.State]+", "+fmt.Sprintf(p.words["since"], since)+p.covered(d.Period)), "", 1, "L", false, 0, "")
+	lines := len(p.SplitLines([]byte(title), textWidth-idWidth-badgeWidth-2))
 	p.font("", 8)
-	p.SetX(pageMargin + 18)
-	p.MultiCell(textWidth-18, 4, p.text(d.Why[p.lang]), "", "L", false)
+	p.room(1 + float64(lines)*lineHeight + float64(1+len(p.SplitLines([]byte(why), textWidth-idWidth)))*smallLine)
+	p.Ln(1)
+	top := p.GetY()
+	p.SetX(pageMargin + textWidth - badgeWidth)
+	p.badge(badgeWidth, d.State)
+	p.SetXY(pageMargin, top)
+	p.font("B", 9)
+	p.CellFormat(idWidth, lineHeight, d.ID, "", 0, "L", false, 0, "")
+	p.MultiCell(textWidth-idWidth-badgeWidth-2, lineHeight, title, "", "L", false)
+	p.SetX(pageMargin + idWidth)
+	p.font("", 8)
+	p.SetTextColor(soft, soft, soft)
+	p.CellFormat(0, smallLine, p.text(p.words[d.Party]+", "+fmt.Sprintf(p.words["since"], since)+p.covered(d.Period)), "", 1, "L", false, 0, "")
+	p.SetTextColor(0, 0, 0)
+	p.SetX(pageMargin + idWidth)
+	p.MultiCell(textWidth-idWidth, smallLine, why, "", "L", false)
 }
 
 // covered says how much of the period was proven.
