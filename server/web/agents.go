@@ -93,6 +93,7 @@ func (w *Web) agentsPage(rw http.ResponseWriter, r *http.Request, token *tokenBo
 			body.Out++
 		case a.Silent:
 			body.Silent++
+		case a.Seq == 0: // enrolled, and nothing came yet
 		default:
 			body.Sending++
 		}

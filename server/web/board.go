@@ -47,6 +47,7 @@ type boardBody struct {
 	More     int    // how many more there are
 	Log      logFoot
 	Agents   int
+	Fresh    bool       // nothing was judged yet
 	At       time.Time  // the moment that is shown; zero for now
 	AtText   string     // of the form
 	Moments  []backThen // that are proposed, to look back at
@@ -98,7 +99,7 @@ func (w *Web) board(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	body := boardBody{Moments: moments(w.Now(), org.Location())}
+	body := boardBody{Moments: moments(w.Now(), org.Location()), Fresh: !slices.ContainsFunc(cells, func(c cell) bool { return !c.Since.IsZero() })}
 	if cells, err = w.boardAt(r, cells, &body); err != nil {
 		return err
 	}
