@@ -153,6 +153,7 @@ func TestReadRefuses(t *testing.T) {
 		{"family without an id", "families.yaml", "id: F13", "id: ''", "families.yaml: family"},
 		{"family lost", "families.yaml", "[PE-P3]", "[]", "PE-P3 is in no family"},
 		{"two families", "families.yaml", "[PE-P3]", "[PE-P3, PE-P10]", "PE-P10 is in families"},
+		{"early, opened by a customer", "workflows.yaml", "opens: provider\n  early: true", "opens: either\n  early: true", "early: the provider must open it"},
 		{"workflow lost", "workflows.yaml", "proves: [PE-P10]", "proves: []", "duty PE-P10 is to be proven by a workflow, and no step of one proves it"},
 		{"unused check", "wh.yaml", "[check site]", "[attestation]", "check site is used by no duty"},
 		{"message in one language", "messages.it.yaml", "  disk_silent:", "  disk_silentt:", "messages: the languages differ"},

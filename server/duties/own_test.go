@@ -130,6 +130,7 @@ func TestOwnWorkflowFaults(t *testing.T) {
 		{"without English words", "en: A customer comes from another provider.", "en: ''", "title or about is missing"},
 		{"without Italian words", "it: Un cliente arriva da un altro provider.", "it: ''", "title or about is missing"},
 		{"opened by nobody", "opens: customer", "opens: auditor", `own.yaml:25: workflow "move": opens "auditor": want provider, customer or either`},
+		{"early with a customer's step", "opens: customer", "opens: provider\n    early: true", `own.yaml:25: workflow "move": early: the provider must open it and take each step itself`},
 		{"within no duration", "within: 72h", "within: soon", `step "moved": within "soon": want a duration such as 24h`},
 		{"within no time", "within: 72h", "within: 0h", `step "moved": within "0h"`},
 		{"within a time that is over", "within: 72h", "within: -72h", `step "moved": within "-72h"`},

@@ -11,8 +11,14 @@ import (
 
 // TestWorkflows names what the server takes by itself, and what may be left out.
 func TestWorkflows(t *testing.T) {
-	var skip, delivered []string
+	var skip, delivered, inProviders, inCustomers []string
 	for _, w := range builtin(t).Workflows() {
+		if w.With(true) {
+			inProviders = append(inProviders, w.ID)
+		}
+		if w.With(false) {
+			inCustomers = append(inCustomers, w.ID)
+		}
 		for _, s := range w.Steps {
 			if s.MaySkip {
 				skip = append(skip, w.ID+"."+s.ID)
@@ -27,6 +33,12 @@ func TestWorkflows(t *testing.T) {
 	}
 	if got, want := strings.Join(delivered, " "), "notice.told"; got != want {
 		t.Errorf("by delivery are taken %s, want %s", got, want)
+	}
+	if got, want := strings.Join(inProviders, " "), "abuse vendor"; got != want {
+		t.Errorf("opened in the provider's log are %s, want %s", got, want)
+	}
+	if got, want := strings.Join(inCustomers, " "), "notice incident abuse account export"; got != want {
+		t.Errorf("opened in a customer's log are %s, want %s", got, want)
 	}
 	notice, _ := builtin(t).Workflow("notice")
 	if got := notice.Services(); !slices.Equal(got, []string{"sc", "pe", "wh", "bk"}) {
