@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/smtp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,23 +24,25 @@ const arf = "From: <fbl@watch.example>\r\nSubject: FW: Offers\r\nMIME-Version: 1
 	"--part\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nUser-Agent: Watch/1.0\r\nVersion: 1\r\nSource-IP: 192.0.2.1\r\n" +
 	"--part\r\nContent-Type: message/rfc822\r\n\r\nFrom: <someone@shop.example>\r\nSubject: Offers\r\n\r\nBuy.\r\n--part--\r\n"
 
-// mailed starts the server with an address for reports and returns what sends it one.
-func (w *world) mailed(t *testing.T, listen string) func(mail string) error {
+// mailed starts the server with an address for reports and returns what sends it one, and
+// what stops the server.
+func (w *world) mailed(t *testing.T, listen string) (send func(mail string) error, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- w.srv.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		stop()
+	stop = sync.OnceFunc(func() {
+		end()
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
 	})
-	return func(mail string) error {
+	t.Cleanup(stop)
+	send = func(mail string) error {
 		for {
 			err := smtp.SendMail(listen, nil, "fbl@watch.example", []string{"abuse@proof.example"}, []byte(mail))
 			var refused *net.OpError
@@ -49,6 +52,7 @@ func (w *world) mailed(t *testing.T, listen string) func(mail string) error {
 			time.Sleep(10 * time.Millisecond) // not listening yet
 		}
 	}
+	return send, stop
 }
 
 // A report that comes by mail opens a case with the provider, which names the hosts that
@@ -73,7 +77,7 @@ func TestReportsByMail(t *testing.T) {
 	}
 	h := j.enrolled(j.customer)
 	h.pushes(h.dnsbl(evidence.NotListed))
-	send := j.mailed(t, cfg.Reports.Listen)
+	send, stop := j.mailed(t, cfg.Reports.Listen)
 	for range 2 {
 		if err := send(arf); err != nil {
 			t.Fatal(err)
@@ -82,6 +86,7 @@ func TestReportsByMail(t *testing.T) {
 	if err := send("From: a@b.example\r\n\r\nStop it!\r\n"); err == nil || !strings.HasPrefix(err.Error(), "554") {
 		t.Errorf("words of a person: %v", err)
 	}
+	stop() // its loops read the clock, which goes on now
 	list, err := j.store.Cases(ctx, "", time.Time{}, 10)
 	if err != nil || len(list) != 1 || list[0].Org != j.provider.ID || list[0].Title != "abuse: 192.0.2.1" || list[0].OpenedBy != "" {
 		t.Fatalf("cases %+v (%v)", list, err)
