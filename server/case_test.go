@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
 )
 
 func (j *judged) opens(q server.CaseRequest) string {
@@ -279,4 +281,49 @@ func (h *host) backups(result string) sealed {
 	})
 	s.blobs = map[evidence.Digest][]byte{evidence.Sum(facts): facts}
 	return s
+}
+
+// However many cases there are, a duty is judged by all of them: none is forgotten
+// because others came after it.
+func TestManyCasesHideNone(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	j.shop()
+	first := j.opens(server.CaseRequest{Org: j.customer.ID, Workflow: "abuse", Service: "sc", Title: "Spam from vm-7", User: "u_ops"})
+	c, err := j.store.Case(ctx, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.advance(25 * time.Hour)
+	err = j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for i := range 2500 {
+			k := c
+			k.ID, k.Org, k.Title, k.Opened = evidence.NewID("k_"), j.provider.ID, fmt.Sprint("Report ", i), j.now
+			if err := tx.AddCase(ctx, k); err != nil {
+				return err
+			}
+			if _, err := tx.AddCaseStep(ctx, k.ID, 0, store.CaseStep{Step: "decided", At: j.now, Log: c.Log, Index: c.Index, Data: c.Data}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.settle()
+	j.wants(j.customer.ID, "SC-P4", "breached case_overdue")
+	j.wants(j.provider.ID, "SC-P4", "breached case_overdue")
+	other, err := j.srv.AddOrg(ctx, store.Org{Kind: store.Customer, Name: "Other", Services: duties.Services(), Lang: "en"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.opens(server.CaseRequest{Org: other.ID, Workflow: "abuse", Service: "sc", Title: "Spam from vm-8", User: "u_ops"})
+	j.advance(25 * time.Hour)
+	j.settle()
+	j.wants(other.ID, "SC-P4", "breached case_overdue")
+	list, err := j.store.Cases(ctx, "", time.Time{}, 1)
+	if err != nil || len(list) != 1 || list[0].ID != first {
+		t.Errorf("the case that is open longest comes first: %+v (%v)", list, err)
+	}
 }

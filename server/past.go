@@ -220,7 +220,7 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	slices.SortStableFunc(s.Statements, byTime) // those on a duty and those on all were read apart
 	standing := stands(s.Statements)
 	if standing {
-		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, s.From, most); err != nil {
+		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, s.From, store.NoLimit); err != nil {
 			return err
 		}
 	}

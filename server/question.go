@@ -59,7 +59,7 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 	}
 	standing := stands(q.Statements)
 	if standing {
-		if q.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, b.at.Add(-duties.Recall), 200); err != nil {
+		if q.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, b.at.Add(-duties.Recall), store.NoLimit); err != nil {
 			return err
 		}
 	}

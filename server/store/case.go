@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -120,11 +122,18 @@ func (r Reader) OpenCase(ctx context.Context, org, workflow, title string) (Case
 	return list[0], nil
 }
 
-// Cases lists the cases of an organisation, or of all when org is empty, that are
-// open or ended after a moment, newest first.
+// Cases lists the cases of an organisation, or of all when org is empty, that are open or
+// ended after a moment: open ones first and of these the oldest, then what was opened last.
 func (r Reader) Cases(ctx context.Context, org string, since time.Time, limit int) ([]Case, error) {
-	return r.cases(ctx, `(org_id = $1 OR $1 = '') AND (closed = 0 OR closed >= $2) ORDER BY opened DESC, id LIMIT $3`, org, Micros(since), int64(limit))
+	return r.cases(ctx, `(org_id = $1 OR $1 = '') AND (closed = 0 OR closed >= $2)
+		ORDER BY CASE WHEN closed = 0 THEN 0 ELSE 1 END, CASE WHEN closed = 0 THEN opened ELSE -opened END, id LIMIT $3`, org, Micros(since), int64(limit))
 }
+
+// NoLimit has a list read whole: what is judged by it must not be cut.
+const NoLimit = math.MaxInt32
+
+// atOnce is how many cases' steps one query asks for: databases bound its parameters.
+const atOnce = 1000
 
 func (r Reader) cases(ctx context.Context, where string, args ...any) ([]Case, error) {
 	list, err := all(ctx, r, "reading cases", `SELECT `+caseColumns+` FROM case_file WHERE `+where, args, scanCase)
@@ -136,26 +145,35 @@ func (r Reader) cases(ctx context.Context, where string, args ...any) ([]Case, e
 	for i, c := range list {
 		ids[i], at[c.ID] = c.ID, i
 	}
-	type row struct {
-		id string
-		CaseStep
-	}
-	steps, err := all(ctx, r, "reading steps", `SELECT case_id, step, at, user_id, skipped, log_id, idx, data FROM case_step
-		WHERE case_id IN `+values(1, len(ids))+` ORDER BY case_id, n`, ids, func(scan func(...any) error) (v row, err error) {
-		var moment, skipped int64
-		var data string
-		if err = scan(&v.id, &v.Step, &moment, &v.User, &skipped, &v.Log, &v.Index, &data); err != nil {
-			return v, err
+	for part := range slices.Chunk(ids, atOnce) {
+		steps, err := all(ctx, r, "reading steps", `SELECT case_id, step, at, user_id, skipped, log_id, idx, data FROM case_step
+			WHERE case_id IN `+values(1, len(part))+` ORDER BY case_id, n`, part, scanStep)
+		if err != nil {
+			return nil, err
 		}
-		v.At, v.Skipped = Time(moment), skipped == 1
-		v.Data, err = evidence.ParseDigest(data)
-		return v, err
-	})
-	for _, s := range steps {
-		c := &list[at[s.id]]
-		c.Steps = append(c.Steps, s.CaseStep)
+		for _, s := range steps {
+			c := &list[at[s.id]]
+			c.Steps = append(c.Steps, s.CaseStep)
+		}
 	}
-	return list, err
+	return list, nil
+}
+
+// stepOf is a step with its case.
+type stepOf struct {
+	id string
+	CaseStep
+}
+
+func scanStep(row func(...any) error) (v stepOf, err error) {
+	var moment, skipped int64
+	var data string
+	if err = row(&v.id, &v.Step, &moment, &v.User, &skipped, &v.Log, &v.Index, &data); err != nil {
+		return v, err
+	}
+	v.At, v.Skipped = Time(moment), skipped == 1
+	v.Data, err = evidence.ParseDigest(data)
+	return v, err
 }
 
 // Told is when an alert was opened, and when its organisation first heard of it.

@@ -18,6 +18,7 @@ type casesBody struct {
 	Cases []caseRow
 	Open  []workflowBody // what the reader may open here
 	Many  bool           // of several organisations
+	More  bool           // than are shown
 }
 
 type caseRow struct {
@@ -53,9 +54,12 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	if body.Many {
 		of = ""
 	}
-	stored, err := w.Store.Cases(ctx, of, time.Time{}, maxCases)
+	stored, err := w.Store.Cases(ctx, of, time.Time{}, maxCases+1)
 	if err != nil {
 		return body, err
+	}
+	if body.More = len(stored) > maxCases; body.More {
+		stored = stored[:maxCases]
 	}
 	orgs, err := w.Store.Orgs(ctx)
 	if err != nil {
@@ -478,7 +482,7 @@ func (w *Web) apiCases(rw http.ResponseWriter, r *http.Request) error {
 	for _, c := range body.Cases {
 		out = append(out, w.answerCase(c))
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{"cases": out})
+	writeJSON(rw, http.StatusOK, map[string]any{"cases": out, "more": body.More})
 	return nil
 }
 
