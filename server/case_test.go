@@ -318,6 +318,7 @@ func TestManyCasesHideNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.advance(time.Minute)
 	j.opens(server.CaseRequest{Org: other.ID, Workflow: "abuse", Service: "sc", Title: "Spam from vm-8", User: "u_ops"})
 	j.advance(25 * time.Hour)
 	j.settle()
