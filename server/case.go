@@ -140,11 +140,12 @@ func (s *Server) stepTx(ctx context.Context, tx *store.Tx, c store.Case, q StepR
 		return duties.Refusal{Key: "case_closed", Err: errors.New("this case is closed")}
 	}
 	step, now := w.Steps[len(c.Steps)], s.now()
-	detail := stated{Case: c.ID, Workflow: w.ID, Service: c.Service, Step: step.ID, Skipped: q.Skip, Text: q.Text, File: q.File}
+	closes := len(c.Steps)+1 == len(w.Steps)
+	detail := stated{Case: c.ID, Workflow: w.ID, Service: c.Service, Step: step.ID, Skipped: q.Skip, Closes: &closes, Text: q.Text, File: q.File}
 	event := eventStep
 	switch {
 	case q.Withdraw:
-		event, detail.Step = eventWithdrawn, ""
+		event, detail.Step, detail.Closes = eventWithdrawn, "", nil
 	case q.Step != step.ID:
 		return duties.Refusal{Key: "case_order", Err: fmt.Errorf("step %q: the case waits for %q", q.Step, step.ID)}
 	case q.Skip && !step.MaySkip:
@@ -163,7 +164,7 @@ func (s *Server) stepTx(ctx context.Context, tx *store.Tx, c store.Case, q StepR
 	if _, err := tx.AddCaseStep(ctx, c.ID, len(c.Steps), store.CaseStep{Step: step.ID, At: now, User: q.User, Skipped: q.Skip, Log: entry.log, Index: entry.index, Data: entry.data}); err != nil {
 		return err
 	}
-	if len(c.Steps)+1 == len(w.Steps) {
+	if closes {
 		return tx.CloseCase(ctx, c.ID, now, false)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/ledger"
 	"github.com/attesto/attesto/server/store"
 )
@@ -26,9 +27,12 @@ type Checked struct {
 // cannot be read is a fault as well.
 func (s *Server) Check(ctx context.Context, progress func(Checked)) (Checked, error) {
 	c := &checking{s: s, progress: progress}
+	var err error
+	if c.builtin, err = duties.Builtin(); err != nil {
+		return c.done, fmt.Errorf("checking: %w", err)
+	}
 	// Read before the database is: what is released meanwhile cannot look lost.
-	err := s.guard.read(ctx)
-	if err == nil {
+	if err = s.guard.read(ctx); err == nil {
 		err = s.store.Snapshot(ctx, c.all)
 	}
 	if err != nil {
@@ -128,6 +132,7 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 type checking struct {
 	s        *Server
 	r        store.Reader
+	builtin  *duties.Catalogue
 	progress func(Checked)
 	done     Checked
 
@@ -135,7 +140,9 @@ type checking struct {
 	said      map[saidPlace][]store.SaidRow // not yet seen in its logs
 	cases     []store.SaidRow
 	steps     map[string][]store.SaidRow // of each case, in the order of their numbers
-	withdrawn []time.Time                // when cases were, by the log
+	closes    map[saidPlace]bool         // of steps that say it: whether the case ended with them
+	withdrawn map[string]time.Time       // when cases were, by the log
+	erasedEnd []time.Time                // of withdrawals whose words, with the case, are erased
 }
 
 func (c *checking) fault(where, format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,8 @@ func (c *checking) readSaid(l *logCheck) error {
 	if err != nil {
 		return err
 	}
-	c.said, c.cases, c.steps, c.withdrawn = map[saidPlace][]store.SaidRow{}, nil, map[string][]store.SaidRow{}, nil
+	c.said, c.cases, c.steps = map[saidPlace][]store.SaidRow{}, nil, map[string][]store.SaidRow{}
+	c.closes, c.withdrawn, c.erasedEnd = map[saidPlace]bool{}, map[string]time.Time{}, nil
 	for _, r := range rows {
 		at := saidPlace{r.Log, r.Index}
 		c.said[at] = append(c.said[at], r)
@@ -69,13 +71,22 @@ func (l *logCheck) people(where string, rec store.Record) {
 	if counts && table != "review" && len(rows) == 0 { // two reviews of one moment are one row
 		l.fault(where, "the row of what was said (%s) is missing: duties are judged without it", w.Event)
 	}
-	if w.Event == eventWithdrawn {
-		l.withdrawn = append(l.withdrawn, w.At.Time)
+	if table == "" && w.Event != eventWithdrawn && len(rows) == 0 {
+		return
+	}
+	words, readable := l.wordsOf(rec.Place(w.Data))
+	switch {
+	case w.Event == eventWithdrawn && readable:
+		l.withdrawn[words.Case] = w.At.Time
+	case w.Event == eventWithdrawn:
+		l.erasedEnd = append(l.erasedEnd, w.At.Time)
+	case w.Event == eventStep && words.Closes != nil:
+		l.closes[at] = *words.Closes
 	}
 	for _, r := range rows {
 		err := sameSaid(r, w, table)
-		if err == nil {
-			err = l.sameWords(r, rec.Place(w.Data), w.Event)
+		if err == nil && readable {
+			err = words.same(r, w.Event)
 		}
 		if err != nil {
 			l.fault(where, "%s %s is not as it was signed: %v", r.Table, r.Key, err)
@@ -100,22 +111,24 @@ func sameSaid(r store.SaidRow, w evidence.Workflow, table string) error {
 	return nil
 }
 
-// sameWords compares a row with the words that were signed, unless they are erased.
-func (l *logCheck) sameWords(r store.SaidRow, place store.Place, event string) error {
+// saidWords are the words of what was said, of any kind.
+type saidWords struct {
+	stated
+	Digest duties.Digest
+}
+
+// wordsOf reads the words beside an entry; false where they are erased, or where they
+// cannot be read, which the record's own proofs say.
+func (l *logCheck) wordsOf(place store.Place) (saidWords, bool) {
 	b, err := l.r.Blob(l.ctx, place)
-	var said struct {
-		Detail struct {
-			stated
-			Digest duties.Digest
-		}
-	}
-	readable := err == nil && len(b.Data) > 0 && json.Unmarshal(b.Data, &said) == nil
-	if !readable {
-		return nil // said by the record's own proofs, where it is a fault
-	}
-	d := said.Detail.stated
+	var said struct{ Detail saidWords }
+	return said.Detail, err == nil && len(b.Data) > 0 && json.Unmarshal(b.Data, &said) == nil
+}
+
+// same compares a row with the words that were signed.
+func (d saidWords) same(r store.SaidRow, event string) error {
 	switch {
-	case event == eventDigest && !slices.ContainsFunc(said.Detail.Digest.Duties, func(l duties.Looked) bool { return l.Duty == r.Subject }):
+	case event == eventDigest && !slices.ContainsFunc(d.Digest.Duties, func(l duties.Looked) bool { return l.Duty == r.Subject }):
 		return fmt.Errorf("duty %s was not looked at", r.Subject)
 	case r.Table == "case" && (d.Case != r.Key || d.Workflow != r.Word || d.Service != r.Subject || d.Title != r.About):
 		return errors.New("another case was opened")
@@ -127,8 +140,8 @@ func (l *logCheck) sameWords(r store.SaidRow, place store.Place, event string) e
 		return fmt.Errorf("it holds until %s", d.Until)
 	case r.Table == "statement" && d.Good != nil && *d.Good != r.Flag:
 		return errors.New("what was found is another")
-	case r.Table == "statement" && d.Party != r.Party:
-		return fmt.Errorf("%q signed it", d.Party)
+	case r.Table == "statement" && d.Party != nil && *d.Party != r.Party:
+		return fmt.Errorf("%q signed it", *d.Party)
 	case r.Table == "statement" && d.about() != r.About:
 		return errors.New("what it says to the checks is another")
 	}
@@ -163,7 +176,10 @@ func (c *checking) closed(org string) {
 			c.fault("organisation "+org, "case %s is not as it was signed: %v", k.Key, err)
 		}
 	}
-	for _, at := range c.withdrawn {
+	for _, id := range slices.Sorted(maps.Keys(c.withdrawn)) {
+		c.fault("organisation "+org, "case %s was withdrawn at %s, and is not", id, c.withdrawn[id].Format(time.RFC3339))
+	}
+	for _, at := range c.erasedEnd {
 		c.fault("organisation "+org, "the case that was withdrawn at %s is not", at.Format(time.RFC3339))
 	}
 }
@@ -171,23 +187,54 @@ func (c *checking) closed(org string) {
 func (c *checking) closing(k store.SaidRow) error {
 	steps := c.steps[k.Key]
 	for i, s := range steps[min(1, len(steps)):] {
-		if s.At.Before(steps[i].At) {
+		if s.Log == steps[i].Log && s.Index < steps[i].Index { // the clock may have gone back between, the log has not
 			return fmt.Errorf("step %s stands after step %s", s.Word, steps[i].Word)
 		}
 	}
-	w, known := c.s.catalogue.Workflow(k.Word)
-	all := len(steps) > 0 && (!known && !k.Until.IsZero() || known && len(steps) >= len(w.Steps))
-	switch i := slices.IndexFunc(c.withdrawn, evidence.At(k.Until).Equal); {
-	case k.Flag && i < 0:
-		return errors.New("nobody withdrew it")
-	case k.Flag:
-		c.withdrawn = slices.Delete(c.withdrawn, i, i+1)
-	case all && !k.Until.Equal(steps[len(steps)-1].At):
+	if withdrawn, err := c.wasWithdrawn(k); withdrawn || err != nil {
+		return err
+	}
+	switch last, known := c.lastStep(k); {
+	case k.Until.IsZero() && known && last:
 		return errors.New("it was closed by its last step")
-	case !all && !k.Until.IsZero():
+	case !k.Until.IsZero() && (len(steps) == 0 || known && !last):
 		return errors.New("steps of it are missing: it is not closed")
+	case !k.Until.IsZero() && !k.Until.Equal(steps[len(steps)-1].At):
+		return errors.New("it was closed by its last step")
 	}
 	return nil
+}
+
+// wasWithdrawn compares a case with its withdrawal; false for one that has none.
+func (c *checking) wasWithdrawn(k store.SaidRow) (bool, error) {
+	at, signed := c.withdrawn[k.Key]
+	delete(c.withdrawn, k.Key)
+	if i := slices.IndexFunc(c.erasedEnd, evidence.At(k.Until).Equal); !signed && k.Flag && i >= 0 {
+		at, signed = c.erasedEnd[i], true
+		c.erasedEnd = slices.Delete(c.erasedEnd, i, i+1)
+	}
+	switch {
+	case signed && (!k.Flag || !evidence.At(k.Until).Equal(at)):
+		return true, fmt.Errorf("it was withdrawn at %s", at.Format(time.RFC3339))
+	case k.Flag && !signed:
+		return true, errors.New("nobody withdrew it")
+	}
+	return signed, nil
+}
+
+// lastStep reports whether the last step that a case has ended it: by its own words or,
+// of steps that did not say so yet, by a built-in workflow. Operators change theirs.
+func (c *checking) lastStep(k store.SaidRow) (last, known bool) {
+	steps := c.steps[k.Key]
+	if len(steps) == 0 {
+		return false, true
+	}
+	end := steps[len(steps)-1]
+	if last, known = c.closes[saidPlace{end.Log, end.Index}]; known {
+		return last, true
+	}
+	w, known := c.builtin.Workflow(k.Word)
+	return len(steps) >= len(w.Steps), known
 }
 
 // unsaid reports rows that no entry of the log stands behind.

@@ -107,7 +107,7 @@ func (s *Server) CosignRestore(ctx context.Context, org, id, text, user string) 
 
 // stateForAll records a statement that concerns several duties, and judges those again.
 func (s *Server) stateForAll(ctx context.Context, event string, st store.Statement, detail stated) error {
-	detail.Until, detail.Party = st.Until.UTC().Format(time.RFC3339), st.Party
+	detail.Until, detail.Party = st.Until.UTC().Format(time.RFC3339), &st.Party
 	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: st.Org, Event: event, At: evidence.At(st.At), By: st.User}, detail)
 		if err != nil {

@@ -59,7 +59,7 @@ const (
 // stated is the blob of a statement or a step: what can be erased.
 type stated struct {
 	Duty    string              `json:"duty,omitempty"`
-	Party   string              `json:"party,omitempty"` // who signed it, where that is not plain
+	Party   *string             `json:"party,omitempty"` // who signed a waiver or a second signature, "" where that is plain; nil: not said yet then
 	Good    *bool               `json:"good,omitempty"`
 	Until   string              `json:"until,omitempty"`
 	Text    string              `json:"text"`
@@ -75,6 +75,7 @@ type stated struct {
 	Title    string `json:"title,omitempty"`
 	Step     string `json:"step,omitempty"`
 	Skipped  bool   `json:"skipped,omitempty"`
+	Closes   *bool  `json:"closes,omitempty"` // the case, with this step; nil: not said yet then
 
 	Hosts []string `json:"hosts,omitempty"` // of a report that nobody placed yet: who says to be at what it speaks of
 }
@@ -100,7 +101,7 @@ func (s *Server) State(ctx context.Context, q StatementRequest) error {
 		return err
 	}
 	event := eventAttested
-	detail := stated{Duty: d.ID, Party: party, Good: &q.Good, Until: q.Until.UTC().Format(time.RFC3339), Text: q.Text, File: q.File}
+	detail := stated{Duty: d.ID, Party: &party, Good: &q.Good, Until: q.Until.UTC().Format(time.RFC3339), Text: q.Text, File: q.File}
 	switch q.Kind {
 	case duties.StatementWaiver:
 		event, detail.Good = eventWaived, nil
