@@ -25,7 +25,7 @@ type CaseRequest struct {
 	File     *StatedFile
 	User     string
 
-	hosts []string // that a report may speak of
+	report reportHint // of a report of abuse
 }
 
 // StepRequest records a step of a case, or withdraws the case.
@@ -71,31 +71,34 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 			}
 		}
 	}
-	if err := q.check(w, org); err != nil {
-		return "", err
-	}
-	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User}
+	var id string
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
-			stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Hosts: q.hosts})
-		if err != nil {
-			return err
-		}
-		c.Log, c.Index, c.Data = entry.log, entry.index, entry.data
-		if err := tx.AddCase(ctx, c); err != nil {
-			return err
-		}
-		if !w.Steps[0].Delivery {
-			return nil
-		}
-		return tx.Notify(ctx, alert.Alert{ID: evidence.NewID("al_"), Org: org.ID, Asset: c.ID, Name: q.Title, Opened: c.Opened,
-			Why: duties.Message{Key: alert.CaseOpened, Args: map[string]string{"case": c.ID, "title": q.Title, "text": q.Text, "service": q.Service}}})
+		id, err = s.openTx(ctx, tx, w, org, q)
+		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("opening a case: %w", err)
 	}
 	s.alerts.Wake()
-	return c.ID, s.caseMoved(ctx, org.ID)
+	return id, s.caseMoved(ctx, org.ID)
+}
+
+func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, org store.Org, q CaseRequest) (id string, err error) {
+	if err := q.check(w, org); err != nil {
+		return "", err
+	}
+	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User, Subject: q.report.subject}
+	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
+		stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Hosts: q.report.hosts, HostsUnread: q.report.unread})
+	if err != nil {
+		return "", err
+	}
+	c.Log, c.Index, c.Data = entry.log, entry.index, entry.data
+	if err := tx.AddCase(ctx, c); err != nil || !w.Steps[0].Delivery {
+		return c.ID, err
+	}
+	return c.ID, tx.Notify(ctx, alert.Alert{ID: evidence.NewID("al_"), Org: org.ID, Asset: c.ID, Name: q.Title, Opened: c.Opened,
+		Why: duties.Message{Key: alert.CaseOpened, Args: map[string]string{"case": c.ID, "title": q.Title, "text": q.Text, "service": q.Service}}})
 }
 
 // workflowAbuse is the workflow that a report of abuse opens.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/smtp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/abuse"
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -42,15 +45,13 @@ func (w *world) mailed(t *testing.T, listen string) (send func(mail string) erro
 		}
 	})
 	t.Cleanup(stop)
+	res, err := http.Get("http://" + l.Addr().String() + "/healthz") // answered once it serves, mail too
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
 	send = func(mail string) error {
-		for {
-			err := smtp.SendMail(listen, nil, "fbl@watch.example", []string{"abuse@proof.example"}, []byte(mail))
-			var refused *net.OpError
-			if !errors.As(err, &refused) {
-				return err
-			}
-			time.Sleep(10 * time.Millisecond) // not listening yet
-		}
+		return smtp.SendMail(listen, nil, "fbl@watch.example", []string{"abuse@proof.example"}, []byte(mail))
 	}
 	return send, stop
 }
@@ -143,4 +144,112 @@ func TestReportsByMail(t *testing.T) {
 	_, err = j.srv.PassCase(ctx, pass)
 	refused(t, err, "case_closed")
 	j.sound()
+}
+
+// reportOf is a report of abuse from one address, about a URL.
+func reportOf(address, at string) abuse.Report {
+	return abuse.Report{Format: abuse.ARF, Kind: "phishing", Sources: []string{at, address}, Reporter: "Watch"}
+}
+
+// What is reported again is kept, and opens a case only where another place is meant or
+// something was done about the first: with whomever that stands.
+func TestReportsAgain(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		hosting, err := j.srv.AddOrg(ctx, store.Org{Kind: store.Customer, Name: "Hosting", Services: []string{"wh"}, Lang: "en"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		long := "https://shop.example/" + strings.Repeat("a", 150)
+		take := func(r abuse.Report) {
+			t.Helper()
+			if err := j.srv.TakeReport(ctx, r, []byte("the mail")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// all cases, of which there must be so many, the oldest first
+		cases := func(want int) []store.Case {
+			t.Helper()
+			list, err := j.store.Cases(ctx, "", time.Time{}, store.NoLimit)
+			if err != nil || len(list) != want {
+				t.Fatalf("%d cases, want %d: %+v (%v)", len(list), want, list, err)
+			}
+			slices.SortFunc(list, func(a, b store.Case) int { return a.Opened.Compare(b.Opened) })
+			return list
+		}
+		take(reportOf("192.0.2.9", long))
+		j.advance(time.Minute)
+		take(reportOf("192.0.2.9", long))
+		take(abuse.Report{Format: abuse.ARF, Kind: "phishing", Sources: []string{"192.0.2.9", long}})
+		if c := cases(1)[0]; c.Again != 2 || !c.AgainAt.Equal(j.now.Truncate(time.Microsecond)) || c.Service != "sc" {
+			t.Errorf("%+v", c)
+		}
+		take(reportOf("192.0.2.10", long))
+		first, second := cases(2)[0], cases(2)[1]
+		if first.Title != second.Title || second.Again != 0 {
+			t.Errorf("%+v and %+v", first, second)
+		}
+
+		// Two people pass it on at once, each to another: one of them does.
+		results := make(chan error, 2)
+		for _, to := range []string{hosting.ID, j.customer.ID} {
+			go func() {
+				_, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: first.ID, To: to, User: "u_ops"})
+				results <- err
+			}()
+		}
+		if err := errors.Join(<-results, <-results); err == nil {
+			t.Error("a case was passed on twice")
+		}
+		passed := slices.DeleteFunc(cases(3), func(c store.Case) bool { return c.Org == j.provider.ID })
+		if len(passed) != 1 || passed[0].Service != "sc" && passed[0].Org == j.customer.ID || passed[0].Service != "wh" && passed[0].Org == hosting.ID {
+			t.Fatalf("passed on: %+v", passed)
+		}
+		take(reportOf("192.0.2.9", long)) // its case stands with the customer now
+		if c, err := j.store.Case(ctx, passed[0].ID); err != nil || c.Again != 1 {
+			t.Errorf("%+v (%v)", c, err)
+		}
+		if got := j.stated(passed[0].Org)["case.reported"]; got != 0 {
+			t.Error("the customer's log has a report that nobody passed on")
+		}
+		j.steps(server.StepRequest{Org: passed[0].Org, Case: passed[0].ID, Step: "decided", Text: "It is so.", User: "u_ops"})
+		j.advance(time.Minute)
+		take(reportOf("192.0.2.9", long)) // another wave
+		cases(4)
+		j.sound()
+	})
+}
+
+// A flood does not bury what is real: past so many undecided reports senders try again.
+func TestReportsFlooded(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	j.shop()
+	if err := j.srv.TakeReport(ctx, reportOf("192.0.0.1", "https://x.example/"), []byte("the mail")); err != nil {
+		t.Fatal(err)
+	}
+	list, err := j.store.Cases(ctx, j.provider.ID, time.Time{}, 1)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%+v (%v)", list, err)
+	}
+	err = j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for i := range 499 {
+			c := list[0]
+			c.ID, c.Subject = evidence.NewID("k_"), fmt.Sprint(i)
+			if err := tx.AddCase(ctx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.srv.TakeReport(ctx, reportOf("198.51.100.1", "https://y.example/"), []byte("the mail")); err == nil || !strings.Contains(err.Error(), "500 reports wait") {
+		t.Errorf("one more: %v", err)
+	}
+	if err := j.srv.TakeReport(ctx, reportOf("192.0.0.1", "https://x.example/"), []byte("the mail")); err != nil {
+		t.Errorf("one of them again: %v", err)
+	}
 }

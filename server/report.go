@@ -57,7 +57,8 @@ func (s *Server) listenReports(ctx context.Context, secured *tls.Config) error {
 const eventReported = "case.reported"
 
 // TakeReport opens a case of the provider's for a report of abuse that came by itself.
-// What is reported again while its case is open is stated in the log and opens none.
+// What is reported again, before anything was done about it, is stated in the provider's
+// log, with whomever its case stands by now, and opens none.
 func (s *Server) TakeReport(ctx context.Context, r abuse.Report, mail []byte) error {
 	provider, err := s.store.ProviderOrg(ctx)
 	if err != nil {
@@ -69,26 +70,67 @@ func (s *Server) TakeReport(ctx context.Context, r abuse.Report, mail []byte) er
 	}
 	q := CaseRequest{Org: provider.ID, Workflow: workflowAbuse, File: file}
 	q.fill(r)
-	if err := s.unplaced(ctx, &q, r); err != nil {
+	w, ok := s.catalogue.Workflow(q.Workflow)
+	if !ok {
+		return fmt.Errorf("workflow %s: %w", q.Workflow, store.ErrNotFound)
+	}
+	if _, err := s.store.ReportedCase(ctx, q.report.subject); errors.Is(err, store.ErrNotFound) {
+		err = s.unplaced(ctx, &q, r)
+		if err != nil {
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
-	open, err := s.store.OpenCase(ctx, q.Org, q.Workflow, q.Title)
-	if errors.Is(err, store.ErrNotFound) {
-		_, err = s.OpenCase(ctx, q)
+	if err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return s.takeTx(ctx, tx, w, provider, q, r) }); err != nil {
+		return fmt.Errorf("taking a report: %w", err)
+	}
+	return s.caseMoved(ctx, provider.ID)
+}
+
+// maxReported bounds the reports that wait for a person at once: a flood must not bury
+// what is real under what is not. Senders try again.
+const maxReported = 500
+
+func (s *Server) takeTx(ctx context.Context, tx *store.Tx, w duties.Workflow, provider store.Org, q CaseRequest, r abuse.Report) error {
+	if _, err := tx.LockLog(ctx, provider.ID); err != nil { // two of the same at once are one after the other
 		return err
 	}
+	open, err := tx.ReportedCase(ctx, q.report.subject)
+	if err == nil {
+		at := s.now()
+		_, err = s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: provider.ID, Event: eventReported, At: evidence.At(at)},
+			stated{Case: open.ID, Workflow: q.Workflow, Service: open.Service, Title: q.Title, Text: q.Text, File: q.File})
+		return errors.Join(err, tx.ReportedAgain(ctx, open.ID, at))
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	n, err := tx.CountReported(ctx, provider.ID)
 	if err != nil {
 		return err
 	}
-	_, err = s.AppendWorkflow(ctx, evidence.Workflow{Org: q.Org, Event: eventReported},
-		stated{Case: open.ID, Workflow: q.Workflow, Service: open.Service, Title: q.Title, Text: q.Text, File: q.File})
+	if n >= maxReported {
+		return fmt.Errorf("%d reports wait already: decide on them, on the page of cases", n)
+	}
+	if q.Service == "" { // its case was open a moment ago
+		q.Service = s.serviceOf(q, nil)
+	}
+	_, err = s.openTx(ctx, tx, w, provider, q)
 	return err
+}
+
+// reportHint is what helps to tell what a report is about and whom it concerns.
+type reportHint struct {
+	subject string
+	hosts   []string
+	unread  bool // not all hosts could be asked in time
 }
 
 // fill says what a case is about that a report opens: which server or site, what it did,
 // when, and who says so.
 func (q *CaseRequest) fill(r abuse.Report) {
-	q.Title = r.Title()
+	q.Title, q.report.subject = r.Title(), r.Subject()
 	lines := []string{strings.TrimSpace(q.Text), r.Kind + " (" + r.Format + "), " + r.Reporter}
 	if !r.At.IsZero() {
 		lines = append(lines, r.At.Format(time.RFC3339))
@@ -101,14 +143,23 @@ func (q *CaseRequest) fill(r abuse.Report) {
 }
 
 // unplaced adds what helps the provider to tell whom a report concerns, and which service.
-func (s *Server) unplaced(ctx context.Context, q *CaseRequest, r abuse.Report) (err error) {
-	var services []string
-	q.hosts, services, err = s.hostsAt(ctx, places(r.Sources))
+// With thousands of hosts that takes its time: a report does not wait for it.
+func (s *Server) unplaced(ctx context.Context, q *CaseRequest, r abuse.Report) error {
+	limit, cancel := context.WithTimeout(ctx, hostsWithin)
+	defer cancel()
+	hosts, services, err := s.hostsAt(limit, places(r.Sources))
+	q.report.hosts, q.report.unread = hosts, limit.Err() != nil
 	if q.Service == "" {
 		q.Service = s.serviceOf(*q, services)
 	}
+	if q.report.unread && ctx.Err() == nil {
+		return nil
+	}
 	return err
 }
+
+// hostsWithin is how long it may take to ask who is where a report speaks of.
+const hostsWithin = 15 * time.Second
 
 // serviceOf is the first service that a case can be of and that is among those wanted,
 // or the first at all.
@@ -152,19 +203,19 @@ func (s *Server) hostsAt(ctx context.Context, at []string) (hosts, services []st
 	for _, o := range orgs {
 		agents, err := s.store.Agents(ctx, o.ID)
 		if err != nil {
-			return nil, nil, err
+			return hosts, services, err
 		}
 		for _, a := range agents {
 			names, err := s.knownBy(ctx, a)
-			if err != nil {
-				return nil, nil, err
+			if err != nil || len(hosts) == maxHosts {
+				return hosts, services, err
 			}
 			if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(at, placeOf(n)) }) {
 				hosts, services = append(hosts, a.Name+" ("+o.Name+")"), append(services, a.Services...)
 			}
 		}
 	}
-	return hosts[:min(len(hosts), maxHosts)], services, nil
+	return hosts, services, nil
 }
 
 // maxHosts bounds the hosts that a case names.
@@ -205,19 +256,30 @@ type PassRequest struct {
 
 // PassCase opens a case, which was opened before anybody knew whom it concerns, with a
 // customer in the same words, and withdraws it where it stood. Its times begin anew.
-func (s *Server) PassCase(ctx context.Context, q PassRequest) (string, error) {
-	c, err := s.store.Case(ctx, q.Case)
+func (s *Server) PassCase(ctx context.Context, q PassRequest) (id string, err error) {
+	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		id, err = s.passTx(ctx, tx, q)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("passing a case on: %w", err)
+	}
+	return id, errors.Join(s.caseMoved(ctx, q.To), s.caseMoved(ctx, q.Org))
+}
+
+func (s *Server) passTx(ctx context.Context, tx *store.Tx, q PassRequest) (string, error) {
+	c, err := tx.LockCase(ctx, q.Case)
 	if err == nil && c.Org != q.Org {
 		err = fmt.Errorf("case %s: %w", q.Case, store.ErrNotFound)
 	}
 	if err != nil {
 		return "", err
 	}
-	from, err := s.store.Org(ctx, c.Org)
+	from, err := tx.Org(ctx, c.Org)
 	if err != nil {
 		return "", err
 	}
-	to, err := s.store.Org(ctx, q.To)
+	to, err := tx.Org(ctx, q.To)
 	w, _ := s.catalogue.Workflow(c.Workflow)
 	switch {
 	case !w.Early || from.Kind != store.Provider || errors.Is(err, store.ErrNotFound) || err == nil && to.Kind != store.Customer:
@@ -227,21 +289,26 @@ func (s *Server) PassCase(ctx context.Context, q PassRequest) (string, error) {
 	case !c.Closed.IsZero() || len(c.Steps) > 0:
 		return "", duties.Refusal{Key: "case_closed", Err: errors.New("this case is closed, or under way")}
 	}
-	words, err := s.wordsOf(ctx, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
+	service := c.Service
+	if theirs := slices.DeleteFunc(w.Services(), func(id string) bool { return !slices.Contains(to.Services, id) }); len(theirs) > 0 && !slices.Contains(theirs, service) {
+		service = theirs[0] // it was a guess
+	}
+	words, err := wordsOf(ctx, tx.Reader, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
 	if err != nil {
 		return "", err
 	}
-	id, err := s.OpenCase(ctx, CaseRequest{Org: to.ID, Workflow: c.Workflow, Service: c.Service, Title: c.Title, Text: words.Text, File: words.File, User: q.User})
+	id, err := s.openTx(ctx, tx, w, to, CaseRequest{Org: to.ID, Workflow: c.Workflow, Service: service, Title: c.Title, Text: words.Text, File: words.File, User: q.User,
+		report: reportHint{subject: c.Subject}})
 	if err != nil {
 		return "", err
 	}
-	return id, s.StepCase(ctx, StepRequest{Org: c.Org, Case: c.ID, Withdraw: true, Text: "→ " + to.Name + ", " + id, User: q.User})
+	return id, s.stepTx(ctx, tx, c, StepRequest{Org: c.Org, Case: c.ID, Withdraw: true, Text: "→ " + to.Name + ", " + id, User: q.User})
 }
 
 // wordsOf reads what was said beside a log entry; nothing where that was erased.
-func (s *Server) wordsOf(ctx context.Context, at store.Place) (stated, error) {
+func wordsOf(ctx context.Context, r store.Reader, at store.Place) (stated, error) {
 	var said struct{ Detail stated }
-	blob, err := s.store.Blob(ctx, at)
+	blob, err := r.Blob(ctx, at)
 	if errors.Is(err, store.ErrNotFound) || err == nil && len(blob.Data) == 0 {
 		return said.Detail, nil
 	}

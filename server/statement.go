@@ -77,7 +77,8 @@ type stated struct {
 	Skipped  bool   `json:"skipped,omitempty"`
 	Closes   *bool  `json:"closes,omitempty"` // the case, with this step; nil: not said yet then
 
-	Hosts []string `json:"hosts,omitempty"` // of a report that nobody placed yet: who says to be at what it speaks of
+	Hosts       []string `json:"hosts,omitempty"`       // of a report that nobody placed yet: who says to be at what it speaks of
+	HostsUnread bool     `json:"hostsUnread,omitempty"` // not all hosts could be asked
 }
 
 // State records what a person states about a duty, signed in the log of the

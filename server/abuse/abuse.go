@@ -4,9 +4,11 @@ package abuse
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -53,6 +55,13 @@ func (r Report) Title() string {
 		return string(cut[:119]) + "…"
 	}
 	return title
+}
+
+// Subject is the same for reports that speak of the same: of the same places, in whatever
+// order, for the same kind of abuse.
+func (r Report) Subject() string {
+	about := append([]string{r.Kind}, slices.Sorted(slices.Values(r.Sources))...)
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.ToLower(strings.Join(about, "\n")))))
 }
 
 // maxSources bounds what is kept of them.

@@ -26,6 +26,9 @@ type Case struct {
 	Index     int64
 	Data      evidence.Digest // of the blob with its words
 	Read      CaseStep        // by the party that did not open it, for the first time; zero until then
+	Subject   string          // of a report of abuse: what it is about, as a digest
+	Again     int64           // so often was it reported again
+	AgainAt   time.Time       // the last time
 	Steps     []CaseStep
 }
 
@@ -40,18 +43,18 @@ type CaseStep struct {
 	Data    evidence.Digest
 }
 
-const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data, read_at, read_by, read_log, read_idx, read_data`
+const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data, read_at, read_by, read_log, read_idx, read_data, subject, again, again_at`
 
 func scanCase(row func(...any) error) (Case, error) {
 	var c Case
-	var opened, closed, withdrawn, read int64
+	var opened, closed, withdrawn, read, again int64
 	var data, readData string
 	err := row(&c.ID, &c.Org, &c.Workflow, &c.Service, &c.Title, &opened, &c.OpenedBy, &closed, &withdrawn, &c.Log, &c.Index, &data,
-		&read, &c.Read.User, &c.Read.Log, &c.Read.Index, &readData)
+		&read, &c.Read.User, &c.Read.Log, &c.Read.Index, &readData, &c.Subject, &c.Again, &again)
 	if err != nil {
 		return c, err
 	}
-	c.Opened, c.Closed, c.Withdrawn, c.Read.At = Time(opened), Time(closed), withdrawn == 1, Time(read)
+	c.Opened, c.Closed, c.Withdrawn, c.Read.At, c.AgainAt = Time(opened), Time(closed), withdrawn == 1, Time(read), Time(again)
 	c.Data, err = evidence.ParseDigest(data)
 	if err == nil && readData != "" {
 		c.Read.Data, err = evidence.ParseDigest(readData)
@@ -61,8 +64,8 @@ func scanCase(row func(...any) error) (Case, error) {
 
 // AddCase inserts a case without steps.
 func (t *Tx) AddCase(ctx context.Context, c Case) error {
-	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, 0, '', '', 0, '')`,
-		c.ID, c.Org, c.Workflow, c.Service, c.Title, Micros(c.Opened), c.OpenedBy, c.Log, c.Index, c.Data.String())
+	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, 0, '', '', 0, '', $11, 0, 0)`,
+		c.ID, c.Org, c.Workflow, c.Service, c.Title, Micros(c.Opened), c.OpenedBy, c.Log, c.Index, c.Data.String(), c.Subject)
 	return err
 }
 
@@ -109,15 +112,31 @@ func (r Reader) Case(ctx context.Context, id string) (Case, error) {
 	return list[0], nil
 }
 
-// OpenCase reads an organisation's newest open case of a workflow with a title;
-// ErrNotFound when there is none.
-func (r Reader) OpenCase(ctx context.Context, org, workflow, title string) (Case, error) {
-	list, err := r.cases(ctx, `org_id = $1 AND closed = 0 AND workflow = $2 AND title = $3 ORDER BY opened DESC, id LIMIT 1`, org, workflow, title)
+// ReportedCase reads the open case about a subject of which no step was taken yet, with
+// whomever it stands; ErrNotFound when there is none.
+func (r Reader) ReportedCase(ctx context.Context, subject string) (Case, error) {
+	list, err := r.cases(ctx, `subject = $1 AND closed = 0 AND NOT EXISTS (SELECT 1 FROM case_step WHERE case_id = case_file.id) ORDER BY opened DESC, id LIMIT 1`, subject)
 	if err == nil && len(list) == 0 {
-		err = fmt.Errorf("open case %q: %w", title, ErrNotFound)
+		err = fmt.Errorf("case about %s: %w", subject, ErrNotFound)
 	}
 	if err != nil {
 		return Case{}, err
+	}
+	return list[0], nil
+}
+
+// ReportedAgain notes that what a case is about was reported once more.
+func (t *Tx) ReportedAgain(ctx context.Context, id string, at time.Time) error {
+	_, err := t.exec(ctx, "noting a report", `UPDATE case_file SET again = again + 1, again_at = $2 WHERE id = $1`, id, Micros(at))
+	return err
+}
+
+// CountReported counts an organisation's open cases that the server opened by itself.
+func (r Reader) CountReported(ctx context.Context, org string) (int64, error) {
+	list, err := all(ctx, r, "counting reports", `SELECT count(*) FROM case_file WHERE org_id = $1 AND closed = 0 AND opened_by = ''`, []any{org},
+		func(row func(...any) error) (n int64, err error) { return n, row(&n) })
+	if err != nil || len(list) == 0 {
+		return 0, err
 	}
 	return list[0], nil
 }

@@ -167,6 +167,7 @@ type caseBody struct {
 	Withdraw bool // the reader may withdraw the case
 	Duties   []duties.Duty
 	Hosts    []string    // that may be meant
+	Unread   bool        // not all hosts could be asked
 	PassTo   []store.Org // whom the reader may pass it on to
 	Log      logFoot
 }
@@ -275,17 +276,18 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 	return body, err
 }
 
-// passable names the hosts that a report may speak of, and the customers that have its
-// service.
+// passable names the hosts that a report may speak of, and the customers that have a
+// service for which there can be one.
 func (w *Web) passable(r *http.Request, c store.Case, body *caseBody) error {
 	words, _, err := w.spokenAt(r.Context(), store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
 	if err != nil {
 		return err
 	}
 	orgs, err := w.Store.Orgs(r.Context())
-	body.Hosts = words.Hosts
+	body.Hosts, body.Unread = words.Hosts, words.HostsUnread
+	f, _ := w.Catalogue.Workflow(c.Workflow)
 	body.PassTo = slices.DeleteFunc(orgs, func(o store.Org) bool {
-		return o.Kind != store.Customer || !o.Erased.IsZero() || !slices.Contains(o.Services, c.Service)
+		return o.Kind != store.Customer || !o.Erased.IsZero() || len(common(f.Services(), o.Services)) == 0
 	})
 	return err
 }
@@ -438,6 +440,7 @@ type caseAnswer struct {
 	Title     string       `json:"title"`
 	Opened    string       `json:"opened"`
 	Closed    string       `json:"closed,omitempty"`
+	Again     int64        `json:"reportedAgain,omitempty"`
 	Read      string       `json:"read,omitempty"` // by the party that did not open it, for the first time
 	Withdrawn bool         `json:"withdrawn,omitempty"`
 	Waits     string       `json:"waits,omitempty"`
@@ -455,7 +458,7 @@ type stepAnswer struct {
 }
 
 func (w *Web) answerCase(row caseRow) caseAnswer {
-	out := caseAnswer{ID: row.ID, Org: row.Org, Workflow: row.Workflow, Service: row.Service, Title: row.Title, Opened: rfc(row.Opened), Closed: rfc(row.Closed), Read: rfc(row.Read.At),
+	out := caseAnswer{ID: row.ID, Org: row.Org, Workflow: row.Workflow, Service: row.Service, Title: row.Title, Opened: rfc(row.Opened), Closed: rfc(row.Closed), Read: rfc(row.Read.At), Again: row.Again,
 		Withdrawn: row.Withdrawn, Overdue: row.Overdue, Index: row.Index, Steps: []stepAnswer{}}
 	if f, ok := w.Catalogue.Workflow(row.Workflow); ok && row.Waits != "" {
 		out.Waits, out.Due = f.Steps[len(row.Steps)].ID, rfc(row.Due)

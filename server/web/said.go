@@ -180,7 +180,8 @@ type spoken struct {
 		Name string `json:"name"`
 		Data []byte `json:"data"`
 	} `json:"file"`
-	Hosts []string `json:"hosts"` // that say of themselves to be where a report speaks of
+	Hosts       []string `json:"hosts"`       // that say of themselves to be where a report speaks of
+	HostsUnread bool     `json:"hostsUnread"` // not all hosts could be asked
 }
 
 // spokenAt reads the words beside a log entry; false when they were erased.
