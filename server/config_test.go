@@ -64,6 +64,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"smtp: {host: mail}\n", "smtp.from"},
 		{"reports: {listen: \":25\"}\n", "abuse@proof.example.com"},
 		{"reports: {address: abuse@proof.example}\n", "reports.listen"},
+		{"reports: {address: abuse@proof.example, listen: \":25\"}\n", "reports.from: name your mail servers"},
+		{"reports: {address: abuse@proof.example, listen: \":25\", from: [mail.example]}\n", "a network or an address"},
 		{"smtp: {tls: maybe}\n", "starttls"},
 		{"limits: {push_burst: 0}\n", "above 0"},
 		{"data: \"\"\n", "data"},

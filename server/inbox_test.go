@@ -65,7 +65,7 @@ func TestReportsByMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := testConfig()
-	cfg.Reports = server.Reports{Address: "abuse@proof.example", Listen: free.Addr().String()}
+	cfg.Reports = server.Reports{Address: "abuse@proof.example", Listen: free.Addr().String(), From: []string{"127.0.0.1"}}
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -17,16 +17,20 @@ import (
 	"github.com/attesto/attesto/server/abuse"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/web"
 )
 
 // Reports is where reports of abuse come in by mail; nowhere without an address.
 type Reports struct {
-	Address string `yaml:"address"` // the mail address that is taken
-	Listen  string `yaml:"listen"`  // host:port of its SMTP listener
+	Address string   `yaml:"address"` // the mail address that is taken
+	Listen  string   `yaml:"listen"`  // host:port of its SMTP listener
+	From    []string `yaml:"from"`    // networks and addresses of the mail servers that may send it
 }
 
+func (r Reports) set() bool { return r.Address != "" || r.Listen != "" || len(r.From) > 0 }
+
 func (r Reports) complete() error {
-	if r == (Reports{}) {
+	if !r.set() {
 		return nil
 	}
 	if err := abuse.CheckAddress(r.Address); err != nil {
@@ -35,19 +39,29 @@ func (r Reports) complete() error {
 	if _, _, err := net.SplitHostPort(r.Listen); err != nil {
 		return fmt.Errorf("reports.listen %q: want HOST:PORT, such as :25, where mail for %s comes in: %w", r.Listen, r.Address, err)
 	}
+	if len(r.From) == 0 {
+		return fmt.Errorf("reports.from: name your mail servers, which forward to %s, such as [192.0.2.25]; [0.0.0.0/0, \"::/0\"] is anybody", r.Address)
+	}
+	if _, err := web.ParseProxies(r.From); err != nil {
+		return fmt.Errorf("reports.from: %w", err)
+	}
 	return nil
 }
 
 // listenReports opens the listener for reports by mail, if one is configured.
 func (s *Server) listenReports(ctx context.Context, secured *tls.Config) error {
-	if s.cfg.Reports == (Reports{}) {
+	if !s.cfg.Reports.set() {
 		return nil
+	}
+	from, err := web.ParseProxies(s.cfg.Reports.From)
+	if err != nil {
+		return fmt.Errorf("reports.from: %w", err)
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Reports.Listen)
 	if err != nil {
 		return fmt.Errorf("reports.listen: %w", err)
 	}
-	in := abuse.Inbox{Address: s.cfg.Reports.Address, TLS: secured, Log: s.log.With("component", "reports"), Keep: s.TakeReport}
+	in := abuse.Inbox{Address: s.cfg.Reports.Address, From: from, TLS: secured, Log: s.log.With("component", "reports"), Keep: s.TakeReport}
 	s.loops = append(s.loops, func(ctx context.Context) error { return in.Serve(ctx, l) })
 	in.Log.Info("reports of abuse are taken by mail", "address", in.Address, "listen", l.Addr().String())
 	return nil
@@ -82,7 +96,7 @@ func (s *Server) TakeReport(ctx context.Context, r abuse.Report, mail []byte) er
 	} else if err != nil {
 		return err
 	}
-	if err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return s.takeTx(ctx, tx, w, provider, q, r) }); err != nil {
+	if err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return s.takeTx(ctx, tx, w, provider, q) }); err != nil {
 		return fmt.Errorf("taking a report: %w", err)
 	}
 	return s.caseMoved(ctx, provider.ID)
@@ -92,7 +106,7 @@ func (s *Server) TakeReport(ctx context.Context, r abuse.Report, mail []byte) er
 // what is real under what is not. Senders try again.
 const maxReported = 500
 
-func (s *Server) takeTx(ctx context.Context, tx *store.Tx, w duties.Workflow, provider store.Org, q CaseRequest, r abuse.Report) error {
+func (s *Server) takeTx(ctx context.Context, tx *store.Tx, w duties.Workflow, provider store.Org, q CaseRequest) error {
 	if _, err := tx.LockLog(ctx, provider.ID); err != nil { // two of the same at once are one after the other
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 // Inbox takes reports of abuse that are mailed to one address (RFC 5321). It relays
 // nothing, and accepts a mail only once the report in it is kept.
 type Inbox struct {
-	Address string      // the one that it takes mail for
-	TLS     *tls.Config // for STARTTLS (RFC 3207); nil: not offered
+	Address string         // the one that it takes mail for
+	From    []netip.Prefix // the networks whose hosts may send it some
+	TLS     *tls.Config    // for STARTTLS (RFC 3207); nil: not offered
 	Log     *slog.Logger
 	// Keep keeps a report with its bytes, one at a time. Its error makes the sender try
 	// again later.
@@ -26,25 +28,26 @@ type Inbox struct {
 
 // The bounds of an inbox.
 const (
-	maxSessions = 20 // at a time
-	maxHourly   = 200
-	patience    = time.Minute
+	maxHourly = 200
+	patience  = time.Minute
 )
 
 // Serve answers on l until ctx ends, and closes it.
 func (b Inbox) Serve(ctx context.Context, l net.Listener) error {
-	in := &inbox{Inbox: b, ctx: ctx, turn: make(chan struct{}, 1), sessions: make(chan struct{}, maxSessions)}
+	in := &inbox{Inbox: b, ctx: ctx, turn: make(chan struct{}, 1)}
 	srv := smtp.NewServer(in)
 	srv.Domain = b.Address[strings.LastIndexByte(b.Address, '@')+1:]
 	srv.MaxMessageBytes, srv.MaxRecipients = Max, 1
 	srv.ReadTimeout, srv.WriteTimeout = patience, patience
-	srv.TLSConfig, srv.ErrorLog = b.TLS, slog.NewLogLogger(b.Log.Handler(), slog.LevelWarn)
+	srv.TLSConfig, srv.ErrorLog = b.TLS, slog.NewLogLogger(b.Log.Handler(), slog.LevelDebug) // a stranger can make it speak without end
 	defer context.AfterFunc(ctx, func() {
 		if err := srv.Close(); err != nil {
 			b.Log.Warn("closing the inbox for reports of abuse", "err", err)
 		}
 	})()
-	err := srv.Serve(l)
+	err := srv.Serve(&door{Listener: l, from: b.From, in: map[netip.Addr]int{}, away: func(from net.Addr, why string) {
+		b.Log.Debug("a connection to the inbox was refused", "from", from.String(), "answer", why)
+	}})
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -53,11 +56,10 @@ func (b Inbox) Serve(ctx context.Context, l net.Listener) error {
 
 type inbox struct {
 	Inbox
-	ctx      context.Context
-	sessions chan struct{}
-	turn     chan struct{} // whoever holds it keeps a report
-	hour     time.Time
-	kept     int // since hour
+	ctx  context.Context
+	turn chan struct{} // whoever holds it keeps a report
+	hour time.Time
+	kept int // since hour
 }
 
 func reply(code int, enhanced smtp.EnhancedCode, text string) *smtp.SMTPError {
@@ -66,12 +68,7 @@ func reply(code int, enhanced smtp.EnhancedCode, text string) *smtp.SMTPError {
 
 // NewSession begins one with a sender.
 func (in *inbox) NewSession(*smtp.Conn) (smtp.Session, error) {
-	select {
-	case in.sessions <- struct{}{}:
-		return &session{in: in}, nil
-	default:
-		return nil, reply(421, smtp.EnhancedCode{4, 3, 2}, "Too many connections, try again later")
-	}
+	return &session{in: in}, nil
 }
 
 // session is one conversation with a sender.
@@ -83,10 +80,7 @@ type session struct {
 func (*session) Reset() {}
 
 // Logout ends the conversation.
-func (s *session) Logout() error {
-	<-s.in.sessions
-	return nil
-}
+func (*session) Logout() error { return nil }
 
 // Mail takes any sender: a report comes from anybody.
 func (*session) Mail(string, *smtp.MailOptions) error { return nil }
@@ -114,24 +108,25 @@ func (s *session) Data(r io.Reader) error {
 }
 
 func (in *inbox) keep(r Report, mail []byte) error {
+	ctx, cancel := context.WithTimeout(in.ctx, patience)
+	defer cancel()
 	select {
 	case in.turn <- struct{}{}:
 		defer func() { <-in.turn }()
-	case <-in.ctx.Done():
-		return reply(421, smtp.EnhancedCode{4, 3, 2}, "Shutting down, try again later")
+	case <-ctx.Done():
+		return reply(451, smtp.EnhancedCode{4, 3, 2}, "Busy or shutting down, try again later")
 	}
 	if now := time.Now(); now.Sub(in.hour) >= time.Hour {
 		in.hour, in.kept = now, 0
 	}
-	if in.kept++; in.kept > maxHourly {
+	if in.kept >= maxHourly {
 		return reply(451, smtp.EnhancedCode{4, 7, 1}, "Too many reports in an hour, try again later")
 	}
-	ctx, cancel := context.WithTimeout(in.ctx, patience)
-	defer cancel()
 	if err := in.Keep(ctx, r, mail); err != nil {
 		in.Log.Error("a report of abuse could not be kept, its sender will try again", "err", err)
 		return reply(451, smtp.EnhancedCode{4, 3, 0}, "The report could not be kept, try again later")
 	}
+	in.kept++
 	return nil
 }
 
