@@ -95,7 +95,7 @@ func (c *Catalogue) judgeWorkflow(d Duty, p Part, q Question) PartFinding {
 		if !known || k.Withdrawn || k.Service != d.Service || !k.Closed.IsZero() && !q.At.Before(k.Closed.Add(Recall)) {
 			continue
 		}
-		w = c.Agreed(w, d.Service, func(string) map[string]Params { return q.Params })
+		w = w.agreed(d, q.Params)
 		if f, ok := k.judge(w, d, q); ok {
 			pf.Assets = append(pf.Assets, f)
 		}

@@ -166,21 +166,36 @@ func (c *Catalogue) addTerms(w Workflow, s Step) {
 // term is the name of the parameter that says how long a step may take.
 func (w Workflow) term(s Step) string { return w.ID + "_" + s.ID }
 
-// Agreed is a workflow with the times that hold in cases of a service: those set for the
-// duties that its steps prove there.
-func (c *Catalogue) Agreed(w Workflow, service string, set func(duty string) map[string]Params) Workflow {
+// agreed is a workflow with the times that a duty is judged by.
+func (w Workflow) agreed(d Duty, set map[string]Params) Workflow {
 	w.Steps = slices.Clone(w.Steps)
 	for i, s := range w.Steps {
-		for _, id := range s.Proves {
-			d, _ := c.Duty(id) // a step proves no others
-			for _, p := range d.Parts {
-				if d.Service == service && p.Proof == ProofWorkflow {
-					w.Steps[i].Within = values{p.Params, set(id)[p.Name]}.duration(w.term(s))
-				}
+		for _, p := range d.Parts {
+			if _, ok := p.Params[w.term(s)]; ok && p.Proof == ProofWorkflow {
+				w.Steps[i].Within = values{p.Params, set[p.Name]}.duration(w.term(s))
 			}
 		}
 	}
 	return w
+}
+
+// Agreed is a workflow with the times by which its steps are due in cases of a service:
+// of the duties that a step proves there the shortest.
+func (c *Catalogue) Agreed(w Workflow, service string, set func(duty string) map[string]Params) Workflow {
+	due := w
+	due.Steps = slices.Clone(w.Steps)
+	for i, s := range w.Steps {
+		first := true
+		for _, id := range s.Proves {
+			if d, _ := c.Duty(id); d.Service == service { // a step proves no others
+				within := w.agreed(d, set(id)).Steps[i].Within
+				if first || within < due.Steps[i].Within {
+					due.Steps[i].Within, first = within, false
+				}
+			}
+		}
+	}
+	return due
 }
 
 // walked refuses a duty that is to be proven by a workflow without one that proves it.

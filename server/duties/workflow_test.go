@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/server/duties"
 )
@@ -64,7 +65,7 @@ func TestAgreed(t *testing.T) {
 			"PE-P7": {"workflow": {"notice_told": 2}},
 			"PE-C4": {"workflow": {"notice_acknowledged": 3, "notice_acted": 9000}}, // over a year: as if it were not set
 			"WH-C3": {"workflow": {"notice_acted": 5}},
-			"PE-P9": {"workflow": {"notice_told": 7}}, // of another workflow
+			"PE-P9": {"workflow": {"notice_told": 7, "account_informed": 0.5, "account_purged": 3}}, // the notice does not prove it
 		}[duty]
 	}
 	for _, tt := range []struct{ workflow, service, want string }{
@@ -72,7 +73,7 @@ func TestAgreed(t *testing.T) {
 		{"notice", "wh", "told 24h0m0s, acknowledged 24h0m0s, acted 5h0m0s"},
 		{"notice", "bk", "told 24h0m0s, acknowledged 24h0m0s, acted 72h0m0s"},
 		{"incident", "sc", "reported 24h0m0s, received 24h0m0s, answered 72h0m0s"},
-		{"account", "pe", "password 1h0m0s, purged 1h0m0s, informed 1h0m0s"},
+		{"account", "pe", "password 1h0m0s, purged 3h0m0s, informed 30m0s"},
 	} {
 		w, _ := c.Workflow(tt.workflow)
 		var steps []string
@@ -84,6 +85,30 @@ func TestAgreed(t *testing.T) {
 		}
 		if w, _ := c.Workflow("notice"); w.Steps[0].Within.Hours() != 24 {
 			t.Fatal("the workflow itself was changed")
+		}
+	}
+}
+
+// A step that proves two duties is late for each by that one's own time.
+func TestTwoDutiesOfAStep(t *testing.T) {
+	c := builtin(t)
+	var done []duties.Done
+	for i, id := range []string{"password", "purged", "informed"} {
+		done = append(done, duties.Done{Step: id, At: now.Add(time.Duration(i-180) * time.Minute)})
+	}
+	done[2].At = now.Add(-2 * time.Hour) // 59 minutes after what came before
+	k := duties.Case{ID: "k_1", Workflow: "account", Service: "pe", Opened: now.Add(-181 * time.Minute), Steps: done}
+	for _, tt := range []struct {
+		duty string
+		set  float64
+		want duties.Verdict
+	}{{"PE-P9", 1, duties.Fulfilled}, {"PE-P9", 0.5, duties.Breached}, {"PE-P7", 0.5, duties.Breached}, {"PE-P7", 8, duties.Fulfilled}} {
+		d, _ := c.Duty(tt.duty)
+		_, parts := c.Judge(d, duties.Question{At: now, Watched: true, Cases: []duties.Case{k}, Params: map[string]duties.Params{"workflow": {"account_informed": tt.set}}})
+		for _, p := range parts {
+			if p.Part.Proof == duties.ProofWorkflow && p.Verdict != tt.want {
+				t.Errorf("%s within %g h: %v, want %v", tt.duty, tt.set, p.Verdict, tt.want)
+			}
 		}
 	}
 }

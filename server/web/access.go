@@ -84,10 +84,10 @@ func (v viewer) other(org store.Org, f duties.Workflow) bool {
 	switch {
 	case v.via != nil || org.Kind == store.Provider:
 		return false
-	case f.Opens == duties.Provider:
-		return role == store.RoleAdmin || role == store.RoleViewer
+	case f.Opens == duties.Provider: // who works for both cannot attest the customer's look
+		return !v.runs() && (role == store.RoleAdmin || role == store.RoleViewer)
 	}
-	return f.Opens == duties.Customer && v.runs()
+	return f.Opens == duties.Customer && v.runs() && role == ""
 }
 
 // orgs are the organisations that the viewer is a member of, in a steady order.

@@ -190,27 +190,38 @@ type saidBody struct {
 }
 
 func (w *Web) oneCase(rw http.ResponseWriter, r *http.Request) error {
-	if err := w.readCase(r); err != nil {
-		return err
-	}
 	body, err := w.caseOf(r)
 	if err != nil {
 		return err
 	}
-	return w.render(rw, r, http.StatusOK, "case", body.Title, body)
+	if err := w.render(rw, r, http.StatusOK, "case", body.Title, body); err != nil {
+		return err
+	}
+	if err := w.readCase(r, body.Case); err != nil { // the page is out
+		w.Log.ErrorContext(r.Context(), "a case was read, which could not be put on record", "case", body.ID, "err", err)
+	}
+	return nil
 }
 
-// readCase has it recorded when somebody of the party that did not open a case reads it,
-// the first time. Where the log may not be continued the page is shown all the same.
-func (w *Web) readCase(r *http.Request) error {
-	c, f, err := w.caseAt(r)
-	if err != nil || !c.Read.At.IsZero() || !c.Closed.IsZero() || !viewerOf(r.Context()).other(orgOf(r.Context()), f) {
-		return err
+// readCase has it recorded when somebody of the party that did not open a case has read
+// it, the first time, unless the log may not be continued.
+func (w *Web) readCase(r *http.Request, c store.Case) error {
+	f, _ := w.Catalogue.Workflow(c.Workflow)
+	if !looked(r) || !c.Read.At.IsZero() || !c.Closed.IsZero() || !viewerOf(r.Context()).other(orgOf(r.Context()), f) {
+		return nil
 	}
 	if stopped, err := w.ReadOnly(r.Context(), c.Org); err != nil || stopped {
 		return err
 	}
 	return w.ReadCase(r.Context(), c.Org, c.ID, viewerOf(r.Context()).id())
+}
+
+// looked reports whether a request is a person's who opens a page: no probe, nothing
+// fetched ahead (Sec-Purpose, fetch.spec.whatwg.org) or as a part of another page
+// (Sec-Fetch-Dest, w3.org/TR/fetch-metadata). Old browsers say nothing of it.
+func looked(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return r.Method == http.MethodGet && (dest == "" || dest == "document") && r.Header.Get("Sec-Purpose") == "" && r.Header.Get("Purpose") == ""
 }
 
 func (w *Web) caseOf(r *http.Request) (caseBody, error) {

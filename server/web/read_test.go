@@ -27,11 +27,31 @@ func TestCaseIsReadOnce(t *testing.T) {
 	notice, incident, early := open(s.customer, "notice", "sc"), open(s.customer, "incident", "sc"), open(s.provider, "abuse", "wh")
 	people := map[string]*http.Client{"operator": s.signedIn(s.add(s.provider, store.RoleOperator)), "admin": s.signedIn(s.add(s.customer, store.RoleAdmin)),
 		"auditor": s.signedIn(s.add(s.customer, store.RoleAuditor)), "stranger": s.signedIn(s.add(s.other, store.RoleAdmin))}
+	both := s.add(s.provider, store.RoleViewer) // works for both parties
+	for org, role := range map[string]string{s.provider.ID: store.RoleOperator, s.customer.ID: store.RoleViewer} {
+		if _, err := s.srv.AddUser(ctx, server.UserRequest{Email: both.email, Name: "Both", Org: org, Role: role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	people["both"] = s.signedIn(both)
+	page := "/orgs/" + notice.Org + "/cases/" + notice.ID
+	for _, probe := range []struct {
+		method string
+		header map[string]string
+	}{{"HEAD", nil}, {"GET", map[string]string{"Sec-Purpose": "prefetch"}}, {"GET", map[string]string{"Purpose": "prefetch"}}, {"GET", map[string]string{"Sec-Fetch-Dest": "image"}}} {
+		if res, _ := s.send(people["admin"], probe.method, page, nil, probe.header); res.StatusCode != http.StatusOK {
+			t.Errorf("%v: status %d", probe, res.StatusCode)
+		}
+		if c, err := s.store.Case(ctx, notice.ID); err != nil || !c.Read.At.IsZero() {
+			t.Errorf("%v counts as read: %+v (%v)", probe, c.Read, err)
+		}
+	}
 	for _, tt := range []struct {
 		of   store.Case
 		who  string
 		read bool
-	}{
+	}{{notice, "both", false}, {incident, "both", false},
+
 		{notice, "operator", false}, {notice, "auditor", false}, {notice, "stranger", false}, {notice, "script", false}, {notice, "admin", true}, {notice, "operator", true}, {notice, "admin", true},
 		{incident, "admin", false}, {incident, "operator", true}, {early, "operator", false},
 	} {
