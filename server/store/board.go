@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,10 +110,18 @@ type Newest struct {
 	Reason   string
 }
 
-// NewestLooks lists the newest look of each kind of each agent of an organisation. It
+// NewestLooks lists the newest look of each kind of some agents of an organisation. It
 // steps from kind to kind and reads one look of each, however many there are; written
 // as one column, since a join would let the database read all of them first.
-func (r Reader) NewestLooks(ctx context.Context, org string) ([]Newest, error) {
+func (r Reader) NewestLooks(ctx context.Context, org string, agents []string) ([]Newest, error) {
+	if len(agents) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(agents), len(agents)+1)
+	for i, id := range agents {
+		args[i] = id
+	}
+	of := "$" + strconv.Itoa(len(agents)+1)
 	logs, err := r.LogsOf(ctx, org)
 	if err != nil {
 		return nil, err
@@ -122,13 +131,13 @@ func (r Reader) NewestLooks(ctx context.Context, org string) ([]Newest, error) {
 		epochs[st.ID] = st.Epoch
 	}
 	return all(ctx, r, "reading newest looks", `WITH RECURSIVE pair (agent_id, kind) AS (
-			SELECT id, '' FROM agent WHERE org_id = $1
+			SELECT id, '' FROM agent WHERE org_id = `+of+` AND id IN `+values(1, len(agents))+`
 			UNION ALL
-			SELECT p.agent_id, (SELECT MIN(i.kind) FROM item i WHERE i.org_id = $1 AND i.agent_id = p.agent_id AND i.kind > p.kind) FROM pair p WHERE p.kind IS NOT NULL
+			SELECT p.agent_id, (SELECT MIN(i.kind) FROM item i WHERE i.org_id = `+of+` AND i.agent_id = p.agent_id AND i.kind > p.kind) FROM pair p WHERE p.kind IS NOT NULL
 		)
 		SELECT p.agent_id, p.kind, (SELECT i.log_id || ' ' || CAST(i.idx AS TEXT) || ' ' || CAST(i.received AS TEXT) || ' ' || i.outcome || ' ' || i.reason
-			FROM item i WHERE i.org_id = $1 AND i.agent_id = p.agent_id AND i.kind = p.kind ORDER BY i.received DESC, i.log_id DESC, i.idx DESC LIMIT 1)
-		FROM pair p WHERE p.kind > '' ORDER BY p.agent_id, p.kind`, []any{org},
+			FROM item i WHERE i.org_id = `+of+` AND i.agent_id = p.agent_id AND i.kind = p.kind ORDER BY i.received DESC, i.log_id DESC, i.idx DESC LIMIT 1)
+		FROM pair p WHERE p.kind > '' ORDER BY p.agent_id, p.kind`, append(args, org),
 		func(row func(...any) error) (Newest, error) {
 			var n Newest
 			var look, log string
@@ -168,6 +177,13 @@ func scanBoardAlert(row func(...any) error) (BoardAlert, error) {
 func (r Reader) BoardAlerts(ctx context.Context, org string, limit int) ([]BoardAlert, error) {
 	return all(ctx, r, "listing alerts", `SELECT `+boardAlertColumns+` FROM alert
 		WHERE duty <> '' AND ($1 = '' OR org_id = $1) ORDER BY state, opened DESC, id LIMIT $2`, []any{org, int64(limit)}, scanBoardAlert)
+}
+
+// FiringOn lists the open alerts about a host of an organisation and what is on it, the
+// newest first.
+func (r Reader) FiringOn(ctx context.Context, org, agent string) ([]BoardAlert, error) {
+	return all(ctx, r, "listing a host's alerts", `SELECT `+boardAlertColumns+` FROM alert
+		WHERE org_id = $1 AND state = 'firing' AND duty <> '' AND (asset = $2 OR asset LIKE $2 || '/%') ORDER BY opened DESC, id`, []any{org, agent}, scanBoardAlert)
 }
 
 // CustomerAlerts lists the newest alerts of a customer and those of the provider's

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,16 +15,31 @@ import (
 	"github.com/attesto/attesto/server/store"
 )
 
+// agentsBody are the agents that were asked for.
 type agentsBody struct {
-	Agents               []agentBody
-	Sending, Silent, Out int // Out: forked or revoked
-	Waiting              int // for approval
-	MayManage            bool
-	ReadOnly             bool // the log lost what was confirmed and is not continued
-	Token                *tokenBody
-	Services             []string // that a new agent may prove
-	Reasons              []string // for revoking one
+	Show, Query string // Show: how they stand, "" for all
+	Agents      []agentBody
+	Counts      map[string]int // of all, by how they stand
+	All         int
+	More        int // that fit and are not shown
+	Replaceable []agentBody
+	MayManage   bool
+	ReadOnly    bool // the log lost what was confirmed and is not continued
+	Token       *tokenBody
+	Services    []string // that a new agent may prove
 }
+
+// How an agent stands, what asks for somebody first.
+const (
+	standsWaiting = "waiting" // for approval
+	standsForked  = "forked"
+	standsSilent  = "silent"
+	standsNew     = "new" // enrolled, and nothing came yet
+	standsSending = "sending"
+	standsRevoked = "revoked"
+)
+
+var standings = []string{standsWaiting, standsForked, standsSilent, standsNew, standsSending, standsRevoked}
 
 type agentBody struct {
 	store.Agent
@@ -31,6 +48,71 @@ type agentBody struct {
 	Silent bool               // nothing was heard for longer than an hour and a half
 	Skewed bool
 	Looks  []store.Newest
+}
+
+// Stands is how the agent stands.
+func (a agentBody) Stands() string {
+	switch {
+	case a.State == store.AgentRevoked:
+		return standsRevoked
+	case a.State == store.AgentForked:
+		return standsForked
+	case a.Standing() == store.AgentWaiting:
+		return standsWaiting
+	case a.Silent:
+		return standsSilent
+	case a.Seq == 0:
+		return standsNew
+	}
+	return standsSending
+}
+
+// The bounds of what the page of agents lists.
+const (
+	maxShownAgents = 60
+	maxReplaceable = 200 // beyond them, the page of the agent that is replaced
+)
+
+// pick keeps the agents that are asked for, what asks for somebody first, and counts
+// them all.
+func (b *agentsBody) pick(list []agentBody) {
+	find := strings.ToLower(b.Query)
+	b.All, b.Counts = len(list), map[string]int{}
+	for _, a := range list {
+		b.Counts[a.Stands()]++
+		text := strings.ToLower(strings.Join([]string{a.Name, a.ID, a.KeyID, a.OS, a.Version}, " "))
+		if (b.Show == "" || b.Show == a.Stands()) && strings.Contains(text, find) {
+			b.Agents = append(b.Agents, a)
+		}
+		if a.State != store.AgentRevoked {
+			b.Replaceable = append(b.Replaceable, a)
+		}
+	}
+	if len(b.Replaceable) > maxReplaceable {
+		b.Replaceable = nil
+	}
+	slices.SortStableFunc(b.Agents, func(x, y agentBody) int {
+		return slices.Index(standings, x.Stands()) - slices.Index(standings, y.Stands())
+	})
+	if len(b.Agents) > maxShownAgents {
+		b.More, b.Agents = len(b.Agents)-maxShownAgents, b.Agents[:maxShownAgents]
+	}
+}
+
+// Standings are the ways to stand that some agent does.
+func (b agentsBody) Standings() []string {
+	return slices.DeleteFunc(slices.Clone(standings), func(s string) bool { return b.Counts[s] == 0 })
+}
+
+// With is the address of the same list with agents that stand otherwise.
+func (b agentsBody) With(show string) string {
+	q := url.Values{}
+	for key, has := range map[string]string{"show": show, "q": b.Query} {
+		if has != "" {
+			q.Set(key, has)
+		}
+	}
+	return "?" + q.Encode()
 }
 
 type tokenBody struct {
@@ -80,48 +162,45 @@ func (w *Web) agentsPage(rw http.ResponseWriter, r *http.Request, token *tokenBo
 	if err != nil {
 		return err
 	}
-	body := agentsBody{Agents: list, MayManage: viewerOf(r.Context()).manages(orgOf(r.Context()).ID), Token: token,
-		Services: w.servicesOf(orgOf(r.Context())), Reasons: reasons}
-	if body.ReadOnly, err = w.ReadOnly(r.Context(), orgOf(r.Context()).ID); err != nil {
+	ctx, org := r.Context(), orgOf(r.Context())
+	body := agentsBody{Show: r.FormValue("show"), Query: strings.TrimSpace(r.FormValue("q")), MayManage: viewerOf(ctx).manages(org.ID), Token: token,
+		Services: w.servicesOf(org)}
+	body.pick(list)
+	if err := w.look(ctx, org.ID, body.Agents); err != nil {
 		return err
 	}
-	for _, a := range list {
-		switch {
-		case a.Standing() == store.AgentWaiting:
-			body.Waiting++
-		case a.State != store.AgentActive:
-			body.Out++
-		case a.Silent:
-			body.Silent++
-		case a.Seq == 0: // enrolled, and nothing came yet
-		default:
-			body.Sending++
-		}
+	if body.ReadOnly, err = w.ReadOnly(ctx, org.ID); err != nil {
+		return err
 	}
 	return w.render(rw, r, http.StatusOK, "agents", "agents_title", body)
 }
 
+// agentsOf lists an organisation's agents by name, without their looks.
 func (w *Web) agentsOf(r *http.Request) ([]agentBody, error) {
-	org := orgOf(r.Context())
-	agents, err := w.Store.Agents(r.Context(), org.ID)
-	if err != nil {
-		return nil, err
+	agents, err := w.Store.Agents(r.Context(), orgOf(r.Context()).ID)
+	out := make([]agentBody, len(agents))
+	for i, a := range agents {
+		out[i] = w.agentBodyOf(a)
 	}
-	looks, err := w.Store.NewestLooks(r.Context(), org.ID)
-	if err != nil {
-		return nil, err
+	return out, err
+}
+
+func (w *Web) agentBodyOf(a store.Agent) agentBody {
+	return agentBody{Agent: a, Skewed: a.Skew.Abs() > skewLimit, Worth: evidence.AssuranceOf(a.Protection), Silent: w.silent(a), KeyID: keyOf(a)}
+}
+
+// look adds the newest look of each kind.
+func (w *Web) look(ctx context.Context, org string, list []agentBody) error {
+	ids, at := make([]string, len(list)), map[string]int{}
+	for i, a := range list {
+		ids[i], at[a.ID] = a.ID, i
 	}
-	byAgent := map[string][]store.Newest{}
+	looks, err := w.Store.NewestLooks(ctx, org, ids)
 	for _, l := range looks {
-		byAgent[l.Agent] = append(byAgent[l.Agent], l)
+		a := &list[at[l.Agent]]
+		a.Looks = append(a.Looks, l)
 	}
-	out := []agentBody{}
-	for _, a := range agents {
-		b := agentBody{Agent: a, Looks: byAgent[a.ID], Skewed: a.Skew.Abs() > skewLimit,
-			Worth: evidence.AssuranceOf(a.Protection), Silent: w.silent(a), KeyID: keyOf(a)}
-		out = append(out, b)
-	}
-	return out, nil
+	return err
 }
 
 func (w *Web) silent(a store.Agent) bool {

@@ -132,7 +132,13 @@ func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 			return nil, err
 		}
 	}
-	lang := w.views.lang(r)
+	return w.alertBodies(r, stored, names), nil
+}
+
+// alertBodies are those of the alerts that the reader may see; names are those of
+// organisations.
+func (w *Web) alertBodies(r *http.Request, stored []store.BoardAlert, names map[string]string) []alertBody {
+	ctx, org, lang := r.Context(), orgOf(r.Context()), w.views.lang(r)
 	out := []alertBody{}
 	for _, a := range stored {
 		if !viewerOf(ctx).shows(org.ID, a.Opened) {
@@ -149,5 +155,5 @@ func (w *Web) alertsOf(r *http.Request) ([]alertBody, error) {
 		b.MayAck = a.State == "firing" && a.Acked.IsZero() && viewerOf(ctx).actsFor(a.Org, a.Party)
 		out = append(out, b)
 	}
-	return out, nil
+	return out
 }

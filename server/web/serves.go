@@ -36,45 +36,6 @@ func tagged(r *http.Request) (tagging, error) {
 	return tagging{r.PostForm["service"], r.PostForm["customer"]}, nil
 }
 
-type agentPage struct {
-	Agent     store.Agent
-	Suggested []string // services that its host probably runs, and that it is not tagged with
-	Because   string   // what tells so
-	Services  []string
-	Customers []store.Org // whom it may work for; of the provider's agents
-	Provider  bool
-	MayManage bool
-}
-
-func (w *Web) agent(rw http.ResponseWriter, r *http.Request) error {
-	body, err := w.agentPageOf(r)
-	if err != nil {
-		return err
-	}
-	return w.render(rw, r, http.StatusOK, "agent", body.Agent.Name, body)
-}
-
-func (w *Web) agentPageOf(r *http.Request) (agentPage, error) {
-	ctx, org := r.Context(), orgOf(r.Context())
-	a, err := w.agentOf(r, r.PathValue("agent"))
-	if err != nil {
-		return agentPage{}, err
-	}
-	body := agentPage{Agent: a, Services: w.servicesOf(org), MayManage: viewerOf(ctx).manages(org.ID), Provider: org.Kind == store.Provider}
-	suggested, because, err := w.Suggested(ctx, a)
-	if err != nil {
-		return body, err
-	}
-	body.Because = strings.Join(because, ", ")
-	body.Suggested = common(suggested, body.Services)
-	if !body.Provider || viewerOf(ctx).all == "" {
-		return body, nil
-	}
-	orgs, err := w.Store.Orgs(ctx)
-	body.Customers = slices.DeleteFunc(orgs, func(o store.Org) bool { return o.Kind != store.Customer || !o.Erased.IsZero() })
-	return body, err
-}
-
 func (w *Web) setServes(rw http.ResponseWriter, r *http.Request) error {
 	if err := w.servesFrom(r); err != nil {
 		return err
@@ -202,25 +163,6 @@ func (w *Web) concerning(ctx context.Context, list []store.BoardAlert, org store
 		agent, _, _ := strings.Cut(a.Asset, "/")
 		return a.Party == duties.Provider && others[agent]
 	}), nil
-}
-
-type servesAnswer struct {
-	agentAnswer
-	Services  []string `json:"services"`
-	Customers []string `json:"customers"` // all that have the services when empty
-	Suggested []string `json:"suggested"` // services that the host probably runs and that it is not tagged with
-	Because   string   `json:"because,omitempty"`
-}
-
-func (w *Web) apiAgent(rw http.ResponseWriter, r *http.Request) error {
-	body, err := w.agentPageOf(r)
-	if err != nil {
-		return err
-	}
-	a := body.Agent
-	writeJSON(rw, http.StatusOK, servesAnswer{agentAnswer{a.ID, a.Name, a.OS, a.Version, a.State, w.silent(a), keyOf(a), a.Seq, moment(a.Seen)},
-		listOf(a.Services), listOf(a.Customers), listOf(body.Suggested), body.Because})
-	return nil
 }
 
 // listOf is a list that is [] in JSON when there is nothing in it.
