@@ -88,7 +88,7 @@ func TestReportsByMail(t *testing.T) {
 		t.Errorf("words of a person: %v", err)
 	}
 	stop() // its loops read the clock, which goes on now
-	list, err := j.store.Cases(ctx, "", time.Time{}, 10)
+	list, err := j.store.Cases(ctx, "", time.Time{})
 	if err != nil || len(list) != 1 || list[0].Org != j.provider.ID || list[0].Title != "abuse: 192.0.2.1" || list[0].OpenedBy != "" {
 		t.Fatalf("cases %+v (%v)", list, err)
 	}
@@ -171,7 +171,7 @@ func TestReportsAgain(t *testing.T) {
 		// all cases, of which there must be so many, the oldest first
 		cases := func(want int) []store.Case {
 			t.Helper()
-			list, err := j.store.Cases(ctx, "", time.Time{}, store.NoLimit)
+			list, err := j.store.Cases(ctx, "", time.Time{})
 			if err != nil || len(list) != want {
 				t.Fatalf("%d cases, want %d: %+v (%v)", len(list), want, list, err)
 			}
@@ -229,7 +229,7 @@ func TestReportsFlooded(t *testing.T) {
 	if err := j.srv.TakeReport(ctx, reportOf("192.0.0.1", "https://x.example/"), []byte("the mail")); err != nil {
 		t.Fatal(err)
 	}
-	list, err := j.store.Cases(ctx, j.provider.ID, time.Time{}, 1)
+	list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%+v (%v)", list, err)
 	}

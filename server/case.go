@@ -248,7 +248,7 @@ func (s *Server) AckAlert(ctx context.Context, org, id, user string) error {
 // all when org is empty, and the alerts that their customers were told of, which are
 // notices of the server itself.
 func casesFor(ctx context.Context, r store.Reader, org string, names map[string]string, at time.Time) ([]duties.Case, error) {
-	stored, err := r.Cases(ctx, org, at.Add(-duties.Recall), store.NoLimit)
+	stored, err := r.Cases(ctx, org, at.Add(-duties.Recall))
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +261,7 @@ func casesFor(ctx context.Context, r store.Reader, org string, names map[string]
 		}
 		list = append(list, k)
 	}
-	told, err := r.ToldAlerts(ctx, org, duties.Customer, at.Add(-duties.Recall), store.NoLimit)
+	told, err := r.ToldAlerts(ctx, org, duties.Customer, at.Add(-duties.Recall))
 	for _, a := range told {
 		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, names[a.Org], a.Name, a.Opened, a.Delivered, a.Acked, a.Resolved))
 	}

@@ -85,20 +85,19 @@ func (s *Server) RecordRestore(ctx context.Context, q RestoreRequest) error {
 
 // CosignRestore puts the provider's signature under a customer's restore test.
 func (s *Server) CosignRestore(ctx context.Context, org, id, text, user string) error {
-	list, err := s.store.Statements(ctx, org, forAll, 500)
+	test, err := s.store.Statement(ctx, org, id)
+	if err == nil && test.Kind != duties.StatementRestore {
+		err = fmt.Errorf("restore test %s: %w", id, store.ErrNotFound)
+	}
 	if err != nil {
 		return err
 	}
 	about := duties.CosignedAbout(id)
-	found := false
-	for _, st := range list {
-		found = found || st.ID == id && st.Kind == duties.StatementRestore
-		if st.Kind == duties.StatementCosigned && st.About == about {
-			return duties.Refusal{Key: "cosigned", Err: errors.New("this restore test is signed by both parties already")}
-		}
-	}
-	if !found {
-		return fmt.Errorf("restore test %s: %w", id, store.ErrNotFound)
+	switch signed, err := s.store.Stating(ctx, org, forAll, duties.StatementCosigned, about); {
+	case err != nil:
+		return err
+	case signed:
+		return duties.Refusal{Key: "cosigned", Err: errors.New("this restore test is signed by both parties already")}
 	}
 	now := s.now()
 	st := store.Statement{Org: org, Duty: forAll, User: user, Statement: duties.Statement{Kind: duties.StatementCosigned, At: now, Until: now.Add(duties.MaxRestore), Good: true, Party: duties.Provider, About: about}}

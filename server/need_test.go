@@ -162,3 +162,35 @@ func TestWaiversOfEitherParty(t *testing.T) {
 		j.sound()
 	})
 }
+
+// What holds counts however much was stated since, of other services, too; and the same
+// when the past is judged again.
+func TestLaterStatementsHideNone(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		if err := j.srv.DeclareNeed(ctx, j.customer.ID, duties.Declared{Sets: []duties.DataSet{{Service: "bk", Name: "Accounts", Job: "nightly", Hours: 24}}}, "", "u_1"); err != nil {
+			t.Fatal(err)
+		}
+		test := func(service string) {
+			j.advance(time.Minute)
+			if err := j.srv.RecordRestore(ctx, server.RestoreRequest{Org: j.customer.ID, Good: true, Text: "Compared by hashes.", User: "u_1",
+				Test: duties.RestoreTest{Service: service, What: "site", Point: j.now.Add(-time.Hour)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		test("wh")
+		j.settle()
+		j.wants(j.customer.ID, "WH-C6", "fulfilled tested_good")
+		need, err := j.store.VerdictsOf(ctx, j.customer.ID, "BK-C2")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 25 {
+			test("bk")
+		}
+		j.settle()
+		j.wants(j.customer.ID, "WH-C6", "fulfilled tested_good")
+		j.wants(j.customer.ID, "BK-C2", need[0].Verdict.String()+" "+need[0].Why.Key)
+	})
+}

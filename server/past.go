@@ -214,13 +214,14 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	for _, r := range reviews {
 		s.Reviews = append(s.Reviews, duties.Review{At: r.At, Log: r.Log, Index: r.Index})
 	}
-	if s.Statements, err = b.statements(ctx, o.ID, d, most); err != nil {
+	s.Statements, err = statements(d, func(duty string) ([]store.Statement, error) { return b.store.AllStatements(ctx, o.ID, duty) })
+	if err != nil {
 		return err
 	}
 	slices.SortStableFunc(s.Statements, byTime) // those on a duty and those on all were read apart
 	standing := stands(s.Statements)
 	if standing {
-		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, s.From, store.NoLimit); err != nil {
+		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.Party, d.ID, s.From); err != nil {
 			return err
 		}
 	}

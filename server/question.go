@@ -54,12 +54,13 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 			q.Reviews = append(q.Reviews, duties.Review{At: r.At, Log: r.Log, Index: r.Index})
 		}
 	}
-	if q.Statements, err = b.statements(ctx, o.ID, d, 20); err != nil {
+	q.Statements, err = statements(d, func(duty string) ([]store.Statement, error) { return b.store.StatementsAt(ctx, o.ID, duty, b.at) })
+	if err != nil {
 		return err
 	}
 	standing := stands(q.Statements)
 	if standing {
-		if q.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.ID, b.at.Add(-duties.Recall), store.NoLimit); err != nil {
+		if q.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.Party, d.ID, b.at.Add(-duties.Recall)); err != nil {
 			return err
 		}
 	}
@@ -76,14 +77,14 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 }
 
 // statements are those about a duty and, where it is judged by them, about all.
-func (b *batch) statements(ctx context.Context, org string, d duties.Duty, most int) ([]duties.Statement, error) {
+func statements(d duties.Duty, read func(duty string) ([]store.Statement, error)) ([]duties.Statement, error) {
 	about := []string{d.ID}
 	if d.Stated() {
 		about = append(about, forAll)
 	}
 	var list []duties.Statement
 	for _, duty := range about {
-		stored, err := b.store.Statements(ctx, org, duty, most)
+		stored, err := read(duty)
 		if err != nil {
 			return nil, err
 		}

@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -141,15 +141,20 @@ func (r Reader) CountReported(ctx context.Context, org string) (int64, error) {
 	return list[0], nil
 }
 
-// Cases lists the cases of an organisation, or of all when org is empty, that are open or
-// ended after a moment: open ones first and of these the oldest, then what was opened last.
-func (r Reader) Cases(ctx context.Context, org string, since time.Time, limit int) ([]Case, error) {
-	return r.cases(ctx, `(org_id = $1 OR $1 = '') AND (closed = 0 OR closed >= $2)
-		ORDER BY CASE WHEN closed = 0 THEN 0 ELSE 1 END, CASE WHEN closed = 0 THEN opened ELSE -opened END, id LIMIT $3`, org, Micros(since), int64(limit))
+// Cases lists the cases of an organisation, or of all when org is empty, that are open,
+// oldest first, and then those that ended since a moment.
+func (r Reader) Cases(ctx context.Context, org string, since time.Time) ([]Case, error) {
+	of, args := ``, []any{}
+	if org != "" {
+		of, args = `org_id = $1 AND `, append(args, org)
+	}
+	open, err := r.cases(ctx, of+`closed = 0 ORDER BY opened, id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := r.cases(ctx, of+`closed >= $`+strconv.Itoa(len(args)+1)+` ORDER BY closed, id`, append(args, max(Micros(since), 1))...)
+	return append(open, ended...), err
 }
-
-// NoLimit has a list read whole: what is judged by it must not be cut.
-const NoLimit = math.MaxInt32
 
 // atOnce is how many cases' steps one query asks for: databases bound its parameters.
 const atOnce = 1000
@@ -202,13 +207,21 @@ type Told struct {
 	Delivered               time.Time // zero: to nobody yet
 }
 
-// RaisedAlerts lists the alerts of a duty that are open or ended after a moment, oldest
-// first, with when their organisation first heard of each.
-func (r Reader) RaisedAlerts(ctx context.Context, org, duty string, since time.Time, limit int) ([]duties.Raised, error) {
-	return all(ctx, r, "reading what was raised", `SELECT a.name, a.opened, a.acked,
-		COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event = 'firing' AND o.state = 'delivered' AND o.org_id = a.org_id), 0)
-		FROM alert a WHERE a.org_id = $1 AND a.duty = $2 AND (a.state = 'firing' OR a.resolved >= $3)
-		ORDER BY a.opened, a.id LIMIT $4`, []any{org, duty, Micros(since), int64(limit)}, func(row func(...any) error) (v duties.Raised, err error) {
+// heard is when an alert's organisation first heard of it.
+const heard = `COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event = 'firing' AND o.state = 'delivered' AND o.org_id = a.org_id), 0)`
+
+// standing are the alerts about a party's duties, $1, that are open or ended since a moment,
+// $2, of those that fit: asked for apart, since neither database would enter by the index
+// for both.
+func standing(fit string) string {
+	return `a.id IN (SELECT id FROM alert WHERE party = $1` + fit + ` AND resolved = 0 UNION ALL SELECT id FROM alert WHERE party = $1` + fit + ` AND resolved >= $2)`
+}
+
+// RaisedAlerts lists the alerts about a duty of a party that are open or ended since a
+// moment, oldest first, with when their organisation first heard of each.
+func (r Reader) RaisedAlerts(ctx context.Context, org, party, duty string, since time.Time) ([]duties.Raised, error) {
+	return all(ctx, r, "reading what was raised", `SELECT a.name, a.opened, a.acked, `+heard+` FROM alert a
+		WHERE `+standing(` AND org_id = $3 AND duty = $4`)+` ORDER BY a.opened, a.id`, []any{party, max(Micros(since), 1), org, duty}, func(row func(...any) error) (v duties.Raised, err error) {
 		var opened, acked, delivered int64
 		err = row(&v.Name, &opened, &acked, &delivered)
 		v.Opened, v.Acked, v.Delivered = Time(opened), Time(acked), Time(delivered)
@@ -216,14 +229,16 @@ func (r Reader) RaisedAlerts(ctx context.Context, org, duty string, since time.T
 	})
 }
 
-// ToldAlerts lists a party's alerts about what was measured, open or ended after a
-// moment, of one organisation or of all when org is empty. Alerts about cases are
-// left out: they speak of telling itself.
-func (r Reader) ToldAlerts(ctx context.Context, org, party string, since time.Time, limit int) ([]Told, error) {
-	return all(ctx, r, "reading who was told", `SELECT a.id, a.org_id, a.duty, a.name, a.opened, a.acked, a.resolved,
-		COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event = 'firing' AND o.state = 'delivered' AND o.org_id = a.org_id), 0)
-		FROM alert a WHERE (a.org_id = $1 OR $1 = '') AND a.party = $2 AND a.part <> 'workflow' AND (a.state = 'firing' OR a.resolved >= $3)
-		ORDER BY a.opened DESC, a.id LIMIT $4`, []any{org, party, Micros(since), int64(limit)}, func(row func(...any) error) (v Told, err error) {
+// ToldAlerts lists a party's alerts about what was measured, open or ended since a
+// moment, of one organisation or of all when org is empty, the newest first. Alerts about
+// cases are left out: they speak of telling itself.
+func (r Reader) ToldAlerts(ctx context.Context, org, party string, since time.Time) ([]Told, error) {
+	fit, args := ``, []any{party, max(Micros(since), 1)}
+	if org != "" {
+		fit, args = ` AND org_id = $3`, append(args, org)
+	}
+	return all(ctx, r, "reading who was told", `SELECT a.id, a.org_id, a.duty, a.name, a.opened, a.acked, a.resolved, `+heard+` FROM alert a
+		WHERE `+standing(fit)+` AND a.part <> 'workflow' ORDER BY a.opened DESC, a.id`, args, func(row func(...any) error) (v Told, err error) {
 		var opened, acked, resolved, delivered int64
 		err = row(&v.ID, &v.Org, &v.Duty, &v.Name, &opened, &acked, &resolved, &delivered)
 		v.Opened, v.Acked, v.Resolved, v.Delivered = Time(opened), Time(acked), Time(resolved), Time(delivered)

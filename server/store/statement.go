@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -46,6 +47,43 @@ func (r Reader) Statements(ctx context.Context, org, duty string, limit int) ([]
 	return all(ctx, r, "reading statements", `SELECT `+statementColumns+` FROM (
 		SELECT `+statementColumns+` FROM statement WHERE org_id = $1 AND duty = $2 ORDER BY at DESC LIMIT $3) newest ORDER BY at, id`,
 		[]any{org, duty, int64(limit)}, scanStatement)
+}
+
+// lastOfKind is how many of a kind and party are read even if they hold no longer: what
+// has lapsed is told apart from what never was.
+const lastOfKind = 20
+
+// StatementsAt lists those about a duty that a moment is judged by, oldest first: all that
+// hold then, and the newest of each kind and party.
+func (r Reader) StatementsAt(ctx context.Context, org, duty string, at time.Time) ([]Statement, error) {
+	return all(ctx, r, "reading what was stated", `SELECT `+statementColumns+` FROM (
+		SELECT `+statementColumns+`, ROW_NUMBER() OVER (PARTITION BY kind, party ORDER BY at DESC, id DESC) AS nth FROM statement WHERE org_id = $1 AND duty = $2) numbered
+		WHERE until > $3 OR nth <= $4 ORDER BY at, id`, []any{org, duty, Micros(at), int64(lastOfKind)}, scanStatement)
+}
+
+// AllStatements lists those about a duty, oldest first.
+func (r Reader) AllStatements(ctx context.Context, org, duty string) ([]Statement, error) {
+	return all(ctx, r, "reading all that was stated", `SELECT `+statementColumns+` FROM statement WHERE org_id = $1 AND duty = $2 ORDER BY at, id`, []any{org, duty}, scanStatement)
+}
+
+// Statement reads one; ErrNotFound when the organisation has no such.
+func (r Reader) Statement(ctx context.Context, org, id string) (Statement, error) {
+	list, err := all(ctx, r, "reading statement "+id, `SELECT `+statementColumns+` FROM statement WHERE id = $1 AND org_id = $2`, []any{id, org}, scanStatement)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("statement %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Statement{}, err
+	}
+	return list[0], nil
+}
+
+// Stating reports whether an organisation stated this: of a kind, about a duty, in these
+// words to the checks.
+func (r Reader) Stating(ctx context.Context, org, duty, kind, about string) (bool, error) {
+	list, err := all(ctx, r, "looking for a statement", `SELECT 1 FROM statement WHERE org_id = $1 AND duty = $2 AND kind = $3 AND about = $4 LIMIT 1`, []any{org, duty, kind, about},
+		func(row func(...any) error) (n int64, err error) { return n, row(&n) })
+	return len(list) > 0, err
 }
 
 // EndingStatements lists those that hold until a moment between two, of which nobody

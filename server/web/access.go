@@ -48,6 +48,14 @@ func (v viewer) shows(org string, at time.Time) bool {
 	return !bounded || v.all != "" || m.Shows(at)
 }
 
+// span is when what the viewer may see of an organisation was logged; zero for no bound.
+func (v viewer) span(org string) (from, until time.Time) {
+	if m, bounded := v.spans[org]; bounded && v.all == "" {
+		return m.From, m.Until
+	}
+	return time.Time{}, time.Time{}
+}
+
 // admins reports whether the viewer decides who belongs to an organisation. No token
 // does.
 func (v viewer) admins(org string) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,13 +105,7 @@ func (b agentsBody) Standings() []string {
 
 // With is the address of the same list with agents that stand otherwise.
 func (b agentsBody) With(show string) string {
-	q := url.Values{}
-	for key, has := range map[string]string{"show": show, "q": b.Query} {
-		if has != "" {
-			q.Set(key, has)
-		}
-	}
-	return "?" + q.Encode()
+	return asking(map[string]string{"q": b.Query}, "show", show)
 }
 
 type tokenBody struct {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/attesto/attesto/server/alert"
@@ -62,13 +61,7 @@ func (b *alertsBody) pick(list []alertBody) {
 
 // With is the address of the same list with other states.
 func (b alertsBody) With(show string) string {
-	q := url.Values{}
-	for key, has := range map[string]string{"show": show, "q": b.Query, "service": b.Service} {
-		if has != "" {
-			q.Set(key, has)
-		}
-	}
-	return "?" + q.Encode()
+	return asking(map[string]string{"q": b.Query, "service": b.Service}, "show", show)
 }
 
 type alertBody struct {

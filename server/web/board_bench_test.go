@@ -171,7 +171,7 @@ func (s *site) noScans(c *http.Client, paths ...string) {
 	db, postgres := s.rawDB()
 	for query, args := range asked {
 		for _, line := range plan(s.t, db, postgres, query, args) {
-			if why := scans(query, line); why != "" {
+			if why := scans(query, line, evidenceTables); why != "" {
 				s.t.Errorf("%s:\n%s\n%s", why, query, line)
 			}
 		}

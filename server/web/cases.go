@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/server/duties"
@@ -15,11 +16,22 @@ import (
 )
 
 type casesBody struct {
-	Cases []caseRow
-	Open  []workflowBody // what the reader may open here
-	Many  bool           // of several organisations
-	More  bool           // than are shown
+	Show, Query, Workflow string // Show: "open" or "ended", "" for both
+	Workflows             []workflowBody
+	Cases                 []caseRow
+	Waiting, Ended, All   int64          // of those that fit, whichever are shown
+	Open                  []workflowBody // what the reader may open here
+	Many                  bool           // of several organisations
+	paging
 }
+
+// With is the address of the same list with something else asked for.
+func (b casesBody) With(name string, value any) string {
+	return asking(map[string]string{"show": b.Show, "q": b.Query, "workflow": b.Workflow}, name, value)
+}
+
+// Asked reports whether only some cases are asked for.
+func (b casesBody) Asked() bool { return b.Show != "" || b.Query != "" || b.Workflow != "" }
 
 type caseRow struct {
 	store.Case
@@ -35,7 +47,8 @@ type workflowBody struct {
 	Services        []string
 }
 
-const maxCases = 200
+// casesPerPage is how many cases stand on a page.
+const casesPerPage = 100
 
 func (w *Web) cases(rw http.ResponseWriter, r *http.Request) error {
 	body, err := w.casesOf(r)
@@ -50,16 +63,30 @@ func (w *Web) cases(rw http.ResponseWriter, r *http.Request) error {
 func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	ctx, org, lang := r.Context(), orgOf(r.Context()), w.views.lang(r)
 	of := org.ID
-	body := casesBody{Many: org.Kind == store.Provider && viewerOf(ctx).all != ""}
+	body := casesBody{Show: r.FormValue("show"), Query: strings.TrimSpace(r.FormValue("q")), Workflow: r.FormValue("workflow"),
+		Many: org.Kind == store.Provider && viewerOf(ctx).all != ""}
 	if body.Many {
 		of = ""
 	}
-	stored, err := w.Store.Cases(ctx, of, time.Time{}, maxCases+1)
+	ask := store.CaseAsk{Org: of, Workflow: body.Workflow, Text: body.Query, Open: body.Show != "ended", Ended: body.Show != "open", Limit: casesPerPage}
+	ask.From, ask.Until = viewerOf(ctx).span(org.ID)
+	n, err := w.Store.CountCases(ctx, ask)
 	if err != nil {
 		return body, err
 	}
-	if body.More = len(stored) > maxCases; body.More {
-		stored = stored[:maxCases]
+	body.Waiting, body.Ended, body.All = n.Open, n.Ended, n.Open+n.Ended
+	found := body.All
+	switch body.Show {
+	case "open":
+		found = n.Open
+	case "ended":
+		found = n.Ended
+	}
+	body.paging = turn(pageAsked(r), casesPerPage, int(found))
+	ask.Skip = body.First - 1
+	stored, err := w.Store.CasePage(ctx, ask, n.Open)
+	if err != nil {
+		return body, err
 	}
 	orgs, err := w.Store.Orgs(ctx)
 	if err != nil {
@@ -71,9 +98,6 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	}
 	times := w.agreed(ctx)
 	for _, c := range stored {
-		if !viewerOf(ctx).shows(org.ID, c.Opened) {
-			continue
-		}
 		row, err := w.rowOf(lang, c, names[c.Org], times)
 		if err != nil {
 			return body, err
@@ -82,6 +106,7 @@ func (w *Web) casesOf(r *http.Request) (casesBody, error) {
 	}
 	slices.SortStableFunc(body.Cases, func(a, b caseRow) int { return urgency(b) - urgency(a) })
 	for _, f := range w.Catalogue.Workflows() {
+		body.Workflows = append(body.Workflows, workflowBody{ID: f.ID, Name: f.Title.In(lang)})
 		if services := common(f.Services(), w.servicesOf(org)); f.With(org.Kind == store.Provider) && viewerOf(ctx).opens(org, f) && len(services) > 0 {
 			body.Open = append(body.Open, workflowBody{f.ID, f.Title.In(lang), f.About.In(lang), services})
 		}
@@ -496,7 +521,7 @@ func (w *Web) apiCases(rw http.ResponseWriter, r *http.Request) error {
 	for _, c := range body.Cases {
 		out = append(out, w.answerCase(c))
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{"cases": out, "more": body.More})
+	writeJSON(rw, http.StatusOK, map[string]any{"cases": out, "more": body.Next() > 0})
 	return nil
 }
 

@@ -2,11 +2,8 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/attesto/attesto/server/duties"
@@ -68,11 +65,9 @@ type homeBody struct {
 	Rows                 []customerRow
 	All                  int // customers, whatever is asked for
 	Breaching, Open, Met int // of them: with a breach; without one, but unproven; neither
-	Found                int // that fit what is asked for
-	First, Last          int // of those, from 1
-	Page, Pages          int
 	Heads                []stripHead
 	Width                int // of a strip
+	paging
 }
 
 // perPage is how many customers stand on a page.
@@ -102,8 +97,8 @@ func (w *Web) home(rw http.ResponseWriter, r *http.Request) error {
 		body.Service = ""
 	}
 	body.pick(rows)
-	page, _ := strconv.Atoi(r.FormValue("page")) // 0 for what is no number
-	body.turn(page)
+	body.paging = turn(pageAsked(r), perPage, len(body.Rows))
+	body.Rows = body.Rows[body.First-1 : body.Last]
 	if err := w.strips(r, body.Rows); err != nil {
 		return err
 	}
@@ -134,34 +129,9 @@ func (b *homeBody) pick(rows []customerRow) {
 	}
 }
 
-// turn keeps the rows of a page, which counts from 1.
-func (b *homeBody) turn(page int) {
-	b.Found, b.Pages = len(b.Rows), max(1, (len(b.Rows)+perPage-1)/perPage)
-	b.Page = min(max(page, 1), b.Pages)
-	from, to := (b.Page-1)*perPage, min(b.Page*perPage, b.Found)
-	b.First, b.Last, b.Rows = from+1, to, b.Rows[from:to]
-}
-
 // With is the address of the same list with one thing changed.
 func (b homeBody) With(name string, value any) string {
-	q := url.Values{}
-	for key, has := range map[string]string{"q": b.Query, "show": b.Show, "service": b.Service, name: fmt.Sprint(value)} {
-		if has != "" {
-			q.Set(key, has)
-		}
-	}
-	return "/?" + q.Encode()
-}
-
-// Previous is the page before, 0 for none.
-func (b homeBody) Previous() int { return b.Page - 1 }
-
-// Next is the page after, 0 for none.
-func (b homeBody) Next() int {
-	if b.Page == b.Pages {
-		return 0
-	}
-	return b.Page + 1
+	return "/" + asking(map[string]string{"q": b.Query, "show": b.Show, "service": b.Service}, name, value)
 }
 
 // customers are those that the viewer sees. A duty that was never judged is

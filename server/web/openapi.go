@@ -53,7 +53,7 @@ var operations = map[string]operation{
 	"GET /api/v1/orgs/{org}/restores":                   {summary: "Restore tests that people tried", out: restoreAnswer{}, list: "restores"},
 	"POST /api/v1/orgs/{org}/restores":                  {scope: store.ScopeState, summary: "Record a restore test", in: saying{}},
 	"POST /api/v1/orgs/{org}/restores/{test}/cosign":    {scope: store.ScopeState, summary: "Sign a restore test as the provider", in: saying{}},
-	"GET /api/v1/orgs/{org}/cases":                      {summary: "What happens between the parties", out: caseAnswer{}, list: "cases"},
+	"GET /api/v1/orgs/{org}/cases":                      {summary: "What happens between the parties", query: []string{"show", "workflow", "q", "page"}, out: caseAnswer{}, list: "cases"},
 	"GET /api/v1/orgs/{org}/cases/{case}":               {summary: "One case", out: caseAnswer{}},
 	"POST /api/v1/orgs/{org}/workflows/{workflow}":      {scope: store.ScopeState, summary: "Open a case", in: saying{}, out: opened{}, status: http.StatusCreated},
 	"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}": {scope: store.ScopeState, summary: "Take the step that a case waits for, or withdraw it", in: saying{}},

@@ -219,7 +219,7 @@ func (w *town) soundUntilChanged(title string) {
 	if err != nil || len(found.Faults) > 0 {
 		w.t.Errorf("the store is not sound: %+v (%v)", found.Faults, err)
 	}
-	cases, err := w.store.Cases(ctx, w.customer.ID, time.Time{}, 100)
+	cases, err := w.store.Cases(ctx, w.customer.ID, time.Time{})
 	i := slices.IndexFunc(cases, func(c store.Case) bool { return c.Title == title })
 	if err != nil || i < 0 || len(cases[i].Steps) < 2 {
 		w.t.Fatalf("no case %q with two steps (%v)", title, err)
