@@ -8,12 +8,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
-	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
@@ -151,7 +149,7 @@ func (j *Judge) Sweep(ctx context.Context) error {
 			errs = append(errs, b.duty(ctx, board.Org, d))
 		}
 	}
-	errs = append(errs, b.late(ctx))
+	errs = append(errs, b.late(ctx), b.tend(ctx))
 	b.finish()
 	return errors.Join(errs...)
 }
@@ -378,13 +376,21 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
 	b.alerts += n
-	if n > 0 && d.Party == duties.Customer { // an alert is a notice: who is told of it, and acts, is judged too
-		b.note(org, []evidence.Kind{kindWorkflow})
-		if provider, err := b.store.ProviderOrg(ctx); err == nil {
-			b.note(provider.ID, []evidence.Kind{kindWorkflow})
-		}
+	if n > 0 {
+		b.noticed(ctx, org, d)
 	}
 	return nil
+}
+
+// noticed has those judged too who are told of a customer's alert, and act: it is a notice.
+func (b *batch) noticed(ctx context.Context, org string, d duties.Duty) {
+	if d.Party != duties.Customer {
+		return
+	}
+	b.note(org, []evidence.Kind{kindWorkflow})
+	if provider, err := b.store.ProviderOrg(ctx); err == nil {
+		b.note(provider.ID, []evidence.Kind{kindWorkflow})
+	}
 }
 
 // boards are the verdicts of a provider's duty on its customers' boards where they
@@ -491,43 +497,3 @@ func verdicts(org, duty string, at time.Time, whole duties.Finding, parts []duti
 // maxAssets bounds how many assets of a part are kept with its verdict, the
 // weakest ones.
 const maxAssets = 200
-
-// noService keeps an alert from those who hear of a service.
-const noService = "-"
-
-// alert opens and ends alerts as the findings ask for, and counts both.
-func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Duty, at time.Time, parts []duties.PartFinding) (n int, err error) {
-	open, err := tx.OpenAlerts(ctx, org, d.ID)
-	if err != nil {
-		return 0, err
-	}
-	fire, resolve := alert.Plan(open, parts)
-	for _, a := range resolve {
-		done, err := tx.ResolveAlert(ctx, a, at)
-		if err != nil {
-			return n, err
-		}
-		if done {
-			n++
-		}
-	}
-	for _, a := range fire {
-		if a.Verdict != duties.Breached && at.Before(b.mercy) {
-			continue
-		}
-		a.ID, a.Org, a.Duty, a.Party, a.Opened = evidence.NewID("al_"), org, d.ID, d.Party, at
-		service := d.Service
-		if a.Part == duties.ProofWorkflow && d.Party == duties.Provider {
-			service = noService // about one customer, and no other's to hear
-		}
-		agent, _, _ := strings.Cut(a.Asset, "/")
-		fired, err := tx.FireAlert(ctx, a, service, b.only[agent])
-		if err != nil {
-			return n, err
-		}
-		if fired {
-			n++
-		}
-	}
-	return n, nil
-}

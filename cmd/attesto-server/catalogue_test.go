@@ -85,12 +85,12 @@ func TestChannels(t *testing.T) {
 	c := newCLI(t)
 	c.must("org", "add", "--kind", "provider", "--name", "Example Hosting")
 	id := c.must("channel", "add", "--org", "Example Hosting", "--kind", "email", "--target", "ops@example.com")
-	hook := strings.Split(c.must("channel", "add", "--org", "Example Hosting", "--kind", "webhook", "--target", "https://chat.example.com/hook", "--hears", "both"), "\n")
+	hook := strings.Split(c.must("channel", "add", "--org", "Example Hosting", "--kind", "webhook", "--target", "https://chat.example.com/hook", "--hears", "both", "--after", "4"), "\n")
 	if len(hook) != 2 || !strings.HasPrefix(hook[1], "whsec_") {
 		t.Fatalf("webhook %q", hook)
 	}
 	list := c.must("channel", "list", "--json")
-	if !strings.Contains(list, id) || !strings.Contains(list, `"hears":"both"`) || strings.Contains(list, "whsec") {
+	if !strings.Contains(list, id) || !strings.Contains(list, `"after":"4","hears":"both"`) || strings.Contains(list, "whsec") {
 		t.Errorf("list %s", list)
 	}
 	c.must("channel", "remove", id)
@@ -104,6 +104,7 @@ func TestChannels(t *testing.T) {
 		{"channel", "add", "--org", "Example Hosting", "--kind", "fax", "--target", "+39"},
 		{"channel", "add", "--org", "Nobody", "--kind", "email", "--target", "ops@example.com"},
 		{"channel", "add", "--org", "Example Hosting", "--kind", "email", "--target", "ops@example.com", "--hears", "all"},
+		{"channel", "add", "--org", "Example Hosting", "--kind", "email", "--target", "ops@example.com", "--after", "5"},
 		{"channel", "remove", "c_none"},
 	} {
 		if code, _, errOut := c.run(args...); code != exitMisused || errOut == "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,7 @@ func (a *app) channelCommand() *cobra.Command {
 
 func (a *app) channelAddCommand() *cobra.Command {
 	var org, hears string
+	var after int
 	c := alert.Channel{}
 	cmd := &cobra.Command{
 		Use:   "add --org ORG --kind email|webhook --target ADDRESS",
@@ -30,6 +33,9 @@ func (a *app) channelAddCommand() *cobra.Command {
 Alerts on the provider's duties go to the provider's channels, those on a customer's
 to the customer's. With --hears both a channel hears of the other party's too: a
 customer's of the services that it has, the provider's of all customers.
+
+With --after H a channel is for when nobody acts: it hears of an alert that nobody
+has taken on for H hours (1, 4, 8 or 24).
 
 Mail needs smtp in the server's configuration. Webhooks are signed as
 standardwebhooks.com says; the secret is shown once.`,
@@ -58,6 +64,10 @@ standardwebhooks.com says; the secret is shown once.`,
 			default:
 				return misused(fmt.Errorf("--hears %q: want own or both", hears))
 			}
+			if !slices.Contains(alert.Afters(), after) {
+				return misused(fmt.Errorf("--after %d: want one of %v hours", after, alert.Afters()))
+			}
+			c.After = time.Duration(after) * time.Hour
 			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				c.ID, c.Org, c.Created = evidence.NewID("c_"), o.ID, time.Now()
 				if c.Kind == alert.Email && s.cfg.SMTP.Host == "" {
@@ -79,6 +89,7 @@ standardwebhooks.com says; the secret is shown once.`,
 	flags.StringVar(&c.Kind, "kind", "", "email or webhook")
 	flags.StringVar(&c.Target, "target", "", "e-mail address, or https://…")
 	flags.StringVar(&hears, "hears", "own", "of whose duties: own or both")
+	flags.IntVar(&after, "after", 0, "hear only of what nobody has taken on for so many hours: 1, 4, 8 or 24")
 	return cmd
 }
 
@@ -109,9 +120,9 @@ func (a *app) channelListCommand() *cobra.Command {
 					if hears == "" {
 						hears = "own"
 					}
-					rows[i] = []string{c.ID, c.Org, c.Kind, c.Target, hears}
+					rows[i] = []string{c.ID, c.Org, c.Kind, c.Target, hears, strconv.Itoa(c.Hours())}
 				}
-				return a.table(asJSON, []string{"id", "org", "kind", "target", "hears"}, rows)
+				return a.table(asJSON, []string{"id", "org", "kind", "target", "hears", "after"}, rows)
 			})
 		},
 	}

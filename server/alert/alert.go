@@ -13,10 +13,12 @@ import (
 	"github.com/attesto/attesto/server/duties"
 )
 
-// The states of an alert.
+// The states of an alert, and the events of which its channels hear.
 const (
-	Firing   = "firing"
-	Resolved = "resolved"
+	Firing    = "firing"
+	Resolved  = "resolved"
+	Reminder  = "reminder"  // it still fires
+	Escalated = "escalated" // it still fires, and nobody has taken it on
 )
 
 // Alert says that something is not as a duty asks. There is at most one open
@@ -37,6 +39,9 @@ type Alert struct {
 	Acked    time.Time
 	AckedBy  string // id of the user
 	Resolved time.Time
+	Fired    int       // how often it fired within a day, this time included
+	Calm     time.Time // of an unsteady one: since when its asset is in order; zero while it is not
+	Silence  string    // id of the silence under which it was raised; empty for none
 }
 
 // The kinds of channel.
@@ -58,6 +63,7 @@ type Channel struct {
 	Secret  []byte // of a webhook: what deliveries are signed with
 	Party   string // "" or HearsBoth
 	Created time.Time
+	After   time.Duration // it hears of an alert that nobody has taken on for so long; 0 for at once
 }
 
 // Recipient is the organisation of a channel, as far as a message needs it.
@@ -71,7 +77,8 @@ type Delivery struct {
 	ID       string // stays the same over all attempts
 	Alert    Alert
 	Owner    string // name of the alert's organisation
-	Event    string // Firing or Resolved
+	Event    string // Firing, Reminder, Escalated or Resolved
+	Round    int    // of a reminder, counted from 1
 	Channel  Channel
 	To       Recipient
 	Attempts int // this one included
@@ -110,6 +117,7 @@ type Detail struct {
 	Delivery string         `json:"delivery"`
 	Alert    string         `json:"alert"`
 	Event    string         `json:"event"`
+	Round    int            `json:"round,omitempty"`
 	Duty     string         `json:"duty"`
 	Part     string         `json:"part"`
 	Asset    string         `json:"asset"`
@@ -124,7 +132,7 @@ type Detail struct {
 // Detail describes the attempt for the log.
 func (a Attempt) Detail() Detail {
 	d := a.Delivery
-	out := Detail{Delivery: d.ID, Alert: d.Alert.ID, Event: d.Event, Duty: d.Alert.Duty, Part: d.Alert.Part, Asset: d.Alert.Name,
+	out := Detail{Delivery: d.ID, Alert: d.Alert.ID, Event: d.Event, Round: d.Round, Duty: d.Alert.Duty, Part: d.Alert.Part, Asset: d.Alert.Name,
 		Verdict: d.Alert.Verdict, Channel: d.Channel.ID, Kind: d.Channel.Kind, Target: d.Channel.Target, Attempt: d.Attempts}
 	if u, err := url.Parse(out.Target); d.Channel.Kind == Webhook && err == nil {
 		out.Target = u.Scheme + "://" + u.Host // the path may hold a token

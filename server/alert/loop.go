@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func parcels(list []Delivery) []parcel {
 		if d.Event == Resolved {
 			why = d.Alert.Ended
 		}
-		key := strings.Join([]string{d.Channel.ID, d.Event, d.Alert.Org, d.Alert.Asset, d.Alert.Verdict.String(), why.String()}, "\n")
+		key := strings.Join([]string{d.Channel.ID, d.Event, strconv.Itoa(d.Round), d.Alert.Org, d.Alert.Asset, d.Alert.Verdict.String(), why.String()}, "\n")
 		if i, ok := at[key]; ok && d.Channel.Kind == Email {
 			out[i] = append(out[i], d)
 			continue

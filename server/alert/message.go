@@ -11,7 +11,8 @@ import (
 // Message is what a channel carries.
 type Message struct {
 	ID       string // of the delivery, the same over all attempts
-	Event    string // Firing or Resolved
+	Event    string // Firing, Reminder, Escalated, Resolved or EventTest
+	Round    int    // of a reminder, counted from 1
 	At       time.Time
 	Lang     string
 	Org      string // id of the organisation that is told
@@ -70,6 +71,8 @@ type words struct {
 	verdicts                                          map[string]string
 	resolved, host, since, until, why, cure, see, log string
 	footer                                            string
+	still                                             [2]string // of a verdict, for a day and for several
+	nobody, taken, untaken                            string
 }
 
 var languages = map[string]words{
@@ -77,11 +80,15 @@ var languages = map[string]words{
 		verdicts: map[string]string{"breached": "Breached", "unproven": "No longer proven"},
 		resolved: "Resolved", host: "Where", since: "Since", until: "Until", why: "What", cure: "What to do", see: "See", log: "Log of %s: %d entries, root %s",
 		footer: "Keep this mail: the line above fixes what the log held when it was sent.",
+		still:  [2]string{"%s for %d day", "%s for %d days"},
+		nobody: "Nobody acts. %s", taken: "Taken on", untaken: "by nobody since %s",
 	},
 	duties.Italian: {
 		verdicts: map[string]string{"breached": "Violato", "unproven": "Non più provato"},
 		resolved: "Risolto", host: "Dove", since: "Dal", until: "Al", why: "Che cosa", cure: "Che cosa fare", see: "Vedi", log: "Log di %s: %d voci, radice %s",
 		footer: "Tenere questo messaggio: la riga sopra fissa che cosa conteneva il log all'invio.",
+		still:  [2]string{"%s da %d giorno", "%s da %d giorni"},
+		nobody: "Nessuno interviene. %s", taken: "In carico", untaken: "a nessuno dal %s",
 	},
 }
 
@@ -95,7 +102,7 @@ func (w Writer) Write(list []Delivery, size int64, root string) (Message, error)
 	if !ok {
 		lang, text = duties.English, languages[duties.English]
 	}
-	m := Message{ID: d.ID, Event: d.Event, At: d.Alert.Opened, Lang: lang, Org: d.To.ID, OrgName: d.To.Name, Owner: d.Owner, Alert: d.Alert,
+	m := Message{ID: d.ID, Event: d.Event, Round: d.Round, At: d.Alert.Opened, Lang: lang, Org: d.To.ID, OrgName: d.To.Name, Owner: d.Owner, Alert: d.Alert,
 		Opened: d.Alert.Opened, LogSize: size, LogRoot: root, Attempts: d.Attempts}
 	if d.Alert.Duty == "" {
 		return w.notice(m, d)
@@ -112,9 +119,15 @@ func (w Writer) Write(list []Delivery, size int64, root string) (Message, error)
 	}
 	state := text.verdicts[d.Alert.Verdict.String()]
 	m.Why, m.Cure = w.Catalogue.Shown(lang, d.Alert.Why)
-	if d.Event == Resolved {
+	switch d.Event {
+	case Resolved:
 		m.At, state = d.Alert.Resolved, text.resolved
 		m.Why, m.Cure = w.Catalogue.Shown(lang, d.Alert.Ended)
+	case Reminder:
+		days := max(1, int(d.Created.Sub(d.Alert.Opened).Hours())/24)
+		m.At, state = d.Created, fmt.Sprintf(text.still[min(days, 2)-1], state, days)
+	case Escalated:
+		m.At, state = d.Created, fmt.Sprintf(text.nobody, state)
 	}
 	more := ""
 	if len(list) > 1 {
@@ -141,6 +154,13 @@ func (t words) body(m Message, state string, zone *time.Location) string {
 	line(t.since, clock(m.Opened))
 	if m.Event == Resolved {
 		line(t.until, clock(m.At))
+	}
+	switch {
+	case m.Event != Reminder && m.Event != Escalated:
+	case m.Alert.Acked.IsZero():
+		line(t.taken, fmt.Sprintf(t.untaken, clock(m.Opened)))
+	default:
+		line(t.taken, clock(m.Alert.Acked))
 	}
 	line(t.why, m.Why)
 	line(t.cure, m.Cure)

@@ -28,8 +28,9 @@ import (
 
 // Payload is the JSON body of a webhook.
 type Payload struct {
-	ID      string         `json:"id"`    // of the delivery: the same over all attempts, equal to the header webhook-id
-	Event   string         `json:"event"` // "firing" or "resolved"
+	ID      string         `json:"id"`              // of the delivery: the same over all attempts, equal to the header webhook-id
+	Event   string         `json:"event"`           // "firing", "reminder", "escalated" or "resolved"
+	Round   int            `json:"round,omitempty"` // of a reminder, counted from 1
 	At      time.Time      `json:"at"`
 	Org     PayloadOrg     `json:"org"` // who is told
 	Alert   PayloadAlert   `json:"alert"`
@@ -57,6 +58,7 @@ type PayloadAlert struct {
 	Party    string         `json:"party"`
 	Verdict  duties.Verdict `json:"verdict"`
 	Opened   time.Time      `json:"opened"`
+	Acked    *time.Time     `json:"acked,omitempty"`
 	Resolved *time.Time     `json:"resolved,omitempty"`
 }
 
@@ -68,10 +70,13 @@ type PayloadLog struct {
 
 func payload(m Message) Payload {
 	p := Payload{
-		ID: m.ID, Event: m.Event, At: m.At.UTC(), Org: PayloadOrg{m.Org, m.OrgName}, Log: PayloadLog{m.LogSize, m.LogRoot},
+		ID: m.ID, Event: m.Event, Round: m.Round, At: m.At.UTC(), Org: PayloadOrg{m.Org, m.OrgName}, Log: PayloadLog{m.LogSize, m.LogRoot},
 		Alert: PayloadAlert{ID: m.Alert.ID, Org: PayloadOrg{m.Alert.Org, m.Owner}, Duty: m.Alert.Duty, Part: m.Alert.Part, Asset: m.Alert.Name,
 			Party: m.Alert.Party, Verdict: m.Alert.Verdict, Opened: m.Alert.Opened.UTC()},
 		Subject: m.Subject, Why: m.Why, Cure: m.Cure, Link: m.Link, Reason: m.Alert.Why,
+	}
+	if acked := m.Alert.Acked.UTC(); !m.Alert.Acked.IsZero() {
+		p.Alert.Acked = &acked
 	}
 	if m.Event == Resolved {
 		at := m.Alert.Resolved.UTC()

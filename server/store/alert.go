@@ -7,30 +7,40 @@ import (
 	"slices"
 	"time"
 
-	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 )
 
-const alertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, ended, opened, acked, acked_by, resolved`
+const alertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, ended, opened, acked, acked_by, resolved, fired, calm, silence`
 
-func scanAlert(row func(...any) error) (alert.Alert, error) {
-	var a alert.Alert
-	var verdict, why, ended string
-	var opened, acked, resolved int64
-	err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &verdict, &why, &ended, &opened, &acked, &a.AckedBy, &resolved)
-	if err != nil {
-		return a, err
-	}
-	return a, fillAlert(&a, verdict, why, ended, opened, acked, resolved)
+// alertRow takes the columns of an alert from a row.
+type alertRow struct {
+	alert.Alert
+	verdict, why, ended     string
+	opened, acked, resolved int64
+	fired, calm             int64
 }
 
-func fillAlert(a *alert.Alert, verdict, why, ended string, opened, acked, resolved int64) (err error) {
-	a.Opened, a.Acked, a.Resolved = Time(opened), Time(acked), Time(resolved)
-	if a.Verdict, err = duties.ParseVerdict(verdict); err != nil {
-		return err
+func (v *alertRow) columns() []any {
+	return []any{&v.ID, &v.Org, &v.Duty, &v.Part, &v.Asset, &v.Name, &v.State, &v.Party, &v.verdict, &v.why, &v.ended, &v.opened, &v.acked, &v.AckedBy, &v.resolved,
+		&v.fired, &v.calm, &v.Silence}
+}
+
+func (v *alertRow) read() (a alert.Alert, err error) {
+	a = v.Alert
+	a.Opened, a.Acked, a.Resolved, a.Fired, a.Calm = Time(v.opened), Time(v.acked), Time(v.resolved), int(v.fired), Time(v.calm)
+	if a.Verdict, err = duties.ParseVerdict(v.verdict); err != nil {
+		return a, err
 	}
-	return errors.Join(unpack(map[string]any{why: &a.Why}), unpack(map[string]any{ended: &a.Ended})) // they may say the same
+	return a, errors.Join(unpack(map[string]any{v.why: &a.Why}), unpack(map[string]any{v.ended: &a.Ended})) // they may say the same
+}
+
+func scanAlert(row func(...any) error) (alert.Alert, error) {
+	var v alertRow
+	if err := row(v.columns()...); err != nil {
+		return v.Alert, err
+	}
+	return v.read()
 }
 
 // OpenAlerts lists the open alerts of a duty.
@@ -50,28 +60,21 @@ func (r Reader) Alerts(ctx context.Context, org string, open bool, limit int) ([
 		[]any{org, int64(limit)}, scanAlert)
 }
 
-// FireAlert opens an alert and puts a delivery for each channel that hears of it
-// into the outbox; the other party hears of it only where it is named, or nobody is.
-// It reports false when such an alert is open already.
-func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, service string, only []string) (bool, error) {
+// FireAlert opens an alert and puts what its channels hear at once into the outbox. It
+// reports false when such an alert is open already.
+func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, reach Reach) (bool, error) {
 	why, err := pack(a.Why)
 	if err != nil {
 		return false, err
 	}
 	n, err := t.exec(ctx, "opening an alert", `INSERT INTO alert (`+alertColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, 'firing', $7, $8, $9, '', $10, 0, '', 0) ON CONFLICT DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, 'firing', $7, $8, $9, '', $10, 0, '', 0, 1, 0, '') ON CONFLICT DO NOTHING`,
 		a.ID, a.Org, a.Duty, a.Part, a.Asset, a.Name, a.Party, a.Verdict.String(), why, Micros(a.Opened))
 	if err != nil || n == 0 {
 		return false, err
 	}
-	channels, err := t.hearers(ctx, a, service)
-	if err != nil {
-		return true, err
-	}
-	channels = slices.DeleteFunc(channels, func(c alert.Channel) bool {
-		return len(only) > 0 && c.Org != a.Org && !slices.Contains(only, c.Org)
-	})
-	return true, t.postTo(ctx, a, alert.Firing, channels, a.Opened)
+	_, err = t.tend(ctx, a, reach, a.Opened)
+	return true, err
 }
 
 // Notify tells an organisation's mail channels something that is no duty's: an
@@ -91,11 +94,15 @@ func (t *Tx) NotifyOn(ctx context.Context, a alert.Alert, channels []alert.Chann
 		return err
 	}
 	if _, err := t.exec(ctx, "adding a notice", `INSERT INTO alert (`+alertColumns+`)
-		VALUES ($1, $2, '', '', $3, $4, 'resolved', '', $5, $6, '', $7, 0, '', $7)`,
+		VALUES ($1, $2, '', '', $3, $4, 'resolved', '', $5, $6, '', $7, 0, '', $7, 1, 0, '')`,
 		a.ID, a.Org, a.Asset, a.Name, a.Verdict.String(), why, Micros(a.Opened)); err != nil {
 		return err
 	}
-	return t.postTo(ctx, a, alert.Firing, channels, a.Opened)
+	posts := make([]alert.Post, len(channels))
+	for i, c := range channels {
+		posts[i] = alert.Post{Channel: c, Event: alert.Firing}
+	}
+	return t.post(ctx, a, posts, a.Opened)
 }
 
 // ResolveAlert ends an alert, for the reason in Ended, and has those told who
@@ -105,7 +112,7 @@ func (t *Tx) ResolveAlert(ctx context.Context, a alert.Alert, at time.Time) (boo
 	if err != nil {
 		return false, err
 	}
-	n, err := t.exec(ctx, "resolving alert "+a.ID, `UPDATE alert SET state = 'resolved', ended = $2, resolved = $3 WHERE id = $1 AND state = 'firing'`,
+	n, err := t.exec(ctx, "resolving alert "+a.ID, `UPDATE alert SET state = 'resolved', ended = $2, resolved = $3, next = 0 WHERE id = $1 AND state = 'firing'`,
 		a.ID, ended, Micros(at))
 	if err != nil || n == 0 {
 		return false, err
@@ -137,40 +144,16 @@ func (r Reader) Alert(ctx context.Context, id string) (alert.Alert, error) {
 	return list[0], nil
 }
 
-// AckAlert notes that a person has taken an alert on; the first one counts.
+// AckAlert notes that a person has taken an alert on; the first one counts. What waits to
+// say that nobody has is withdrawn.
 func (t *Tx) AckAlert(ctx context.Context, org, id, user string, at time.Time) error {
 	n, err := t.exec(ctx, "acknowledging alert "+id, `UPDATE alert SET acked = $3, acked_by = $4 WHERE id = $1 AND org_id = $2 AND acked = 0`,
 		id, org, Micros(at), user)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("open alert %s: %w", id, ErrNotFound)
 	}
-	return err
-}
-
-// postTo puts one delivery per channel into the outbox.
-func (t *Tx) postTo(ctx context.Context, a alert.Alert, event string, channels []alert.Channel, at time.Time) error {
-	rows := make([][]any, len(channels))
-	for i, c := range channels {
-		rows[i] = []any{evidence.NewID("d_"), c.Org, a.ID, event, c.ID, Micros(at), Micros(at)}
-	}
-	return t.insertMany(ctx, `INSERT INTO outbox (id, org_id, alert_id, event, channel_id, due, created) VALUES `, rows, ` ON CONFLICT DO NOTHING`)
-}
-
-// postEnd tells the channels of an alert's firing that it is over.
-func (t *Tx) postEnd(ctx context.Context, a alert.Alert, at time.Time) error {
-	type told struct{ org, channel string }
-	list, err := all(ctx, t.Reader, "finding who was told", `SELECT org_id, channel_id FROM outbox WHERE alert_id = $1 AND event = 'firing' ORDER BY id`,
-		[]any{a.ID}, func(row func(...any) error) (told, error) {
-			var v told
-			err := row(&v.org, &v.channel)
-			return v, err
-		})
 	if err != nil {
 		return err
 	}
-	rows := make([][]any, len(list))
-	for i, v := range list {
-		rows[i] = []any{evidence.NewID("d_"), v.org, a.ID, alert.Resolved, v.channel, Micros(at), Micros(at)}
-	}
-	return t.insertMany(ctx, `INSERT INTO outbox (id, org_id, alert_id, event, channel_id, due, created) VALUES `, rows, ` ON CONFLICT DO NOTHING`)
+	return t.withdraw(ctx, id, alert.Reminder, alert.Escalated)
 }

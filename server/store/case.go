@@ -208,7 +208,7 @@ type Told struct {
 }
 
 // heard is when an alert's organisation first heard of it.
-const heard = `COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event = 'firing' AND o.state = 'delivered' AND o.org_id = a.org_id), 0)`
+const heard = `COALESCE((SELECT MIN(o.done) FROM outbox o WHERE o.alert_id = a.id AND o.event IN ('firing', 'escalated') AND o.state = 'delivered' AND o.org_id = a.org_id), 0)`
 
 // standing are the alerts about a party's duties, $1, that are open or ended since a moment,
 // $2, of those that fit: asked for apart, since neither database would enter by the index

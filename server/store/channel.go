@@ -3,24 +3,39 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/attesto/attesto/server/alert"
 )
 
-const channelColumns = `id, org_id, kind, target, secret, party, created`
+const channelColumns = `id, org_id, kind, target, secret, party, created, after_hours`
+
+// channelRow takes the columns of a channel from a row.
+type channelRow struct {
+	alert.Channel
+	created, after int64
+}
+
+func (v *channelRow) columns() []any {
+	return []any{&v.ID, &v.Org, &v.Kind, &v.Target, &v.Secret, &v.Party, &v.created, &v.after}
+}
+
+func (v *channelRow) read() alert.Channel {
+	c := v.Channel
+	c.Created, c.After = Time(v.created), time.Duration(v.after)*time.Hour
+	return c
+}
 
 func scanChannel(row func(...any) error) (alert.Channel, error) {
-	var c alert.Channel
-	var created int64
-	err := row(&c.ID, &c.Org, &c.Kind, &c.Target, &c.Secret, &c.Party, &created)
-	c.Created = Time(created)
-	return c, err
+	var v channelRow
+	err := row(v.columns()...)
+	return v.read(), err
 }
 
 // AddChannel inserts a channel.
 func (t *Tx) AddChannel(ctx context.Context, c alert.Channel) error {
-	_, err := t.exec(ctx, "adding a channel", `INSERT INTO channel (`+channelColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		c.ID, c.Org, c.Kind, c.Target, c.Secret, c.Party, Micros(c.Created))
+	_, err := t.exec(ctx, "adding a channel", `INSERT INTO channel (`+channelColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		c.ID, c.Org, c.Kind, c.Target, c.Secret, c.Party, Micros(c.Created), int64(c.After/time.Hour))
 	return err
 }
 
@@ -53,15 +68,4 @@ func (t *Tx) RemoveChannel(ctx context.Context, id string) error {
 		err = fmt.Errorf("channel %s: %w", id, ErrNotFound)
 	}
 	return err
-}
-
-// hearers lists the channels that hear of an alert: the organisation's own whose
-// duty it is, and those of the other party that hear of both. service is the
-// alert's: a customer hears only of services that it has.
-func (t *Tx) hearers(ctx context.Context, a alert.Alert, service string) ([]alert.Channel, error) {
-	return all(ctx, t.Reader, "finding channels", `SELECT c.id, c.org_id, c.kind, c.target, c.secret, c.party, c.created FROM channel c
-		JOIN org o ON o.id = c.org_id WHERE c.org_id = $1 OR c.party = 'both' AND (
-			$2 = 'customer' AND o.kind = 'provider' OR
-			$2 = 'provider' AND o.kind = 'customer' AND ',' || o.services || ',' LIKE $3)
-		ORDER BY c.created, c.id`, []any{a.Org, a.Party, "%," + service + ",%"}, scanChannel)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,14 +11,14 @@ import (
 )
 
 // ClaimDeliveries takes deliveries that are due until the lease ends, oldest
-// first. An alert's resolution waits until its firing is settled on the same
+// first. An alert's resolution waits until what was told before is settled on the same
 // channel.
 func (t *Tx) ClaimDeliveries(ctx context.Context, now time.Time, lease time.Duration, n int) ([]alert.Delivery, error) {
 	ids, err := all(ctx, t.Reader, "claiming deliveries", `UPDATE outbox SET lease = $2, attempts = attempts + 1
 		WHERE state = 'waiting' AND due <= $1 AND lease <= $1 AND id IN (
 			SELECT o.id FROM outbox o JOIN channel c ON c.id = o.channel_id
 			WHERE o.state = 'waiting' AND o.due <= $1 AND o.lease <= $1 AND NOT (o.event = 'resolved' AND EXISTS (
-				SELECT 1 FROM outbox f WHERE f.alert_id = o.alert_id AND f.channel_id = o.channel_id AND f.event = 'firing' AND f.state = 'waiting'))
+				SELECT 1 FROM outbox f WHERE f.alert_id = o.alert_id AND f.channel_id = o.channel_id AND f.event <> 'resolved' AND f.state = 'waiting'))
 			ORDER BY o.due, o.id LIMIT $3)
 		RETURNING id`, []any{Micros(now), Micros(now.Add(lease)), int64(n)}, scanText)
 	if err != nil || len(ids) == 0 {
@@ -27,8 +28,8 @@ func (t *Tx) ClaimDeliveries(ctx context.Context, now time.Time, lease time.Dura
 	for i, id := range ids {
 		args[i] = id
 	}
-	return all(ctx, t.Reader, "reading deliveries", `SELECT o.id, o.event, o.attempts, o.created,
-		c.id, c.org_id, c.kind, c.target, c.secret, c.party, c.created, r.name, r.lang, r.zone, w.name, a.`+strings.ReplaceAll(alertColumns, ", ", ", a.")+`
+	return all(ctx, t.Reader, "reading deliveries", `SELECT o.id, o.event, o.round, o.attempts, o.created,
+		c.`+strings.ReplaceAll(channelColumns, ", ", ", c.")+`, r.name, r.lang, r.zone, w.name, a.`+strings.ReplaceAll(alertColumns, ", ", ", a.")+`
 		FROM outbox o JOIN channel c ON c.id = o.channel_id JOIN org r ON r.id = c.org_id JOIN alert a ON a.id = o.alert_id JOIN org w ON w.id = a.org_id
 		WHERE o.id IN `+values(1, len(ids))+` ORDER BY o.due, o.id`, args, scanDelivery)
 }
@@ -39,19 +40,18 @@ func scanText(row func(...any) error) (string, error) {
 	return s, err
 }
 
-func scanDelivery(row func(...any) error) (alert.Delivery, error) {
-	var d alert.Delivery
-	var created, channelCreated, opened, acked, resolved int64
-	var zone, verdict, why, ended string
-	a, c := &d.Alert, &d.Channel
-	err := row(&d.ID, &d.Event, &d.Attempts, &created,
-		&c.ID, &c.Org, &c.Kind, &c.Target, &c.Secret, &c.Party, &channelCreated, &d.To.Name, &d.To.Lang, &zone, &d.Owner,
-		&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &verdict, &why, &ended, &opened, &acked, &a.AckedBy, &resolved)
-	if err != nil {
+func scanDelivery(row func(...any) error) (d alert.Delivery, err error) {
+	var created int64
+	var zone string
+	var a alertRow
+	var c channelRow
+	if err = row(slices.Concat([]any{&d.ID, &d.Event, &d.Round, &d.Attempts, &created}, c.columns(), []any{&d.To.Name, &d.To.Lang, &zone, &d.Owner}, a.columns())...); err != nil {
 		return d, err
 	}
-	d.Created, c.Created, d.To.ID, d.To.Zone = Time(created), Time(channelCreated), c.Org, location(zone)
-	return d, fillAlert(a, verdict, why, ended, opened, acked, resolved)
+	d.Created, d.Channel = Time(created), c.read()
+	d.To.ID, d.To.Zone = d.Channel.Org, location(zone)
+	d.Alert, err = a.read()
+	return d, err
 }
 
 // location finds a zone; UTC for one that this host does not know.
@@ -92,7 +92,7 @@ type DeliveryState struct {
 	Event    string
 	Kind     string // of the channel; empty when it was removed
 	Target   string
-	State    string // waiting, delivered or refused
+	State    string // waiting, delivered, refused or withdrawn
 	Attempts int
 	Error    string
 	Created  time.Time

@@ -209,8 +209,8 @@ type (
 		Org      string         `json:"org"`    // who was told
 		Kind     string         `json:"kind"`   // email or webhook; empty when the channel is gone, or is the other party's
 		Target   string         `json:"target"` // likewise
-		Event    string         `json:"event"`  // firing or resolved
-		State    string         `json:"state"`  // waiting, delivered or refused
+		Event    string         `json:"event"`  // firing, reminder, escalated or resolved
+		State    string         `json:"state"`  // waiting, delivered, refused or withdrawn
 		Attempts int            `json:"attempts"`
 		Error    string         `json:"error"` // of the last attempt
 		Created  evidence.Time  `json:"created"`

@@ -32,7 +32,7 @@ func raised(t *testing.T, s *site) alert.Alert {
 				return err
 			}
 		}
-		fired, err := tx.FireAlert(ctx, a, "pe", nil)
+		fired, err := tx.FireAlert(ctx, a, store.Reach{Service: "pe"})
 		if err == nil && !fired {
 			t.Error("no alert was raised")
 		}
@@ -137,7 +137,7 @@ func TestAlertOfAnother(t *testing.T) {
 	case1.ID, case1.Org, case1.Duty, case1.Part, case1.Party = "al_case", s.provider.ID, "PE-P10", "workflow", duties.Provider
 	s.tx(func(ctx context.Context, tx *store.Tx) error {
 		for _, a := range []alert.Alert{a, case1} {
-			if _, err := tx.FireAlert(ctx, a, "pe", nil); err != nil {
+			if _, err := tx.FireAlert(ctx, a, store.Reach{Service: "pe"}); err != nil {
 				return err
 			}
 		}

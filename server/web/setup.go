@@ -1,10 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +26,7 @@ type setupBody struct {
 	MayManage bool
 	Mails     bool // the server can send mails
 	Channels  []alert.Channel
+	Afters    []int    // hours, of which a channel can hear that nobody acts
 	Zones     []string // that are proposed
 	Figures   []figureService
 	Secret    string // of a webhook that was just added, shown once
@@ -45,7 +48,7 @@ func (w *Web) setupPage(rw http.ResponseWriter, r *http.Request, status int, bod
 	if body.Channels, err = w.Store.Channels(ctx, org.ID); err != nil {
 		return err
 	}
-	body.MayManage, body.Mails, body.Zones = viewerOf(ctx).manages(org.ID), w.Mail != nil, zones
+	body.MayManage, body.Mails, body.Zones, body.Afters = viewerOf(ctx).manages(org.ID), w.Mail != nil, zones, alert.Afters()
 	for i := range body.Channels {
 		body.Channels[i].Secret = nil
 		body.Channels[i].Target = shownTarget(body.Channels[i], body.MayManage)
@@ -93,8 +96,12 @@ func (w *Web) addChannel(rw http.ResponseWriter, r *http.Request) error {
 	if r.PostFormValue("hears") == alert.HearsBoth {
 		c.Party = alert.HearsBoth
 	}
+	after, err := strconv.Atoi(cmp.Or(r.PostFormValue("after"), "0"))
+	if err != nil || !slices.Contains(alert.Afters(), after) {
+		return &problem{status: http.StatusBadRequest, key: "bad_form"}
+	}
+	c.After = time.Duration(after) * time.Hour
 	var secret string
-	var err error
 	switch c.Kind {
 	case alert.Email:
 		err = alert.CheckEmail(c.Target)
@@ -116,7 +123,7 @@ func (w *Web) addChannel(rw http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		return w.Note(ctx, tx, Deed{Orgs: []string{org.ID}, Event: eventChannelAdded, By: viewerOf(ctx).id(),
-			Detail: map[string]string{"channel": c.ID, "kind": c.Kind, "target": shownTarget(c, true)}})
+			Detail: map[string]string{"channel": c.ID, "kind": c.Kind, "target": shownTarget(c, true), "after": r.PostFormValue("after")}})
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,8 @@ func TestSettingsOfAnOrganisation(t *testing.T) {
 	post("/channels", url.Values{"kind": {"email"}, "target": {"no address"}}, 400, "That cannot be told anything")
 	post("/channels", url.Values{"kind": {"webhook"}, "target": {"ftp://x"}}, 400, "That cannot be told anything")
 	post("/channels", url.Values{"kind": {"pigeon"}, "target": {"x@y.example"}}, 400, "form is not complete")
-	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "hears": {"both"}}, 200, "ced@bianchi.example")
+	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "hears": {"both"}, "after": {"4"}}, 200, "when nobody acts for 4 hours")
+	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "after": {"5"}}, 400, "form is not complete")
 	post(channel(alert.Email)+"/test", nil, 200, "Delivered")
 	if got := <-box.got; got.to != "ced@bianchi.example" || !strings.Contains(got.subject, "Officine Bianchi") {
 		t.Errorf("mail %+v", got)

@@ -130,7 +130,7 @@ func codes() map[string][]string {
 	list["scope"] = store.Scopes()
 	list["actor"], list["param"] = []string{"token", "link", "gone"}, []string{store.ParamLate, store.ParamSecond}
 	list["basis"], list["anew"] = []string{"retention", "request", "mistake", "offboarding"}, []string{"restored", "lost", "rewritten"}
-	list["told"], list["delivery"] = []string{alert.Firing, alert.Resolved}, []string{"delivered", "failed", "refused"}
+	list["told"], list["delivery"] = []string{alert.Firing, alert.Reminder, alert.Escalated, alert.Resolved}, []string{"delivered", "failed", "refused"}
 	for m := 1; m <= 12; m++ {
 		list["month"] = append(list["month"], strconv.Itoa(m))
 	}
