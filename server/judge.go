@@ -356,6 +356,14 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		if err != nil || last.After(q.At) {
 			return err // another server has judged later facts
 		}
+		var calm time.Time
+		if n, calm, err = b.alert(ctx, tx, org, d, q.At, parts); err != nil {
+			return err
+		}
+		whole := whole
+		if !calm.IsZero() && (whole.Due.IsZero() || calm.Before(whole.Due)) {
+			whole.Due = calm
+		}
 		for _, v := range verdicts(org, d.ID, q.At, whole, parts) {
 			if err := tx.PutVerdict(ctx, v); err != nil {
 				return err
@@ -366,11 +374,7 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 				}
 			}
 		}
-		if err := putChanged(ctx, tx, d.ID, boards); err != nil {
-			return err
-		}
-		n, err = b.alert(ctx, tx, org, d, q.At, parts)
-		return err
+		return putChanged(ctx, tx, d.ID, boards)
 	})
 	if err != nil {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)

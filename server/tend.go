@@ -16,17 +16,24 @@ import (
 // noService keeps an alert from those who hear of a service.
 const noService = "-"
 
-// alert opens and ends alerts as the findings ask for, and counts both.
-func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Duty, at time.Time, parts []duties.PartFinding) (n int, err error) {
+// alert opens and ends alerts as the findings ask for, and counts both. due is when one
+// may end by time alone; zero for never.
+func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Duty, at time.Time, parts []duties.PartFinding) (n int, due time.Time, err error) {
 	open, err := tx.OpenAlerts(ctx, org, d.ID)
 	if err != nil {
-		return 0, err
+		return 0, due, err
 	}
 	fire, resolve := alert.Plan(open, parts)
-	for _, a := range resolve {
+	ended, turned, due := alert.Damp(open, resolve, at)
+	for _, a := range turned {
+		if err := tx.CalmAlert(ctx, a); err != nil {
+			return n, due, err
+		}
+	}
+	for _, a := range ended {
 		done, err := tx.ResolveAlert(ctx, a, at)
 		if err != nil {
-			return n, err
+			return n, due, err
 		}
 		if done {
 			n++
@@ -39,13 +46,13 @@ func (b *batch) alert(ctx context.Context, tx *store.Tx, org string, d duties.Du
 		a.ID, a.Org, a.Duty, a.Party, a.Opened = evidence.NewID("al_"), org, d.ID, d.Party, at
 		fired, err := tx.FireAlert(ctx, a, b.reach(a, d))
 		if err != nil {
-			return n, err
+			return n, due, err
 		}
 		if fired {
 			n++
 		}
 	}
-	return n, nil
+	return n, due, nil
 }
 
 // reach is who beyond its organisation can hear of an alert. The organisation's agents

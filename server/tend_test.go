@@ -231,3 +231,72 @@ func TestServiceThatIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// TestUnsteadyStaysUntilItIsCalm has an address come and go on a list, every half hour.
+func TestUnsteadyStaysUntilItIsCalm(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		h := j.enrolled(j.provider)
+		look := func(result string) {
+			j.advance(30 * time.Minute)
+			h.pushes(h.dnsbl(result))
+			j.settle()
+		}
+		for range 6 {
+			look(evidence.Listed)
+			look(evidence.NotListed)
+		}
+		j.hears("Breached, Resolved, Breached, Resolved, Breached", 0)
+		if body := j.mails.bodies[4]; !strings.Contains(body, "fired 3 times within 24 hours") {
+			t.Errorf("the mail says\n%s", body)
+		}
+		a := j.open(j.provider.ID, "PE-P3")
+		if len(a) != 1 || a[0].Fired != 3 || !a[0].Calm.Equal(j.now.Truncate(time.Microsecond)) {
+			t.Fatalf("open %+v", a)
+		}
+		look(evidence.NoAnswer) // nobody can tell: that is no calm
+		look(evidence.NotListed)
+		since := j.now
+		j.advance(59 * time.Minute)
+		j.settle()
+		j.hears("", 5)
+		j.advance(time.Minute) // by time alone
+		j.settle()
+		j.hears("Resolved", 5)
+		if got := j.now.Sub(since); got != time.Hour {
+			t.Errorf("over after %s", got)
+		}
+		j.advance(25 * time.Hour)
+		h.pushes(h.dnsbl(evidence.Listed))
+		j.settle()
+		if a := j.open(j.provider.ID, "PE-P3"); len(a) != 1 || a[0].Unsteady() {
+			t.Errorf("a day later %+v", a)
+		}
+		j.sound()
+	})
+}
+
+// TestForkedChainAlerts has a second host go on with the first one's key: what either sends
+// proves nothing, and the party whose agent it is hears of it.
+func TestForkedChainAlerts(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		h := j.enrolled(j.provider)
+		j.serves(h, "pe")
+		h.pushes(h.dnsbl(evidence.NotListed))
+		j.settle()
+		clone := *h
+		h.pushes(h.dnsbl(evidence.NotListed))
+		clone.pushes(clone.dnsbl(evidence.NotListed))
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "unproven agent_forked")
+		j.told(1, 1)
+		if got, want := j.mails.subject(t, 0), "No longer proven: PE-P3 Public blacklists checked daily (Provider, host.example)"; got != want {
+			t.Errorf("subject %q, want %q", got, want)
+		}
+		if _, err := j.srv.RejoinAgent(context.Background(), h.id, ""); err != nil {
+			t.Fatal(err)
+		}
+		h.pushes(h.dnsbl(evidence.NotListed))
+		j.settle()
+		j.hears("Resolved", 1)
+	})
+}

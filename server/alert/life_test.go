@@ -104,3 +104,52 @@ func TestTend(t *testing.T) {
 		})
 	}
 }
+
+func TestDamp(t *testing.T) {
+	start := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+	tests := []struct {
+		name        string
+		fired, calm int // calm: since which minute, -1 for not
+		order       bool
+		at          int
+		ends        bool
+		want, due   int // since which minute it is calm then, and when to look; -1 for not
+	}{
+		{"steady, in order", 2, -1, true, 5, true, -1, -1},
+		{"steady, not in order", 2, -1, false, 5, false, -1, -1},
+		{"unsteady, in order", 3, -1, true, 5, false, 5, 65},
+		{"unsteady, still in order", 3, 5, true, 64, false, 5, 65},
+		{"unsteady, in order for an hour", 3, 5, true, 65, true, 5, -1},
+		{"unsteady, out of order again", 3, 5, false, 64, false, -1, -1},
+		{"unsteady, not in order", 4, -1, false, 5, false, -1, -1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := alert.Alert{ID: "al_1", Fired: tt.fired}
+			if tt.calm >= 0 {
+				a.Calm = at(tt.calm)
+			}
+			var resolve []alert.Alert
+			if tt.order {
+				resolve = []alert.Alert{a}
+			}
+			ended, turned, due := alert.Damp([]alert.Alert{a}, resolve, at(tt.at))
+			if len(ended) == 1 != tt.ends {
+				t.Errorf("ended %+v", ended)
+			}
+			calm := a.Calm
+			for _, b := range turned {
+				calm = b.Calm
+			}
+			for what, pair := range map[string]struct {
+				got  time.Time
+				want int
+			}{"calm since": {calm, tt.want}, "due": {due, tt.due}} {
+				if pair.want < 0 != pair.got.IsZero() || pair.want >= 0 && !pair.got.Equal(at(pair.want)) {
+					t.Errorf("%s %s, want minute %d", what, pair.got, pair.want)
+				}
+			}
+		})
+	}
+}

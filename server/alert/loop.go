@@ -110,7 +110,7 @@ func parcels(list []Delivery) []parcel {
 		if d.Event == Resolved {
 			why = d.Alert.Ended
 		}
-		key := strings.Join([]string{d.Channel.ID, d.Event, strconv.Itoa(d.Round), d.Alert.Org, d.Alert.Asset, d.Alert.Verdict.String(), why.String()}, "\n")
+		key := strings.Join([]string{d.Channel.ID, d.Event, strconv.Itoa(d.Round), d.Alert.often(), d.Alert.Org, d.Alert.Asset, d.Alert.Verdict.String(), why.String()}, "\n")
 		if i, ok := at[key]; ok && d.Channel.Kind == Email {
 			out[i] = append(out[i], d)
 			continue

@@ -72,7 +72,7 @@ type words struct {
 	resolved, host, since, until, why, cure, see, log string
 	footer                                            string
 	still                                             [2]string // of a verdict, for a day and for several
-	nobody, taken, untaken                            string
+	nobody, taken, untaken, unsteady, often           string
 }
 
 var languages = map[string]words{
@@ -82,6 +82,7 @@ var languages = map[string]words{
 		footer: "Keep this mail: the line above fixes what the log held when it was sent.",
 		still:  [2]string{"%s for %d day", "%s for %d days"},
 		nobody: "Nobody acts. %s", taken: "Taken on", untaken: "by nobody since %s",
+		unsteady: "Unsteady", often: "fired %d times within 24 hours; it is over once it was in order for an hour without a break",
 	},
 	duties.Italian: {
 		verdicts: map[string]string{"breached": "Violato", "unproven": "Non più provato"},
@@ -89,6 +90,7 @@ var languages = map[string]words{
 		footer: "Tenere questo messaggio: la riga sopra fissa che cosa conteneva il log all'invio.",
 		still:  [2]string{"%s da %d giorno", "%s da %d giorni"},
 		nobody: "Nessuno interviene. %s", taken: "In carico", untaken: "a nessuno dal %s",
+		unsteady: "Instabile", often: "scattato %d volte in 24 ore; finisce dopo un'ora in ordine senza interruzioni",
 	},
 }
 
@@ -161,6 +163,9 @@ func (t words) body(m Message, state string, zone *time.Location) string {
 		line(t.taken, fmt.Sprintf(t.untaken, clock(m.Opened)))
 	default:
 		line(t.taken, clock(m.Alert.Acked))
+	}
+	if m.Event != Resolved && m.Alert.Unsteady() {
+		line(t.unsteady, fmt.Sprintf(t.often, m.Alert.Fired))
 	}
 	line(t.why, m.Why)
 	line(t.cure, m.Cure)

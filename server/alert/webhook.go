@@ -58,6 +58,7 @@ type PayloadAlert struct {
 	Party    string         `json:"party"`
 	Verdict  duties.Verdict `json:"verdict"`
 	Opened   time.Time      `json:"opened"`
+	Fired    int            `json:"fired"` // how often within 24 hours, this time included
 	Acked    *time.Time     `json:"acked,omitempty"`
 	Resolved *time.Time     `json:"resolved,omitempty"`
 }
@@ -72,7 +73,7 @@ func payload(m Message) Payload {
 	p := Payload{
 		ID: m.ID, Event: m.Event, Round: m.Round, At: m.At.UTC(), Org: PayloadOrg{m.Org, m.OrgName}, Log: PayloadLog{m.LogSize, m.LogRoot},
 		Alert: PayloadAlert{ID: m.Alert.ID, Org: PayloadOrg{m.Alert.Org, m.Owner}, Duty: m.Alert.Duty, Part: m.Alert.Part, Asset: m.Alert.Name,
-			Party: m.Alert.Party, Verdict: m.Alert.Verdict, Opened: m.Alert.Opened.UTC()},
+			Party: m.Alert.Party, Verdict: m.Alert.Verdict, Opened: m.Alert.Opened.UTC(), Fired: m.Alert.Fired},
 		Subject: m.Subject, Why: m.Why, Cure: m.Cure, Link: m.Link, Reason: m.Alert.Why,
 	}
 	if acked := m.Alert.Acked.UTC(); !m.Alert.Acked.IsZero() {

@@ -178,7 +178,9 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 		return []AssetFinding{h.find(Unproven, "", say(key, append([]any{"host", h.agent.Name, "kind_codes", string(c.kind)}, pairs...)...))}
 	}
 	if h.agent.Forked {
-		return one("agent_forked"), false
+		found := one("agent_forked")
+		found[0].Stopped = true // its evidence proves nothing any more: somebody has to find out why
+		return found, false
 	}
 	if len(h.looks) == 0 {
 		return one("never_seen"), false

@@ -60,6 +60,11 @@ func (r Reader) Alerts(ctx context.Context, org string, open bool, limit int) ([
 		[]any{org, int64(limit)}, scanAlert)
 }
 
+func scanCount(row func(...any) error) (n int64, err error) {
+	err = row(&n)
+	return n, err
+}
+
 // FireAlert opens an alert and puts what its channels hear at once into the outbox. It
 // reports false when such an alert is open already.
 func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, reach Reach) (bool, error) {
@@ -67,9 +72,14 @@ func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, reach Reach) (bool, e
 	if err != nil {
 		return false, err
 	}
+	before, err := all(ctx, t.Reader, "counting firings", `SELECT COUNT(*) FROM alert WHERE org_id = $1 AND duty = $2 AND part = $3 AND asset = $4 AND opened > $5`,
+		[]any{a.Org, a.Duty, a.Part, a.Asset, Micros(a.Opened.Add(-alert.Flapping))}, scanCount)
+	if err != nil {
+		return false, err
+	}
 	n, err := t.exec(ctx, "opening an alert", `INSERT INTO alert (`+alertColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, 'firing', $7, $8, $9, '', $10, 0, '', 0, 1, 0, '') ON CONFLICT DO NOTHING`,
-		a.ID, a.Org, a.Duty, a.Part, a.Asset, a.Name, a.Party, a.Verdict.String(), why, Micros(a.Opened))
+		VALUES ($1, $2, $3, $4, $5, $6, 'firing', $7, $8, $9, '', $10, 0, '', 0, $11, 0, '') ON CONFLICT DO NOTHING`,
+		a.ID, a.Org, a.Duty, a.Part, a.Asset, a.Name, a.Party, a.Verdict.String(), why, Micros(a.Opened), before[0]+1)
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -103,6 +113,12 @@ func (t *Tx) NotifyOn(ctx context.Context, a alert.Alert, channels []alert.Chann
 		posts[i] = alert.Post{Channel: c, Event: alert.Firing}
 	}
 	return t.post(ctx, a, posts, a.Opened)
+}
+
+// CalmAlert notes since when the asset of an open alert is in order.
+func (t *Tx) CalmAlert(ctx context.Context, a alert.Alert) error {
+	_, err := t.exec(ctx, "noting that alert "+a.ID+" is calm", `UPDATE alert SET calm = $2 WHERE id = $1 AND state = 'firing'`, a.ID, Micros(a.Calm))
+	return err
 }
 
 // ResolveAlert ends an alert, for the reason in Ended, and has those told who

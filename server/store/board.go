@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 )
 
@@ -160,15 +161,22 @@ type BoardAlert struct {
 	State, Party, Verdict            string
 	Why                              string // JSON
 	Opened, Acked, Resolved          time.Time
+	Fired                            int       // how often within a day, this time included
+	Calm                             time.Time // of an unsteady one that fires: since when it is in order
 }
 
-const boardAlertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, opened, acked, resolved`
+// Unsteady reports whether an alert that fires stays until it was in order for a while.
+func (a BoardAlert) Unsteady() bool {
+	return a.State == alert.Firing && alert.Alert{Fired: a.Fired}.Unsteady()
+}
+
+const boardAlertColumns = `id, org_id, duty, part, asset, name, state, party, verdict, why, opened, acked, resolved, fired, calm`
 
 func scanBoardAlert(row func(...any) error) (BoardAlert, error) {
 	var a BoardAlert
-	var opened, acked, resolved int64
-	err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &acked, &resolved)
-	a.Opened, a.Acked, a.Resolved = Time(opened), Time(acked), Time(resolved)
+	var opened, acked, resolved, fired, calm int64
+	err := row(&a.ID, &a.Org, &a.Duty, &a.Part, &a.Asset, &a.Name, &a.State, &a.Party, &a.Verdict, &a.Why, &opened, &acked, &resolved, &fired, &calm)
+	a.Opened, a.Acked, a.Resolved, a.Fired, a.Calm = Time(opened), Time(acked), Time(resolved), int(fired), Time(calm)
 	return a, err
 }
 

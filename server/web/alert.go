@@ -54,7 +54,7 @@ func (w *Web) alertPageOf(r *http.Request) (alertPage, error) {
 		return alertPage{}, err
 	}
 	row := store.BoardAlert{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Asset, Name: a.Name, State: a.State, Party: a.Party,
-		Verdict: a.Verdict.String(), Opened: a.Opened, Acked: a.Acked, Resolved: a.Resolved}
+		Verdict: a.Verdict.String(), Opened: a.Opened, Acked: a.Acked, Resolved: a.Resolved, Fired: a.Fired, Calm: a.Calm}
 	concerns, err := w.concerns(r, row)
 	if err == nil && !concerns {
 		err = notFound()

@@ -94,6 +94,7 @@ type (
 		Why      string         `json:"why"`
 		Opened   evidence.Time  `json:"opened"`
 		Resolved *evidence.Time `json:"resolved"`
+		Fired    int            `json:"fired"` // how often within a day, this time included
 	}
 )
 
@@ -211,7 +212,7 @@ func (w *Web) apiAlerts(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func alertAnswerOf(a alertBody) alertAnswer {
-	b := alertAnswer{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Name, State: a.State, Verdict: a.Verdict, Why: a.Why, Opened: moment(a.Opened)}
+	b := alertAnswer{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Name, State: a.State, Verdict: a.Verdict, Why: a.Why, Opened: moment(a.Opened), Fired: a.Fired}
 	if a.State == alert.Resolved {
 		b.Resolved = since(a.Resolved)
 	}

@@ -118,12 +118,15 @@ func (w *Web) addChannel(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil || len(c.Target) > 500 || len(have) >= maxChannels {
 		return w.setupPage(rw, r, http.StatusBadRequest, setupBody{Fault: "channel_bad"})
 	}
+	detail := map[string]string{"channel": c.ID, "kind": c.Kind, "target": shownTarget(c, true)}
+	if after > 0 {
+		detail["after"] = strconv.Itoa(after)
+	}
 	err = w.Store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := tx.AddChannel(ctx, c); err != nil {
 			return err
 		}
-		return w.Note(ctx, tx, Deed{Orgs: []string{org.ID}, Event: eventChannelAdded, By: viewerOf(ctx).id(),
-			Detail: map[string]string{"channel": c.ID, "kind": c.Kind, "target": shownTarget(c, true), "after": r.PostFormValue("after")}})
+		return w.Note(ctx, tx, Deed{Orgs: []string{org.ID}, Event: eventChannelAdded, By: viewerOf(ctx).id(), Detail: detail})
 	})
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type toldWord struct{ Key, Text string }
 
 // told are the words of a detail that the trail shows, in this order.
 var told = []string{"email", "role", "name", "part", "value", "title", "workflow", "step", "service", "services", "refused", "first", "last", "via", "from", "to", "browser", "scopes",
-	"kind", "target", "host", "agent", "case", "alert"}
+	"kind", "target", "after", "host", "agent", "case", "alert"}
 
 func (r activityRow) told(key string) string {
 	i := slices.IndexFunc(r.Told, func(t toldWord) bool { return t.Key == key })
@@ -116,6 +116,10 @@ func (p page) told(row activityRow, t toldWord) string {
 	switch t.Key {
 	case "role", "via", "service":
 		return p.Word(t.Key, t.Text)
+	case "after":
+		n, _ := strconv.Atoi(t.Text)
+		words, _ := p.T("after_hours", "Count", n)
+		return words
 	case "kind":
 		return p.Word("channel", t.Text)
 	case "basis":
