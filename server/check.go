@@ -99,6 +99,10 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 		owed[w] = true
 	}
 	c.done.Agents += int64(len(agents))
+	c.epochs = map[string]int64{}
+	for _, st := range logs {
+		c.epochs[st.ID] = st.Epoch
+	}
 	for i, st := range logs {
 		l := &logCheck{checking: c, ctx: ctx, st: st, agents: chains, owed: owed}
 		if i > 0 {
@@ -123,9 +127,13 @@ func (c *checking) org(ctx context.Context, org string, logs []ledger.State) err
 		}
 	}
 	c.chains(chains)
+	if c.said == nil {
+		return nil // it has no log
+	}
 	c.closed(org)
+	err = c.told(ctx, org)
 	c.unsaid(org)
-	return nil
+	return err
 }
 
 // checking is one run of Check.
@@ -137,6 +145,9 @@ type checking struct {
 	done     Checked
 
 	// Of the organisation that is checked:
+	epochs    map[string]int64 // of the organisation's logs
+	toldBy    *toldCheck
+	reviews   map[reviewKey]bool            // that have rows
 	said      map[saidPlace][]store.SaidRow // not yet seen in its logs
 	cases     []store.SaidRow
 	steps     map[string][]store.SaidRow // of each case, in the order of their numbers

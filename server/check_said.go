@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
@@ -40,6 +41,7 @@ func (c *checking) readSaid(l *logCheck) error {
 		return err
 	}
 	c.said, c.cases, c.steps = map[saidPlace][]store.SaidRow{}, nil, map[string][]store.SaidRow{}
+	c.toldBy, c.reviews = newToldCheck(), map[reviewKey]bool{}
 	c.closes, c.withdrawn, c.erasedEnd = map[saidPlace]bool{}, map[string]time.Time{}, nil
 	for _, r := range rows {
 		at := saidPlace{r.Log, r.Index}
@@ -47,6 +49,8 @@ func (c *checking) readSaid(l *logCheck) error {
 		switch r.Table {
 		case "case":
 			c.cases = append(c.cases, r)
+		case "review":
+			c.reviews[reviewKey{r.Subject, r.At.UnixMilli()}] = true
 		case "step":
 			c.steps[r.Key] = append(c.steps[r.Key], r)
 		}
@@ -68,6 +72,15 @@ func (l *logCheck) people(where string, rec store.Record) {
 		return
 	}
 	table, counts := saidEvents[w.Event]
+	if w.Event == eventAcked || w.Event == alert.EventDelivered || table == "review" {
+		words, readable := l.wordsOf(rec.Place(w.Data))
+		if l.toldBy.add(where, w, words) {
+			return
+		}
+		if readable {
+			l.reviewed(where, w, words)
+		}
+	}
 	if counts && table != "review" && len(rows) == 0 { // two reviews of one moment are one row
 		l.fault(where, "the row of what was said (%s) is missing: duties are judged without it", w.Event)
 	}
@@ -114,7 +127,9 @@ func sameSaid(r store.SaidRow, w evidence.Workflow, table string) error {
 // saidWords are the words of what was said, of any kind.
 type saidWords struct {
 	stated
-	Digest duties.Digest
+	Digest          duties.Digest
+	Alert, Delivery string // that was taken on, or made
+	Event           string // of the alert that was delivered
 }
 
 // wordsOf reads the words beside an entry; false where they are erased, or where they
@@ -187,8 +202,9 @@ func (c *checking) closed(org string) {
 func (c *checking) closing(k store.SaidRow) error {
 	steps := c.steps[k.Key]
 	for i, s := range steps[min(1, len(steps)):] {
-		if s.Log == steps[i].Log && s.Index < steps[i].Index { // the clock may have gone back between, the log has not
-			return fmt.Errorf("step %s stands after step %s", s.Word, steps[i].Word)
+		before := steps[i]
+		if c.epochs[s.Log] < c.epochs[before.Log] || s.Log == before.Log && s.Index < before.Index { // the clock may have gone back between, the log has not
+			return fmt.Errorf("step %s stands after step %s", s.Word, before.Word)
 		}
 	}
 	if withdrawn, err := c.wasWithdrawn(k); withdrawn || err != nil {

@@ -48,3 +48,32 @@ func (r Reader) SaidRows(ctx context.Context, org string) ([]SaidRow, error) {
 			return v, err
 		})
 }
+
+// ToldRow is a row that states that somebody was told of an alert, or took it on.
+type ToldRow struct {
+	ID       string // of the delivery, or of the alert
+	Alert    string
+	Event    string // of the alert that was delivered
+	At       time.Time
+	By       string // who took it on
+	Unlogged bool   // the attempt has no entry of the log
+}
+
+// ToldRows lists the alerts of an organisation that somebody took on, and the deliveries
+// that were made to it.
+func (r Reader) ToldRows(ctx context.Context, org string) (acked, delivered []ToldRow, err error) {
+	scan := func(row func(...any) error) (v ToldRow, err error) {
+		var at, unlogged int64
+		err = row(&v.ID, &v.Alert, &v.Event, &at, &v.By, &unlogged)
+		v.At, v.Unlogged = Time(at), unlogged == 1
+		return v, err
+	}
+	acked, err = all(ctx, r, "reading who took alerts on", `SELECT id, id, '', acked, acked_by, 0 FROM alert WHERE org_id = $1 AND acked > 0 ORDER BY id`, []any{org}, scan)
+	if err != nil {
+		return nil, nil, err
+	}
+	delivered, err = all(ctx, r, "reading who was told", `SELECT o.id, o.alert_id, o.event, o.done, '',
+		CASE WHEN EXISTS (SELECT 1 FROM delivery_attempt a WHERE a.org_id = o.org_id AND a.alert_id = o.alert_id AND a.delivery_id = o.id AND a.state = 'delivered' AND a.log_id = '') THEN 1 ELSE 0 END
+		FROM outbox o WHERE o.org_id = $1 AND o.state = 'delivered' ORDER BY o.id`, []any{org}, scan)
+	return acked, delivered, err
+}
