@@ -468,6 +468,12 @@ func (w *Web) file(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// casesAnswer are cases, and whether there are others.
+type casesAnswer struct {
+	Cases []caseAnswer `json:"cases"`
+	More  bool         `json:"more"` // than are listed
+}
+
 type caseAnswer struct {
 	ID        string       `json:"id"`
 	Org       string       `json:"org"`
@@ -517,11 +523,11 @@ func (w *Web) apiCases(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := []caseAnswer{}
+	out := casesAnswer{Cases: []caseAnswer{}, More: body.Next() > 0}
 	for _, c := range body.Cases {
-		out = append(out, w.answerCase(c))
+		out.Cases = append(out.Cases, w.answerCase(c))
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{"cases": out, "more": body.Next() > 0})
+	writeJSON(rw, http.StatusOK, out)
 	return nil
 }
 

@@ -253,6 +253,34 @@ func (w *Web) apiDays(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// The answer of the API: how much of a period was proven, in windows of some days.
+type (
+	continuityAnswer struct {
+		From          string      `json:"from"`
+		To            string      `json:"to"`
+		WindowDays    int         `json:"windowDays"`
+		Expected      int         `json:"expected"`
+		Covered       int         `json:"covered"`
+		Fulfilled     int         `json:"fulfilled"`
+		NoOccasion    int         `json:"noOccasion"`
+		Breached      int         `json:"breached"`
+		Unproven      int         `json:"unproven"`
+		Late          int         `json:"late"`
+		NotApplicable int         `json:"notApplicable"`
+		Before        int         `json:"before"`
+		Gaps          []gapAnswer `json:"gaps"`
+	}
+	gapAnswer struct {
+		From    string `json:"from"`
+		To      string `json:"to"`
+		Windows int    `json:"windows"`
+		Verdict string `json:"verdict"`
+		Cause   string `json:"cause"`
+		Late    bool   `json:"late"`
+		Why     string `json:"why"`
+	}
+)
+
 func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
 	d, err := w.dutyAt(r)
 	if err != nil {
@@ -263,23 +291,14 @@ func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	sum := duties.Sum(list)
-	type gap struct {
-		From    string `json:"from"`
-		To      string `json:"to"`
-		Windows int    `json:"windows"`
-		Verdict string `json:"verdict"`
-		Cause   string `json:"cause"`
-		Late    bool   `json:"late"`
-		Why     string `json:"why"`
-	}
-	gaps := []gap{}
+	gaps := []gapAnswer{}
 	for _, g := range sum.Gaps {
 		why, _ := w.Catalogue.Shown(w.views.lang(r), g.Why)
-		gaps = append(gaps, gap{rfc(g.From), rfc(g.To), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
+		gaps = append(gaps, gapAnswer{rfc(g.From), rfc(g.To), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{"from": rfc(from), "to": rfc(to), "windowDays": d.Rhythm(), "expected": sum.Expected, "covered": sum.Covered,
-		"fulfilled": sum.Count[duties.Fulfilled], "noOccasion": sum.Count[duties.NoOccasion], "breached": sum.Count[duties.Breached],
-		"unproven": sum.Count[duties.Unproven], "late": sum.Late, "notApplicable": sum.Count[duties.NotApplicable], "before": sum.Before, "gaps": gaps})
+	writeJSON(rw, http.StatusOK, continuityAnswer{rfc(from), rfc(to), d.Rhythm(), sum.Expected, sum.Covered,
+		sum.Count[duties.Fulfilled], sum.Count[duties.NoOccasion], sum.Count[duties.Breached], sum.Count[duties.Unproven],
+		sum.Late, sum.Count[duties.NotApplicable], sum.Before, gaps})
 	return nil
 }
 
@@ -326,6 +345,12 @@ func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) 
 	return cells, nil
 }
 
+// stateAnswer is a board as it stood at a moment.
+type stateAnswer struct {
+	At     string       `json:"at"`
+	Duties []dutyAnswer `json:"duties"`
+}
+
 func (w *Web) apiBoardAt(rw http.ResponseWriter, r *http.Request) error {
 	at, err := w.instant(r)
 	if err == nil {
@@ -348,6 +373,6 @@ func (w *Web) apiBoardAt(rw http.ResponseWriter, r *http.Request) error {
 	for _, c := range cells {
 		out = append(out, answerOf(c))
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{"at": rfc(at), "duties": out})
+	writeJSON(rw, http.StatusOK, stateAnswer{rfc(at), out})
 	return nil
 }

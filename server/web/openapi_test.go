@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -48,4 +49,95 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 			t.Errorf("type %s is named and not described", name)
 		}
 	}
+}
+
+// What the API answers is what its description says: no field stands beside a list, or
+// within it, that the description leaves out, and none that it promises is missing.
+func TestOpenAPIDescribesEveryAnswer(t *testing.T) {
+	s := seeded(newSite(t, storetest.SQLite(t)))
+	token := s.apiToken(s.customer, true)
+	var doc openapi
+	s.api(token, "GET", "/openapi.json", &doc)
+	filled := strings.NewReplacer("{org}", s.customer.ID, "{duty}", "SC-C5", "{service}", "sc", "{agent}", s.erp.id, "{index}", path("%d", s.erpIndex))
+	asked := 0
+	for _, pattern := range web.Patterns() {
+		method, route, _ := strings.Cut(pattern, " ")
+		at := filled.Replace(route)
+		if method != "GET" || !strings.HasPrefix(route, "/api/v1/") || strings.HasSuffix(route, "openapi.json") || strings.Contains(at, "{") {
+			continue
+		}
+		asked++
+		var answer any
+		if status := s.api(token, "GET", strings.TrimPrefix(at, "/api/v1"), &answer); status != http.StatusOK {
+			t.Errorf("%s: status %d", route, status)
+			continue
+		}
+		for _, fault := range doc.faults(doc.Paths[route]["get"].Responses["200"].Content["application/json"].Schema, answer, "answer") {
+			t.Errorf("%s: %s", route, fault)
+		}
+	}
+	if asked < 15 {
+		t.Errorf("%d routes were asked", asked)
+	}
+}
+
+// openapi is the description, as far as answers are held to it.
+type openapi struct {
+	Paths map[string]map[string]struct {
+		Responses map[string]struct {
+			Content map[string]struct{ Schema schema }
+		}
+	}
+	Components struct{ Schemas map[string]schema }
+}
+
+type schema struct {
+	Ref                  string `json:"$ref"`
+	Type                 string
+	Required             []string
+	Properties           map[string]schema
+	AdditionalProperties *schema
+	Items                *schema
+}
+
+// faults says what of an answer the description does not know.
+func (o openapi) faults(s schema, answer any, place string) []string {
+	if name, ok := strings.CutPrefix(s.Ref, "#/components/schemas/"); ok {
+		s = o.Components.Schemas[name]
+	}
+	var list []string
+	switch v := answer.(type) {
+	case map[string]any:
+		for _, key := range s.Required {
+			if _, ok := v[key]; !ok {
+				list = append(list, place+" lacks "+key)
+			}
+		}
+		for key, inner := range v {
+			of, known := s.Properties[key]
+			if !known && s.AdditionalProperties != nil {
+				of, known = *s.AdditionalProperties, true
+			}
+			switch {
+			case known:
+				list = append(list, o.faults(of, inner, place+"."+key)...)
+			case s.Type != "" || s.Properties != nil:
+				list = append(list, place+" has "+key+", which is not described")
+			}
+		}
+	case []any:
+		if s.Items == nil && s.Type != "" {
+			return append(list, place+" is a list and described as "+s.Type)
+		}
+		for _, inner := range v {
+			if s.Items != nil {
+				list = append(list, o.faults(*s.Items, inner, place+"[]")...)
+			}
+		}
+	default:
+		if kind := map[string]string{"bool": "boolean", "float64": "number", "string": "string"}[fmt.Sprintf("%T", v)]; kind != "" && s.Type != "" && s.Type != kind && !(kind == "number" && s.Type == "integer") {
+			list = append(list, place+" is a "+kind+" and described as "+s.Type)
+		}
+	}
+	return list
 }
