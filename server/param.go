@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -71,5 +72,57 @@ func (s *Server) checkParam(o store.Org, p store.Param) error {
 	if p.Value == nil {
 		return nil
 	}
-	return param.Allows(*p.Value)
+	if err := param.Allows(*p.Value); err != nil {
+		return fmt.Errorf("duty %s: part %s: %s: %w", d.ID, p.Part, p.Name, err)
+	}
+	return nil
+}
+
+// Outside is a figure that an organisation once set and that its duty does not leave open
+// today. The catalogue's counts in its place.
+type Outside struct {
+	Org, Duty, Part, Name string
+	Set, Counts           float64
+	Why                   string
+}
+
+// Outside lists the figures of an organisation, or of all, that count for nothing.
+func (s *Server) Outside(ctx context.Context, org string) ([]Outside, error) {
+	orgs, err := s.store.Orgs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Outside
+	for _, o := range orgs {
+		if org != "" && o.ID != org || !o.Erased.IsZero() {
+			continue
+		}
+		set, err := s.store.Params(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range s.catalogue.Duties() {
+			for _, p := range d.Parts {
+				for _, name := range slices.Sorted(maps.Keys(set[d.ID][p.Name])) {
+					param, value := p.Params[name], set[d.ID][p.Name][name]
+					if err := param.Allows(value); err != nil {
+						list = append(list, Outside{o.ID, d.ID, p.Name, name, value, param.Default, err.Error()})
+					}
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+// warnOutside says in the server's log which figures count for nothing.
+func (s *Server) warnOutside(ctx context.Context) {
+	list, err := s.Outside(ctx, "")
+	if err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "nobody looked which figures are outside their range", "err", err)
+	}
+	for _, x := range list {
+		s.log.WarnContext(ctx, "a figure counts for nothing: set another with attesto-server param set", "org", x.Org, "duty", x.Duty, "part", x.Part, "name", x.Name,
+			"set", x.Set, "counts", x.Counts, "why", x.Why)
+	}
 }

@@ -37,6 +37,8 @@ type Rejudgement struct {
 	Changed []Rejudged
 	// Kept are stretches that stay as they were judged, since facts were erased.
 	Kept []Rejudged
+	// Outside are figures that were set and count for nothing.
+	Outside []Outside
 }
 
 // slack is how long a server may take to judge what has come or lapsed: a verdict that
@@ -84,7 +86,8 @@ func (s *Server) Rejudge(ctx context.Context, q RejudgeRequest) (Rejudgement, er
 	if !found {
 		return out, fmt.Errorf("organisation %s: %w", q.Org, store.ErrNotFound)
 	}
-	return out, nil
+	out.Outside, err = s.Outside(ctx, q.Org)
+	return out, err
 }
 
 func (s *Server) rejudgeOrg(ctx context.Context, b *batch, o store.Org, q RejudgeRequest, out *Rejudgement) error {

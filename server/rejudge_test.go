@@ -146,3 +146,29 @@ func TestRulesAreStated(t *testing.T) {
 		}
 	})
 }
+
+// A figure that a duty no longer leaves open counts for nothing, and the server, rejudge
+// and whoever sets one anew are told of it.
+func TestFiguresOutsideTheirRange(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx, none := context.Background(), 0.0
+		p := store.Param{Org: j.provider.ID, Duty: "WH-P1", Part: "backup", Name: "retention", Value: &none, At: j.now}
+		err := j.srv.SetParam(ctx, p)
+		if err == nil || !strings.HasPrefix(err.Error(), "duty WH-P1: part backup: retention: 0 days is outside 35 to 3650 days, ") || !strings.Contains(err.Error(), "signs a waiver") {
+			t.Errorf("error %v", err)
+		}
+		if list, err := j.srv.Outside(ctx, ""); err != nil || len(list) > 0 {
+			t.Errorf("%+v (%v)", list, err)
+		}
+		if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.AddParam(ctx, p) }); err != nil { // as a server of before took it
+			t.Fatal(err)
+		}
+		done, err := j.srv.Rejudge(ctx, server.RejudgeRequest{From: j.now.Add(-time.Hour), Duty: "WH-P1", DryRun: true})
+		if err != nil || len(done.Outside) != 1 || done.Outside[0].Counts != 35 || done.Outside[0].Set != 0 || done.Outside[0].Duty != "WH-P1" {
+			t.Errorf("rejudge tells %+v (%v)", done.Outside, err)
+		}
+		if list, err := j.srv.Outside(ctx, j.customer.ID); err != nil || len(list) > 0 {
+			t.Errorf("the customer's: %+v (%v)", list, err)
+		}
+	})
+}

@@ -73,8 +73,9 @@ func (s *Server) stateRules(ctx context.Context) error {
 }
 
 // inForce states the rules once; what keeps it from that is logged and tried again at
-// the next start.
+// the next start. Figures that the rules do not take are named.
 func (s *Server) inForce(ctx context.Context) error {
+	s.warnOutside(ctx)
 	if err := s.stateRules(ctx); err != nil && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "the log does not state which rules are in force", "err", err)
 	}

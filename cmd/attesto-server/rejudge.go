@@ -86,6 +86,24 @@ type rejudgedLine struct {
 	Why     string    `json:"why"`
 }
 
+type outsideLine struct {
+	Org    string  `json:"org"`
+	Duty   string  `json:"duty"`
+	Part   string  `json:"part"`
+	Name   string  `json:"name"`
+	Set    float64 `json:"set"`
+	Counts float64 `json:"counts"`
+	Why    string  `json:"why"`
+}
+
+func outside(list []server.Outside) []outsideLine {
+	out := []outsideLine{}
+	for _, x := range list {
+		out = append(out, outsideLine(x))
+	}
+	return out
+}
+
 func (a *app) rejudged(c *duties.Catalogue, done server.Rejudgement, dry, asJSON bool) error {
 	lines := func(list []server.Rejudged) []rejudgedLine {
 		out := []rejudgedLine{}
@@ -97,7 +115,7 @@ func (a *app) rejudged(c *duties.Catalogue, done server.Rejudgement, dry, asJSON
 	}
 	if asJSON {
 		return json.NewEncoder(a.out).Encode(map[string]any{"ruleset": done.Rules.Number, "digest": done.Rules.Digest, "version": done.Rules.Version,
-			"dryRun": dry, "changed": lines(done.Changed), "kept": lines(done.Kept)})
+			"dryRun": dry, "changed": lines(done.Changed), "kept": lines(done.Kept), "outside": outside(done.Outside)})
 	}
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	for _, l := range lines(done.Changed) {
@@ -108,6 +126,9 @@ func (a *app) rejudged(c *duties.Catalogue, done server.Rejudgement, dry, asJSON
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, x := range done.Outside {
+		say(a.out, "%s of %s: part %s: %s was set and counts for nothing (%g counts): %s\n", x.Duty, x.Org, x.Part, x.Name, x.Counts, x.Why)
 	}
 	word := "changed"
 	if dry {

@@ -41,19 +41,27 @@ type Catalogue struct {
 }
 
 type dutyFile struct {
-	ID      string            `yaml:"id"`
-	Title   Text              `yaml:"title"`
-	Cadence string            `yaml:"cadence"`
-	Parts   []string          `yaml:"parts"`
-	Any     bool              `yaml:"any"`
-	Set     map[string]Params `yaml:"set"`
+	ID      string                      `yaml:"id"`
+	Title   Text                        `yaml:"title"`
+	Cadence string                      `yaml:"cadence"`
+	Parts   []string                    `yaml:"parts"`
+	Any     bool                        `yaml:"any"`
+	Set     map[string]Params           `yaml:"set"`    // other defaults, by part
+	Bounds  map[string]map[string]bound `yaml:"bounds"` // what the duty leaves open, by part and parameter
+}
+
+// bound is how far a duty lets a figure be set.
+type bound struct {
+	Min *float64 `yaml:"min"`
+	Max *float64 `yaml:"max"`
 }
 
 type checksFile struct {
-	Services map[string]serviceFile `yaml:"services"`
-	Proofs   map[string]proofFile   `yaml:"proofs"`
-	Cadences map[string]cadenceFile `yaml:"cadences"`
-	Checks   map[string]checkFile   `yaml:"checks"`
+	Services map[string]serviceFile       `yaml:"services"`
+	Proofs   map[string]proofFile         `yaml:"proofs"`
+	Cadences map[string]cadenceFile       `yaml:"cadences"`
+	Most     map[string]map[string]string `yaml:"most"` // by cadence: the largest that a time of the list's duties may be set to
+	Checks   map[string]checkFile         `yaml:"checks"`
 }
 
 type proofFile struct {
@@ -105,6 +113,9 @@ func Read(dir fs.FS) (*Catalogue, error) {
 		}
 		for _, d := range list {
 			duty, err := c.duty(service, d)
+			if err == nil {
+				err = duty.hold(c.described.Most[d.Cadence])
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: duty %s: %w", name, d.ID, err)
 			}
@@ -254,16 +265,40 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 		if slices.ContainsFunc(out.Parts, func(q Part) bool { return q.Name == p.Name }) {
 			return out, fmt.Errorf("part %s stated twice", p.Name)
 		}
-		if err := p.override(d.Set[p.Name]); err != nil {
-			return out, fmt.Errorf("part %s: %w", p.Name, err)
-		}
-		delete(d.Set, p.Name)
 		out.Parts = append(out.Parts, p)
 	}
-	for name := range d.Set {
-		return out, fmt.Errorf("set: there is no part %s", name)
+	for _, name := range slices.Concat(slices.Sorted(maps.Keys(d.Set)), slices.Sorted(maps.Keys(d.Bounds))) {
+		if !slices.ContainsFunc(out.Parts, func(p Part) bool { return p.Name == name }) {
+			return out, fmt.Errorf("set or bounds: there is no part %s", name)
+		}
+	}
+	for _, p := range out.Parts {
+		if err := errors.Join(p.override(d.Set[p.Name]), p.bind(d.Bounds[p.Name])); err != nil {
+			return out, fmt.Errorf("part %s: %w", p.Name, err)
+		}
 	}
 	return out, nil
+}
+
+// hold keeps the times of a duty within the most that its cadence leaves open.
+func (d Duty) hold(most map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(most)) {
+		limit, err := time.ParseDuration(most[name])
+		if err != nil {
+			return fmt.Errorf("most: %s: %w", name, err)
+		}
+		for _, p := range d.Parts {
+			param, ok := p.Params[name]
+			if !ok || unitLength[param.Unit] == 0 || time.Duration(param.Max)*unitLength[param.Unit] <= limit {
+				continue
+			}
+			most := float64(limit) / float64(unitLength[param.Unit])
+			if err := p.bind(map[string]bound{name: {Max: &most}}); err != nil {
+				return fmt.Errorf("part %s: %w", p.Name, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (c *Catalogue) part(text string) (Part, error) {
@@ -297,6 +332,28 @@ func (p Part) override(set Params) error {
 			return fmt.Errorf("set: %s: %w", name, err)
 		}
 		param.Default = v
+		p.Params[name] = param
+	}
+	return nil
+}
+
+// bind narrows what parameters may be set to.
+func (p Part) bind(bounds map[string]bound) error {
+	for _, name := range slices.Sorted(maps.Keys(bounds)) {
+		param, ok := p.Params[name]
+		if !ok {
+			return fmt.Errorf("bounds: there is no parameter %s", name)
+		}
+		if b := bounds[name].Min; b != nil {
+			param.Min = *b
+		}
+		if b := bounds[name].Max; b != nil {
+			param.Max = *b
+		}
+		param.Bound = true
+		if err := param.Allows(param.Default); err != nil {
+			return fmt.Errorf("bounds: %s: the default: %w", name, err)
+		}
 		p.Params[name] = param
 	}
 	return nil

@@ -96,7 +96,7 @@ func TestOwnFaults(t *testing.T) {
 		{"family", "family: F10", "family: F99", "own.yaml:26: duty BK-P100: there is no family F99"},
 		{"set of no duty", "WH-P1: {backup: {retention: 40}}", "WH-P99: {backup: {retention: 40}}", "own.yaml:38: there is no duty WH-P99"},
 		{"set of no part", "WH-P1: {backup: {retention: 40}}", "WH-P1: {site: {retention: 40}}", "own.yaml:38: duty WH-P1 has no part site"},
-		{"range", "retention: 40", "retention: -4", "own.yaml:38: duty WH-P1: part backup: set: retention: -4 days is outside 0 to 3650"},
+		{"range", "retention: 40", "retention: -4", "own.yaml:38: duty WH-P1: part backup: set: retention: -4 days is outside 35 to 3650 days, which is all that the duty leaves open: for anything looser its party signs a waiver"},
 		{"stated cadence", "{SC-C2: 30}", "{SC-C5: 30}", `own.yaml:40: duty SC-C5: its list says "daily", which cannot be changed`},
 		{"cadence of no duty", "{SC-C2: 30}", "{SC-C99: 30}", "own.yaml:40: there is no duty SC-C99"},
 		{"cadence of no day", "{SC-C2: 30}", "{SC-C2: 0}", "own.yaml:40: duty SC-C2: every 0 days: want 1 to 366"},

@@ -30,6 +30,7 @@ type Param struct {
 	Min     float64 `yaml:"min"`
 	Max     float64 `yaml:"max"`
 	Source  Source  `yaml:"source"` // who says so
+	Bound   bool    `yaml:"-"`      // the duty leaves less open than the check does
 }
 
 // Source says who asks for a figure: a text in both languages, or one for all, such as
@@ -73,10 +74,33 @@ func (p Param) validate() error {
 
 // Allows says why a value is outside the parameter's range, or nil.
 func (p Param) Allows(v float64) error {
-	if v < p.Min || v > p.Max {
-		return fmt.Errorf("%g %s is outside %g to %g", v, p.Unit, p.Min, p.Max)
+	switch {
+	case p.Unit == UnitFlag && v != 0 && v != 1:
+		return fmt.Errorf("%g is neither 1 (yes) nor 0 (no)", v)
+	case v >= p.Min && v <= p.Max: // no number is neither
+		return nil
+	case p.Bound:
+		return fmt.Errorf("%s is outside %s, which is all that the duty leaves open: for anything looser its party signs a waiver (“does not apply”) on the duty's page", p.write(v), p.Range())
 	}
-	return nil
+	return fmt.Errorf("%s is outside %s", p.write(v), p.Range())
+}
+
+// Range writes what the parameter may be set to.
+func (p Param) Range() string {
+	if p.Min == p.Max {
+		return p.write(p.Min) + " alone"
+	}
+	return fmt.Sprintf("%g to %s", p.Min, p.write(p.Max))
+}
+
+func (p Param) write(v float64) string {
+	switch p.Unit {
+	case UnitFlag:
+		return map[bool]string{true: "1 (yes)", false: "0 (no)"}[v != 0]
+	case UnitCount:
+		return fmt.Sprintf("%g", v)
+	}
+	return fmt.Sprintf("%g %s", v, p.Unit)
 }
 
 // values are the figures that a part is judged with.

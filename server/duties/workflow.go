@@ -1,6 +1,7 @@
 package duties
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -28,6 +29,7 @@ type Step struct {
 	Title    Text
 	Party    string        // who takes it
 	Within   time.Duration // after the step before, or the opening
+	Most     time.Duration // the longest that Within may be agreed to be
 	Proves   []string      // the duties that it counts for, if they are of the case's service
 	MaySkip  bool          // it can be left out, with a reason
 	Delivery bool          // the server takes it, when the notice has reached the customer
@@ -48,6 +50,7 @@ type stepFile struct {
 	Title  Text     `yaml:"title"`
 	Party  string   `yaml:"party"`
 	Within string   `yaml:"within"`
+	Most   string   `yaml:"most"`
 	Proves []string `yaml:"proves"`
 	May    string   `yaml:"may"`
 	By     string   `yaml:"by"`
@@ -156,12 +159,15 @@ func (c *Catalogue) addTerms(w Workflow, s Step) {
 		if p.Params == nil {
 			p.Params = map[string]Param{}
 		}
-		p.Params[w.term(s)] = Param{Unit: UnitHours, Default: s.Within.Hours(), Min: 0.25, Max: 8784,
+		p.Params[w.term(s)] = Param{Unit: UnitHours, Default: s.Within.Hours(), Min: 0.25, Max: s.Most.Hours(), Bound: s.Most < maxTerm,
 			Title: Text{EN: w.Title.EN + ": longest time to “" + s.Title.EN + "”", IT: w.Title.IT + ": tempo massimo per «" + s.Title.IT + "»"},
 			Source: Source{Text{EN: "ours, until the parties agree on another: the list of duties says promptly, and of PE-P9 immediately",
 				IT: "nostro, finché le parti non ne concordano un altro: l'elenco degli obblighi dice prontamente, e di PE-P9 immediatamente"}}}
 	}
 }
+
+// maxTerm is the longest that a step may take where nothing says less: a leap year.
+const maxTerm = 366 * 24 * time.Hour
 
 // term is the name of the parameter that says how long a step may take.
 func (w Workflow) term(s Step) string { return w.ID + "_" + s.ID }
@@ -221,15 +227,18 @@ func (f workflowFile) workflow() (Workflow, error) {
 	}
 	for _, s := range f.Steps {
 		within, err := time.ParseDuration(s.Within)
+		most, bad := time.ParseDuration(cmp.Or(s.Most, maxTerm.String()))
 		switch _, twice := w.Step(s.ID); {
 		case err != nil || within <= 0:
 			return w, fmt.Errorf("step %q: within %q: want a duration such as 24h", s.ID, s.Within)
+		case bad != nil || most < within:
+			return w, fmt.Errorf("step %q: most %q: want a duration such as 72h that is no shorter than within", s.ID, s.Most)
 		case s.ID == "" || twice || s.Title.missing():
 			return w, fmt.Errorf("step %q: stated twice, or its id or title is missing", s.ID)
 		case s.Party != Provider && s.Party != Customer || s.May != "" && s.May != "skip" || s.By != "" && s.By != "delivery":
 			return w, fmt.Errorf("step %q: want party provider or customer, may skip, by delivery", s.ID)
 		}
-		w.Steps = append(w.Steps, Step{s.ID, s.Title, s.Party, within, s.Proves, s.May == "skip", s.By == "delivery"})
+		w.Steps = append(w.Steps, Step{s.ID, s.Title, s.Party, within, most, s.Proves, s.May == "skip", s.By == "delivery"})
 	}
 	return w, nil
 }

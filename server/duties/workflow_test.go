@@ -63,9 +63,9 @@ func TestAgreed(t *testing.T) {
 	set := func(duty string) map[string]duties.Params {
 		return map[string]map[string]duties.Params{
 			"PE-P7": {"workflow": {"notice_told": 2}},
-			"PE-C4": {"workflow": {"notice_acknowledged": 3, "notice_acted": 9000}}, // over a year: as if it were not set
+			"PE-C4": {"workflow": {"notice_acknowledged": 3, "notice_acted": 169}}, // over a week: as if it were not set
 			"WH-C3": {"workflow": {"notice_acted": 5}},
-			"PE-P9": {"workflow": {"notice_told": 7, "account_informed": 0.5, "account_purged": 3}}, // the notice does not prove it
+			"PE-P9": {"workflow": {"notice_told": 7, "account_informed": 0.5, "account_purged": 0.75, "account_password": 3}}, // the notice does not prove it
 		}[duty]
 	}
 	for _, tt := range []struct{ workflow, service, want string }{
@@ -73,7 +73,7 @@ func TestAgreed(t *testing.T) {
 		{"notice", "wh", "told 24h0m0s, acknowledged 24h0m0s, acted 5h0m0s"},
 		{"notice", "bk", "told 24h0m0s, acknowledged 24h0m0s, acted 72h0m0s"},
 		{"incident", "sc", "reported 24h0m0s, received 24h0m0s, answered 72h0m0s"},
-		{"account", "pe", "password 1h0m0s, purged 3h0m0s, informed 30m0s"},
+		{"account", "pe", "password 1h0m0s, purged 45m0s, informed 30m0s"},
 	} {
 		w, _ := c.Workflow(tt.workflow)
 		var steps []string
