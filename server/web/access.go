@@ -86,16 +86,16 @@ func (v viewer) opens(org store.Org, f duties.Workflow) bool {
 }
 
 // other reports whether the viewer is a person of the party that did not open a case of
-// an organisation, and that has a part in it.
-func (v viewer) other(org store.Org, f duties.Workflow) bool {
+// an organisation, which the other one opened, and that has a part in it.
+func (v viewer) other(org store.Org, opener string) bool {
 	role := v.roles[org.ID]
 	switch {
 	case v.via != nil || org.Kind == store.Provider:
 		return false
-	case f.Opens == duties.Provider: // who works for both cannot attest the customer's look
+	case opener == duties.Provider: // who works for both cannot attest the customer's look
 		return !v.runs() && (role == store.RoleAdmin || role == store.RoleViewer)
 	}
-	return f.Opens == duties.Customer && v.runs() && role == ""
+	return opener == duties.Customer && v.runs() && role == ""
 }
 
 // orgs are the organisations that the viewer is a member of, in a steady order.

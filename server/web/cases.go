@@ -228,17 +228,49 @@ func (w *Web) oneCase(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// recordTimeout bounds what is recorded after a page is out: whoever closes it in the
+// meantime has seen it.
+const recordTimeout = 10 * time.Second
+
 // readCase has it recorded when somebody of the party that did not open a case has read
 // it, the first time, unless the log may not be continued.
 func (w *Web) readCase(r *http.Request, c store.Case) error {
-	f, _ := w.Catalogue.Workflow(c.Workflow)
-	if !looked(r) || !c.Read.At.IsZero() || !c.Closed.IsZero() || !viewerOf(r.Context()).other(orgOf(r.Context()), f) {
+	if !looked(r) || !c.Read.At.IsZero() || !c.Closed.IsZero() {
 		return nil
 	}
-	if stopped, err := w.ReadOnly(r.Context(), c.Org); err != nil || stopped {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), recordTimeout)
+	defer cancel()
+	opener, err := w.opener(ctx, c)
+	if err != nil || !viewerOf(ctx).other(orgOf(ctx), opener) {
 		return err
 	}
-	return w.ReadCase(r.Context(), c.Org, c.ID, viewerOf(r.Context()).id())
+	if stopped, err := w.ReadOnly(ctx, c.Org); err != nil || stopped {
+		return err
+	}
+	return w.ReadCase(ctx, c.Org, c.ID, viewerOf(ctx).id())
+}
+
+// opener is the party that opened a case; "" where nobody can tell.
+func (w *Web) opener(ctx context.Context, c store.Case) (string, error) {
+	f, _ := w.Catalogue.Workflow(c.Workflow)
+	if f.Opens == duties.Provider || f.Opens == duties.Customer {
+		return f.Opens, nil
+	}
+	provider, err := w.Store.ProviderOrg(ctx)
+	if err != nil {
+		return "", err
+	}
+	members, err := w.Store.MembersOf(ctx, c.OpenedBy)
+	of := func(org string) bool {
+		return slices.ContainsFunc(members, func(m store.Member) bool { return m.Org == org })
+	}
+	switch {
+	case of(provider.ID):
+		return duties.Provider, err
+	case of(c.Org):
+		return duties.Customer, err
+	}
+	return "", err
 }
 
 // looked reports whether a request is a person's who opens a page: no probe, nothing

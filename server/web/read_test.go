@@ -17,15 +17,18 @@ import (
 func TestCaseIsReadOnce(t *testing.T) {
 	s := newSite(t, storetest.SQLite(t))
 	ctx := context.Background()
-	open := func(org store.Org, workflow, service string) store.Case {
-		id, err := s.srv.OpenCase(ctx, server.CaseRequest{Org: org.ID, Workflow: workflow, Service: service, Title: "Disk is full", User: "u_1"})
+	operator, admin := s.add(s.provider, store.RoleOperator), s.add(s.customer, store.RoleAdmin)
+	opens := func(org store.Org, workflow, service, user string) store.Case {
+		id, err := s.srv.OpenCase(ctx, server.CaseRequest{Org: org.ID, Workflow: workflow, Service: service, Title: "Disk is full", User: user})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return store.Case{ID: id, Org: org.ID}
 	}
+	open := func(org store.Org, workflow, service string) store.Case { return opens(org, workflow, service, "u_1") }
 	notice, incident, early := open(s.customer, "notice", "sc"), open(s.customer, "incident", "sc"), open(s.provider, "abuse", "wh")
-	people := map[string]*http.Client{"operator": s.signedIn(s.add(s.provider, store.RoleOperator)), "admin": s.signedIn(s.add(s.customer, store.RoleAdmin)),
+	asked, offered, nobodys := opens(s.customer, "export", "pe", s.user(admin.email).ID), opens(s.customer, "export", "pe", s.user(operator.email).ID), open(s.customer, "export", "pe")
+	people := map[string]*http.Client{"operator": s.signedIn(operator), "admin": s.signedIn(admin),
 		"auditor": s.signedIn(s.add(s.customer, store.RoleAuditor)), "stranger": s.signedIn(s.add(s.other, store.RoleAdmin))}
 	both := s.add(s.provider, store.RoleViewer) // works for both parties
 	for org, role := range map[string]string{s.provider.ID: store.RoleOperator, s.customer.ID: store.RoleViewer} {
@@ -54,6 +57,7 @@ func TestCaseIsReadOnce(t *testing.T) {
 
 		{notice, "operator", false}, {notice, "auditor", false}, {notice, "stranger", false}, {notice, "script", false}, {notice, "admin", true}, {notice, "operator", true}, {notice, "admin", true},
 		{incident, "admin", false}, {incident, "operator", true}, {early, "operator", false},
+		{asked, "admin", false}, {asked, "operator", true}, {offered, "operator", false}, {offered, "admin", true}, {nobodys, "operator", false}, {nobodys, "admin", false},
 	} {
 		page := "/orgs/" + tt.of.Org + "/cases/" + tt.of.ID
 		if tt.who == "script" {
@@ -76,7 +80,7 @@ func TestCaseIsReadOnce(t *testing.T) {
 			n++
 		}
 	}
-	if n != 2 {
+	if n != 4 {
 		t.Errorf("the log says %d times that a case was read", n)
 	}
 	if _, body := s.get(people["operator"], "/orgs/"+notice.Org+"/cases/"+notice.ID); !strings.Contains(body, "Read by the other party for the first time") {
