@@ -1,7 +1,9 @@
 package duties_test
 
 import (
+	"cmp"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +48,19 @@ func proven(d duties.Duty) string {
 	return strings.Join(ways, " + ")
 }
 
+// kindsOf writes the kinds of facts that a duty is judged by, - for none.
+func kindsOf(d duties.Duty) string {
+	var kinds []string
+	for _, p := range d.Parts {
+		for _, k := range p.Kinds {
+			if !slices.Contains(kinds, string(k)) {
+				kinds = append(kinds, string(k))
+			}
+		}
+	}
+	return cmp.Or(strings.Join(kinds, ", "), "-")
+}
+
 // TestCatalogueIsTheList compares the catalogue with a list of its own.
 func TestCatalogueIsTheList(t *testing.T) {
 	b, err := os.ReadFile("testdata/duties.txt")
@@ -66,7 +81,7 @@ func TestCatalogueIsTheList(t *testing.T) {
 		t.Fatalf("%d duties, want %d", len(list), len(want))
 	}
 	for i, d := range list {
-		if got := strings.Join([]string{d.ID, d.Party, d.Cadence, proven(d)}, " | "); got != want[i] {
+		if got := strings.Join([]string{d.ID, d.Party, d.Cadence, proven(d), kindsOf(d)}, " | "); got != want[i] {
 			t.Errorf("got  %s\nwant %s", got, want[i])
 		}
 	}

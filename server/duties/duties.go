@@ -158,6 +158,9 @@ type Finding struct {
 	Why     Message
 	Cites   []Cite
 	Due     time.Time // when it must be judged again for time alone; zero for never
+
+	measured time.Time // when what it rests on was measured; zero where nobody measured anything
+	stated   bool      // it rests on what people state
 }
 
 // Asset is what a finding speaks about: a host, or one thing of it (a job, an

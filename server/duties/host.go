@@ -146,6 +146,7 @@ func (h host) find(v Verdict, thing string, why Message) AssetFinding {
 	f := AssetFinding{Asset: Asset{h.agent.ID, h.agent.Name, thing}, Finding: Finding{Verdict: v, Why: why}}
 	if len(h.looks) > 0 {
 		f.Cites = []Cite{{h.newest().Log, h.newest().Index}}
+		f.measured = h.moment(h.newest())
 		f.Due = h.upcoming(h.moment(h.newest()).Add(h.duration("fresh")))
 	}
 	return f

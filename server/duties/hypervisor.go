@@ -135,6 +135,7 @@ func judgeVMBackup(h host) []AssetFinding {
 			// nobody asked: said once, below
 		case g.Backup == nil:
 			find(Breached, "vmbackup_none")
+			found[len(found)-1].measured = time.Time{} // it may have one where this hypervisor does not look
 		case g.Damaged:
 			find(Breached, "vmbackup_damaged", "at", h.clock(h.local(g.Backup.Time)))
 		case h.at.Sub(h.local(g.Backup.Time)) > age:

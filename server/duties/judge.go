@@ -8,7 +8,8 @@ import (
 
 // Judge answers a question about a duty. The whole is as good as its weakest
 // part, in the order breached, unproven, no occasion, fulfilled; what does not
-// apply weakens nothing. Of a duty with alternatives the best part counts.
+// apply weakens nothing. Of a duty with alternatives the best part counts, but no
+// statement outweighs a breach that was measured.
 func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFinding) {
 	if q.Zone == nil {
 		q.Zone = time.UTC
@@ -29,7 +30,7 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 	}
 	at := weakest(found)
 	if d.Any {
-		at = strongest(found)
+		at = best(found)
 	}
 	whole = Finding{Verdict: found[at].Verdict, Why: found[at].Why}
 	for _, f := range found {
@@ -55,13 +56,19 @@ func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 		return c.judgeWorkflow(d, p, q)
 	case !p.Judged:
 		return PartFinding{Part: p, Finding: Finding{Why: say("way_of_proof_missing", "proof_codes", p.Name)}}
+	}
+	return orByHand(d, q, v, judgeFacts(c.checks[p.Check], d, p, q, v))
+}
+
+// judgeFacts judges a part by what agents sent.
+func judgeFacts(chk check, d Duty, p Part, q Question, v values) PartFinding {
+	switch {
 	case len(q.Agents) == 0:
 		return PartFinding{Part: p, Finding: Finding{Why: say("no_agent", "service", d.Service, "party_codes", d.Party)}}
-	}
-	if chk := c.checks[p.Check]; chk.whole != nil {
+	case chk.whole != nil:
 		return chk.whole(chk, d, p, q, v)
 	}
-	return judgeCheck(c.checks[p.Check], p, q, v)
+	return judgeCheck(chk, p, q, v)
 }
 
 // judgeCheck judges each host and puts the findings together.
@@ -101,7 +108,12 @@ func (pf PartFinding) weakestFirst(all string) PartFinding {
 		pf.Due = soonest(pf.Due, f.Due)
 	}
 	pf.Cites = cited(pf.Cites)
-	pf.Verdict, pf.Why = pf.Assets[0].Verdict, pf.Assets[0].Why
+	pf.Verdict, pf.Why, pf.measured = pf.Assets[0].Verdict, pf.Assets[0].Why, pf.Assets[0].measured
+	for _, f := range pf.Assets { // a breach is as new as the newest, proof as old as the oldest
+		if f.Verdict == pf.Verdict && f.measured.After(pf.measured) == (pf.Verdict == Breached) {
+			pf.measured = f.measured
+		}
+	}
 	if good := len(pf.Assets); pf.Verdict == Fulfilled && good > 1 {
 		pf.Why = say(all, "count", good, "assets", listed(assetNames(pf.Assets)))
 	}

@@ -27,6 +27,7 @@ var now = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 // files explains every key.
 type caseFile struct {
 	Duty  string         `yaml:"duty"`
+	Part  string         `yaml:"part"` // of the duty this one alone
 	Kind  evidence.Kind  `yaml:"kind"`
 	Facts map[string]any `yaml:"facts"`
 	At    string         `yaml:"at"`
@@ -166,6 +167,9 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 	d, ok := c.Duty(id)
 	if !ok {
 		t.Fatalf("no duty %s", id)
+	}
+	if f.Part != "" {
+		d.Parts = slices.DeleteFunc(slices.Clone(d.Parts), func(p duties.Part) bool { return p.Name != f.Part })
 	}
 	q := question(t, f, tc)
 	if tc.Release != "" {

@@ -45,7 +45,9 @@ func (h host) restored(t evidence.RestoreTest) AssetFinding {
 		return h.find(v, t.Job, say(key, append(args, more...)...))
 	}
 	if t.Result == evidence.BackupFailed {
-		return find(Breached, "restore_failed", "at", h.clock(h.local(t.At.Time)))
+		f := find(Breached, "restore_failed", "at", h.clock(h.local(t.At.Time)))
+		f.measured = h.local(t.At.Time)
+		return f
 	}
 	if t.LastGood == nil {
 		return find(Unproven, "restore_untried")
@@ -57,10 +59,13 @@ func (h host) restored(t evidence.RestoreTest) AssetFinding {
 		return f
 	}
 	if h.at.Sub(good) > age {
+		key := "restore_old"
 		if t.Result == evidence.BackupUnknown {
-			return find(Breached, "restore_old_untried", "at", h.clock(good))
+			key = "restore_old_untried"
 		}
-		return find(Breached, "restore_old", "at", h.clock(good))
+		f := find(Breached, key, "at", h.clock(good))
+		f.measured = time.Time{} // nobody measured anything since
+		return f
 	}
 	var f AssetFinding
 	switch figures := []any{"at", h.clock(good), "files", t.Files, "held", t.Held, "compared", t.Compared}; {
@@ -71,6 +76,6 @@ func (h host) restored(t evidence.RestoreTest) AssetFinding {
 	default:
 		f = find(Fulfilled, "restore_good", figures...)
 	}
-	f.Due = soonest(f.Due, h.upcoming(good.Add(age)))
+	f.Due, f.measured = soonest(f.Due, h.upcoming(good.Add(age))), good
 	return f
 }

@@ -43,7 +43,7 @@ func (d Duty) Checks() []string {
 // Stated reports whether the duty is judged by what its party states for all its
 // duties: the need for backups, and restore tests.
 func (d Duty) Stated() bool {
-	return d.byRestore() || d.hasCheck("need") || d.hasCheck("copy")
+	return d.hasCheck("restore") || d.hasCheck("need") || d.hasCheck("copy")
 }
 
 // Holds is how long a statement about a duty may hold: its cadence where the list
@@ -90,17 +90,24 @@ func judgeAttestation(d Duty, q Question, v values) Finding {
 	if need, declared := newest(q.Statements, StatementNeed); declared && d.byNeed() && (!ok || need.At.After(s.At)) {
 		s, ok = need, true
 	}
+	var tested Finding
 	if d.byRestore() {
-		if f, tried := judgeTested(d, q, v, s.At); tried {
-			return f
+		var tried bool
+		tested, tried = judgeTested(d, q, restoreTerm{d.Every, v.flag("cosigned"), false})
+		// No statement makes good a test that failed or that the other party has not signed.
+		if tried && (tested.measured.After(s.At) || tested.Verdict == Breached || tested.Why.Key == "tested_unsigned" || !q.At.Before(s.Until)) {
+			return tested
 		}
 	}
 	party := []any{"party_codes", d.Party}
 	if !ok {
-		return Finding{Why: say("attestation_never", party...)}
+		return Finding{Why: say("attestation_never", party...), stated: true}
 	}
 	args := append(party, "at", clock(s.At, q.Zone), "until", clock(s.Until, q.Zone))
-	f := Finding{Verdict: Fulfilled, Cites: []Cite{{s.Log, s.Index}}, Due: s.Until}
+	f := Finding{Verdict: Fulfilled, Cites: []Cite{{s.Log, s.Index}}, Due: s.Until, stated: true}
+	if tested.Verdict == Fulfilled {
+		f.measured = tested.measured
+	}
 	switch {
 	case !q.At.Before(s.Until):
 		f.Verdict, f.Why, f.Due = Unproven, say("attestation_lapsed", args...), time.Time{}
@@ -113,9 +120,15 @@ func judgeAttestation(d Duty, q Question, v values) Finding {
 }
 
 // waived is the finding of a duty that its party does without.
+// Of several waivers the one that holds longest counts.
 func waived(d Duty, q Question) (Finding, bool) {
-	s, ok := newest(q.Statements, StatementWaiver)
-	if !ok || !q.At.Before(s.Until) {
+	var s Statement
+	for _, w := range q.Statements {
+		if w.Kind == StatementWaiver && w.Until.After(s.Until) {
+			s = w
+		}
+	}
+	if !q.At.Before(s.Until) {
 		return Finding{}, false
 	}
 	return Finding{Verdict: NotApplicable, Why: say("waived", "party_codes", cmp.Or(s.Party, d.Party), "at", clock(s.At, q.Zone), "until", clock(s.Until, q.Zone)),

@@ -112,3 +112,16 @@ func strongest(list []Finding) int {
 	}
 	return at
 }
+
+// best returns the index of the alternative that counts: the strongest, unless a breach
+// was measured after what that rests on, and one of the two is people's. A statement
+// measures nothing: it stands in for what nobody measured, never against a measurement.
+func best(list []Finding) int {
+	at := strongest(list)
+	for i, f := range list {
+		if f.Verdict == Breached && (f.stated || list[at].stated) && f.measured.After(list[at].measured) {
+			at = i
+		}
+	}
+	return at
+}
