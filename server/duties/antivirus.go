@@ -10,11 +10,11 @@ import (
 
 // antivirusCheck judges whether what antivirus products know is current. That one runs
 // proves nothing: the age of what it looks with decides, and whether it can get younger.
+// A host that serves and has none is looked after by none.
 var antivirusCheck = check{
-	kind:     evidence.KindAntivirus,
-	params:   []string{"fresh", "age", "running", "realtime", "scan"},
-	optional: true,
-	judge:    judgeAntivirus,
+	kind:   evidence.KindAntivirus,
+	params: []string{"fresh", "age", "running", "realtime", "scan"},
+	judge:  judgeAntivirus,
 }
 
 // endingSoon is how long before an engine is cut off the finding says so.

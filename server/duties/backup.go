@@ -11,14 +11,16 @@ import (
 // backupCheck judges each job by the newest look: its result, how old its newest
 // restorable point is, and, where the duty asks for it, how far back its restore
 // points reach. An exit code is never enough: what counts is what could be
-// restored.
+// restored. A host that serves and has no job is not covered, unless a job of another
+// host bears its name.
 var backupCheck = check{
-	kind:     evidence.KindBackup,
-	params:   []string{"fresh", "interval", "grace", "retention", "hole"},
-	facts:    pruneWindow,
-	thin:     true,
-	optional: true,
-	judge:    judgeBackup,
+	kind:      evidence.KindBackup,
+	params:    []string{"fresh", "interval", "grace", "retention", "hole"},
+	facts:     pruneWindow,
+	thin:      true,
+	none:      "backup_no_jobs",
+	elsewhere: true,
+	judge:     judgeBackup,
 }
 
 // pruneWindow is how far back looks are compared to see restore points removed: a
@@ -38,11 +40,8 @@ func judgeBackup(h host) []AssetFinding {
 	gaps = slices.DeleteFunc(gaps, func(g evidence.Gap) bool {
 		return slices.ContainsFunc(facts.Jobs, func(j evidence.BackupJob) bool { return g.What == "job "+j.Job })
 	})
-	switch {
-	case len(gaps) > 0:
+	if len(gaps) > 0 {
 		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
-	case len(facts.Jobs) == 0:
-		found = append(found, h.find(Unproven, "", say("backup_no_jobs", "host", h.agent.Name)))
 	}
 	return found
 }
@@ -135,34 +134,55 @@ func (b backupJob) retention() *AssetFinding {
 }
 
 // hole finds the newest stretch of the term without a restore point that is longer than
-// allowed and than the job's interval, by whole days: points of one night may stand on
-// two days.
+// allowed, by whole days: points of one night may stand on two days. The days that the
+// look names must reach from the start of the term to the newest point: of the others
+// nobody knows.
 func (b backupJob) hole(days int) *AssetFinding {
 	allowed := b.duration("hole")
 	if allowed == 0 {
 		return nil
 	}
-	limit := max(allowed, b.every()+24*time.Hour)
-	start := b.at.UTC().AddDate(0, 0, -days).Format(time.DateOnly)
-	list := b.job.Day
-	for i := len(list) - 1; i > 0 && list[i].Day > start; i-- {
-		a, err := time.Parse(time.DateOnly, list[i-1].Day)
-		z, err2 := time.Parse(time.DateOnly, list[i].Day)
-		if err == nil && err2 == nil && z.Sub(a) > limit {
-			f := b.say(Breached, "retention_days_hole", "days", days, "from", list[i-1].Day, "to", list[i].Day)
-			f.Due = soonest(f.Due, z.AddDate(0, 0, days)) // it has left the term then
+	limit := max(allowed, b.duration("interval")+24*time.Hour)
+	today := b.at.UTC().Truncate(24 * time.Hour)
+	start, list := today.AddDate(0, 0, -days), b.days()
+	for i := len(list) - 1; i > 0 && list[i].After(start); i-- {
+		if list[i].Sub(list[i-1]) > limit {
+			f := b.say(Breached, "retention_days_hole", "days", days, "from", list[i-1].Format(time.DateOnly), "to", list[i].Format(time.DateOnly))
+			f.Due = soonest(f.Due, list[i].AddDate(0, 0, days)) // it has left the term then
 			return &f
 		}
+	}
+	newest, _ := b.newestPoint()
+	if len(list) == 0 || list[0].Sub(start) > limit || newest.Sub(list[len(list)-1]) > limit {
+		f := b.say(Unproven, "retention_days_unknown", "days", days, "at", b.clock(b.local(b.job.OldestRestorable.Time)))
+		f.Due = soonest(f.Due, today.AddDate(0, 0, 1)) // the term begins a day later then
+		return &f
 	}
 	return nil
 }
 
-// every is the time between two restore points.
-func (b backupJob) every() time.Duration {
-	if b.job.ExpectedMinutes > 0 {
-		return time.Duration(b.job.ExpectedMinutes) * time.Minute
+// days are those on which restore points were made, oldest first.
+func (b backupJob) days() []time.Time {
+	var list []time.Time
+	for _, d := range b.job.Day {
+		if t, err := time.Parse(time.DateOnly, d.Day); err == nil {
+			list = append(list, t)
+		}
 	}
-	return b.duration("interval")
+	return list
+}
+
+// every is the time between two restore points, as the job declares it. Where points
+// must reach back it is no longer than the stretch that may be without one.
+func (b backupJob) every() time.Duration {
+	every := b.duration("interval")
+	if b.job.ExpectedMinutes > 0 {
+		every = time.Duration(b.job.ExpectedMinutes) * time.Minute
+	}
+	if hole := b.duration("hole"); hole > 0 && b.number("retention") > 0 {
+		every = min(every, max(hole, b.duration("interval")))
+	}
+	return every
 }
 
 // removed reports whether an earlier look saw an older restore point than there

@@ -25,7 +25,7 @@ func Causes() []Cause {
 
 // causes gives messages their cause; any other message speaks of facts.
 var causes = map[string]Cause{
-	"no_agent": CauseNotInstalled, "never_seen": CauseNotInstalled, "nothing_there": CauseNotInstalled,
+	"no_agent": CauseNotInstalled, "never_seen": CauseNotInstalled, "nothing_there": CauseNotInstalled, "backup_no_jobs": CauseNotInstalled,
 	"stale": CauseAgentOff, "stale_late": CauseNetwork, "stale_kind": CauseCollector, "stale_clock": CauseClock, "agent_forked": CauseCloned,
 	"look_failed": CauseCollector, "facts_missing": CauseNetwork, "facts_unknown": CauseServer, "facts_unreadable": CauseCollector, "gaps": CauseCollector,
 	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,

@@ -18,6 +18,8 @@ type check struct {
 	optional bool          // not every host has this to look at
 	none     string        // the message of a host of which judge finds nothing at all
 	judge    func(host) []AssetFinding
+	// elsewhere says that what a host has may be seen on another one, as a thing of its name.
+	elsewhere bool
 	// whole judges all hosts together, in place of judge.
 	whole func(c check, d Duty, p Part, q Question, v values) PartFinding
 }
@@ -200,6 +202,8 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 		found := one("look_failed", "at", h.clock(h.moment(last)), "reason_codes", last.Reason, "gaps", firstGap(last))
 		found[0].Stopped = h.stopped(fresh)
 		return found, false
+	case last.Outcome == evidence.Unsupported && c.elsewhere:
+		return one(c.none, "gaps", firstGap(last)), true
 	case last.Outcome == evidence.Unsupported:
 		return one("nothing_there", "gaps", firstGap(last)), true
 	case last.Blob == nil:
@@ -208,7 +212,7 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 		return one("facts_unknown", "schema", last.Schema), false
 	}
 	if found = c.judge(h); len(found) == 0 {
-		return one(c.none), true
+		return one(c.none, "gaps", firstGap(last)), true
 	}
 	return found, false
 }

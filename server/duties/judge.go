@@ -3,6 +3,7 @@ package duties
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -82,7 +83,12 @@ func judgeCheck(chk check, p Part, q Question, v values) PartFinding {
 		}
 		list = append(list, found...)
 	}
-	// A host without anything to look at weakens nothing where another has it.
+	if chk.elsewhere {
+		idle = slices.DeleteFunc(idle, func(f AssetFinding) bool {
+			return slices.ContainsFunc(list, func(o AssetFinding) bool { return strings.EqualFold(o.Thing, f.Host) })
+		})
+	}
+	// A host without anything to look at weakens nothing where another has it, unless each needs it.
 	if len(list) == 0 || !chk.optional {
 		list = append(list, idle...)
 	}
