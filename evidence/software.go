@@ -106,8 +106,10 @@ type Product struct {
 	From    string `json:"from,omitempty"` // distribution or producer; empty: not known
 	// EOL is the last day of the producer's security support, 2006-01-02. It is
 	// empty for a product that the distribution maintains (the operating
-	// system's day counts), and where the producer names no day.
+	// system's day counts), where the producer names no day, and where nobody knows.
 	EOL string `json:"eol,omitempty"`
+	// Open says that the producer supports it and names no last day.
+	Open bool `json:"open,omitempty"`
 }
 
 // The three states of a question that may have no answer.
@@ -192,6 +194,9 @@ func (p Product) validate() error {
 	}
 	if err := checkDay(p.EOL); err != nil {
 		return fmt.Errorf("end of life of %q: %w", p.Name, err)
+	}
+	if p.Open && p.EOL != "" {
+		return fmt.Errorf("end of life of %q: %s, and open", p.Name, p.EOL)
 	}
 	return nil
 }

@@ -114,14 +114,14 @@ Pinned packages:
 	f, gaps, _ := m.look(nil)
 	const own, producer = evidence.FromDistribution, evidence.FromProducer
 	same(t, "products", f.Products, []evidence.Product{
-		{Name: "apache-http-server", Version: "2.4.62", From: producer},
+		{Name: "apache-http-server", Version: "2.4.62", From: producer, Open: true},
 		{Name: "clamav", Version: "0.97.8", From: producer},
 		{Name: "mariadb", Version: "10.5.29", From: producer, EOL: "2025-06-24"},
 		{Name: "nginx", Version: "1.22.1", From: own},
 		{Name: "openssh", Version: "9.2p1", From: own},
 		{Name: "php", Version: "7.4.33", From: producer, EOL: "2022-11-28"},
-		{Name: "php", Version: "9.9.1", From: producer}, // newer than the data
-		{Name: "plesk", Version: "18.0.99", From: producer},
+		{Name: "php", Version: "9.9.1", From: producer, Open: true}, // newer than the data
+		{Name: "plesk", Version: "18.0.99", From: producer, Open: true},
 		{Name: "postfix", Version: "3.7.11", From: own},
 		{Name: "proxmox-ve", Version: "8.4.1", From: producer, EOL: "2026-08-31"},
 	})

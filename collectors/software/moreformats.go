@@ -200,7 +200,7 @@ func explainEndOfLife(data []byte, at time.Time) (host.Look, error) {
 	}
 	l := captured(at)
 	for _, name := range slices.Sorted(maps.Keys(releases)) {
-		l.products = append(l.products, evidence.Product{Name: product, Version: name, From: evidence.FromProducer, EOL: releases[name].day()})
+		l.products = append(l.products, evidence.Product{Name: product, Version: name, From: evidence.FromProducer, EOL: releases[name].day(), Open: releases[name].EOL == open})
 	}
 	l.gap("the host", "the file tells of releases, not of what is installed")
 	return l.told(), nil

@@ -100,8 +100,9 @@ func (l *look) addProducts(found []product) {
 		if f.From == evidence.FromProducer && known {
 			version := cycleVersion(f.Version)
 			cycle, ok := data.find(p.name, version)
-			f.EOL = cycle.day()
-			if !ok && !data.newest(p.name, version) {
+			newest := !ok && data.newest(p.name, version)
+			f.EOL, f.Open = cycle.day(), newest || cycle.EOL == open
+			if !ok && !newest {
 				l.gap("end of life of "+p.name+" "+clip(f.Version), "its release is not in the data of %s", data.Date)
 			}
 		}
@@ -164,11 +165,31 @@ func (o OS) ownOrigin(origin string) bool {
 	})
 }
 
+// ofAlpine is what the addresses of Alpine's own repositories end in, on every mirror.
+var ofAlpine = regexp.MustCompile(`/(v\d+\.\d+|latest-stable|edge)/(main|community|testing)/?$`)
+
+// originsByApk takes all of apk's packages for Alpine's where no other repository is
+// configured (apk-repositories(5)): its database does not say where each comes from.
+func (l *look) originsByApk(o OS, found []product) {
+	b, err := l.h.ReadFile("/etc/apk/repositories", 1<<20)
+	if err != nil || o.ID != "alpine" {
+		return
+	}
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") && !ofAlpine.MatchString(line) {
+			return
+		}
+	}
+	for i := range found {
+		found[i].from = evidence.FromDistribution
+	}
+}
+
 // rpmVendors are the beginnings of VENDOR in each distribution's own packages.
 var rpmVendors = map[string][]string{
 	"rhel": {"Red Hat"}, "almalinux": {"AlmaLinux"}, "rocky": {"Rocky"}, "centos": {"CentOS", "The CentOS"},
 	"ol": {"Oracle"}, "fedora": {"Fedora"}, "amzn": {"Amazon"}, "cloudlinux": {"CloudLinux", "Cloud Linux"},
-	"sles": {"SUSE"}, "opensuse-leap": {"openSUSE", "SUSE"}, "opensuse-tumbleweed": {"openSUSE", "SUSE"},
+	"sles": {"SUSE"}, "sles_sap": {"SUSE"}, "opensuse-leap": {"openSUSE", "SUSE"}, "opensuse-tumbleweed": {"openSUSE", "SUSE"},
 }
 
 // originsByVendor tells an rpm distribution's own packages by their VENDOR.

@@ -225,7 +225,9 @@ func (l *look) readManagers(ctx context.Context, o OS) []kernelImage {
 	inv, found, err = readApk(l.h)
 	if m, ok := l.manager(managerApk, inv, found, err); ok {
 		l.apk(ctx, &m)
-		l.addProducts(recognise(managerApk, inv.Packages))
+		products := recognise(managerApk, inv.Packages)
+		l.originsByApk(o, products)
+		l.addProducts(products)
 		l.managers = append(l.managers, m)
 	}
 	l.pleskFile()

@@ -172,6 +172,14 @@ func TestApkHost(t *testing.T) {
 	f, _, _ := m.look(nil)
 	same(t, "pending", update(f, "nginx"), evidence.Update{Manager: "apk", Name: "nginx", Installed: "1.28.0-r1", Candidate: "1.28.1-r0", Unsorted: true})
 	same(t, "end of life", f.OS.EOL, "2027-05-01")
+	for repositories, from := range map[string]string{
+		"# mirrors\nhttps://dl-cdn.alpinelinux.org/alpine/v3.22/main\n@edge http://mirror.example/alpine/edge/community/\n": evidence.FromDistribution,
+		"https://dl-cdn.alpinelinux.org/alpine/v3.22/main\nhttps://packages.example/nginx\n":                                "",
+	} {
+		m.write("/etc/apk/repositories", repositories)
+		f, _, _ = m.look(nil)
+		same(t, "products with "+repositories, f.Products, []evidence.Product{{Name: "nginx", Version: "1.28.0", From: from}})
+	}
 }
 
 func TestManyPackages(t *testing.T) {

@@ -51,9 +51,8 @@ func (s softwareHost) bad(v Verdict, key string, pairs ...any) []AssetFinding {
 	return []AssetFinding{s.find(v, "", say(key, append([]any{"host", s.agent.Name}, pairs...)...))}
 }
 
-// support judges the ends of life. Of the operating system an unknown one proves
-// nothing; a product without a date of its own is supported with the system that
-// it comes from.
+// support judges the ends of life. An unknown one proves nothing; a product that the
+// distribution maintains is supported with the system.
 func (s softwareHost) support() []AssetFinding {
 	var found []AssetFinding
 	today := s.at.In(s.zone).Format(time.DateOnly)
@@ -63,10 +62,17 @@ func (s softwareHost) support() []AssetFinding {
 	case os.EOL < today:
 		found = append(found, s.bad(Breached, "eol_passed", "name", os.Name, "day", os.EOL)...)
 	}
+	var unknown []string
 	for _, p := range s.facts.Products {
-		if p.EOL != "" && p.EOL < today {
-			found = append(found, s.bad(Breached, "eol_passed", "name", p.Name+" "+p.Version, "day", p.EOL)...)
+		switch name := p.Name + " " + p.Version; {
+		case p.EOL != "" && p.EOL < today:
+			found = append(found, s.bad(Breached, "eol_passed", "name", name, "day", p.EOL)...)
+		case p.EOL == "" && !p.Open && p.From != evidence.FromDistribution:
+			unknown = append(unknown, name)
 		}
+	}
+	if len(unknown) > 0 {
+		found = append(found, s.bad(Unproven, "product_eol_unknown", "count", len(unknown), "names", listed(unknown))...)
 	}
 	return found
 }
