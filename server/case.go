@@ -145,10 +145,8 @@ func (s *Server) stepTx(ctx context.Context, tx *store.Tx, c store.Case, q StepR
 	step, now := w.Steps[len(c.Steps)], s.now()
 	closes := len(c.Steps)+1 == len(w.Steps)
 	detail := stated{Case: c.ID, Workflow: w.ID, Service: c.Service, Step: step.ID, Skipped: q.Skip, Closes: &closes, Text: q.Text, File: q.File}
-	event := eventStep
 	switch {
 	case q.Withdraw:
-		event, detail.Step, detail.Closes = eventWithdrawn, "", nil
 	case q.Step != step.ID:
 		return duties.Refusal{Key: "case_order", Err: fmt.Errorf("step %q: the case waits for %q", q.Step, step.ID)}
 	case q.Skip && !step.MaySkip:
@@ -157,18 +155,45 @@ func (s *Server) stepTx(ctx context.Context, tx *store.Tx, c store.Case, q StepR
 	if (q.Skip || q.Withdraw) && strings.TrimSpace(q.Text) == "" || len([]rune(q.Text)) > MaxText {
 		return duties.Refusal{Key: "text_missing", Err: fmt.Errorf("say why, in up to %d characters", MaxText)}
 	}
-	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: c.Org, Event: event, At: evidence.At(now), By: q.User}, detail)
+	if q.Withdraw {
+		return s.withdrawTx(ctx, tx, c, q)
+	}
+	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: c.Org, Event: eventStep, At: evidence.At(now), By: q.User}, detail)
 	if err != nil {
 		return err
-	}
-	if q.Withdraw {
-		return tx.CloseCase(ctx, c.ID, now, true)
 	}
 	if _, err := tx.AddCaseStep(ctx, c.ID, len(c.Steps), store.CaseStep{Step: step.ID, At: now, User: q.User, Skipped: q.Skip, Log: entry.log, Index: entry.index, Data: entry.data}); err != nil {
 		return err
 	}
 	if closes {
 		return tx.CloseCase(ctx, c.ID, now, false)
+	}
+	return nil
+}
+
+// withdrawTx ends a case that is not to be gone through with.
+func (s *Server) withdrawTx(ctx context.Context, tx *store.Tx, c store.Case, q StepRequest) error {
+	now := s.now()
+	detail := stated{Case: c.ID, Workflow: c.Workflow, Service: c.Service, Text: q.Text, File: q.File}
+	if _, err := s.stateTx(ctx, tx, evidence.Workflow{Org: c.Org, Event: eventWithdrawn, At: evidence.At(now), By: q.User}, detail); err != nil {
+		return err
+	}
+	return tx.CloseCase(ctx, c.ID, now, true)
+}
+
+// endCases withdraws what is open with a customer that leaves: nobody can end it later.
+func (s *Server) endCases(ctx context.Context, tx *store.Tx, org, by string) error {
+	open, err := tx.OpenCases(ctx, org)
+	if err != nil {
+		return err
+	}
+	for _, c := range open {
+		if c, err = tx.LockCase(ctx, c.ID); err == nil && c.Closed.IsZero() {
+			err = s.withdrawTx(ctx, tx, c, StepRequest{Text: basisOffboarding, User: by})
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -246,15 +271,16 @@ func (s *Server) AckAlert(ctx context.Context, org, id, user string) error {
 
 // casesFor are the cases that duties are judged on: those of an organisation, or of
 // all when org is empty, and the alerts that their customers were told of, which are
-// notices of the server itself.
-func casesFor(ctx context.Context, r store.Reader, org string, names map[string]string, at time.Time) ([]duties.Case, error) {
+// notices of the server itself. What was open with a customer when it was erased was
+// withdrawn with that.
+func casesFor(ctx context.Context, r store.Reader, org string, of map[string]store.Org, at time.Time) ([]duties.Case, error) {
 	stored, err := r.Cases(ctx, org, at.Add(-duties.Recall))
 	if err != nil {
 		return nil, err
 	}
 	var list []duties.Case
 	for _, c := range stored {
-		k := duties.Case{ID: c.ID, Org: c.Org, Workflow: c.Workflow, Service: c.Service, Customer: names[c.Org], Title: c.Title, Opened: c.Opened, Closed: c.Closed,
+		k := duties.Case{ID: c.ID, Org: c.Org, Workflow: c.Workflow, Service: c.Service, Customer: of[c.Org].Name, Title: c.Title, Opened: c.Opened, Closed: c.Closed,
 			Withdrawn: c.Withdrawn, Cites: []duties.Cite{{Log: c.Log, Index: c.Index}}}
 		for _, s := range c.Steps {
 			k.Steps = append(k.Steps, duties.Done{Step: s.Step, At: s.At, Skipped: s.Skipped, Cites: []duties.Cite{{Log: s.Log, Index: s.Index}}})
@@ -263,7 +289,12 @@ func casesFor(ctx context.Context, r store.Reader, org string, names map[string]
 	}
 	told, err := r.ToldAlerts(ctx, org, duties.Customer, at.Add(-duties.Recall))
 	for _, a := range told {
-		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, names[a.Org], a.Name, a.Opened, a.Delivered, a.Acked, a.Resolved))
+		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, of[a.Org].Name, a.Name, a.Opened, a.Delivered, a.Acked, a.Resolved))
+	}
+	for i, k := range list {
+		if left := of[k.Org].Erased; !left.IsZero() && (k.Closed.IsZero() || !k.Closed.Before(left)) {
+			list[i].Closed, list[i].Withdrawn = left, true
+		}
 	}
 	return list, err
 }

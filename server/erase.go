@@ -158,7 +158,7 @@ func (s *Server) BlobsOf(ctx context.Context, org string, index int64, facts, de
 
 // EraseOrg erases a customer that has left: all facts and details, whoever could
 // sign in, its agents' access, and the key without which no copy of the database
-// shows its contents. The log, its signatures and the board stay. What was begun
+// shows its contents. Its open cases and alerts end. The log, its signatures and the board stay. What was begun
 // and broken off is finished by calling it again.
 func (s *Server) EraseOrg(ctx context.Context, org, by string) error {
 	o, err := s.store.Org(ctx, org)
@@ -173,10 +173,13 @@ func (s *Server) EraseOrg(ctx context.Context, org, by string) error {
 			return fmt.Errorf("erasing organisation %s: %w", org, err)
 		}
 	}
-	return s.keys.Data.Destroy(org)
+	return errors.Join(s.keys.Data.Destroy(org), s.caseMoved(ctx, org))
 }
 
 func (s *Server) eraseOrg(ctx context.Context, tx *store.Tx, org, by string) error {
+	if err := s.endCases(ctx, tx, org, by); err != nil {
+		return err
+	}
 	agents, err := tx.Agents(ctx, org)
 	if err != nil {
 		return err

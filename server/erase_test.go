@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -280,5 +282,50 @@ func TestRetention(t *testing.T) {
 		if faults := w.sound(); faults != "" {
 			t.Errorf("afterwards:\n%s", faults)
 		}
+	})
+}
+
+// A customer leaves while cases and alerts of it are open: they end with it, and hold
+// nothing against the provider that nobody could mend any more.
+func TestErasureEndsWhatIsOpen(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		shop := j.customer.ID
+		h := j.enrolled(j.customer)
+		h.pushes(h.backups(evidence.BackupFailed)) // raises alerts, which nobody can be told of
+		id := j.opens(server.CaseRequest{Org: shop, Workflow: "abuse", Service: "wh", Title: "Spam", User: "u_ops"})
+		j.settle()
+		j.advance(25 * time.Hour)
+		j.settle()
+		j.wants(j.provider.ID, "WH-P7", "breached case_overdue")
+		j.wants(j.provider.ID, "SC-P5", "breached case_overdue")
+		if err := j.srv.EraseOrg(ctx, shop, "u_ops"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			j.settle()
+			j.wants(j.provider.ID, "WH-P7", "no_occasion no_case")
+			j.wants(j.provider.ID, "SC-P5", "no_occasion no_case")
+			j.advance(25 * time.Hour)
+		}
+		c, err := j.store.Case(ctx, id)
+		if err != nil || c.Closed.IsZero() || !c.Withdrawn {
+			t.Errorf("%+v (%v)", c, err)
+		}
+		if open, err := j.store.Alerts(ctx, shop, true, 10); err != nil || len(open) > 0 {
+			t.Errorf("open alerts %+v (%v)", open, err)
+		}
+		if got := j.stated(shop); got["case.withdrawn"] != 1 {
+			t.Errorf("the customer's log states %v", got)
+		}
+		j.sound()
+		attack(t, j.dsn, `UPDATE case_file SET closed = 0, withdrawn = 0`) // as if it had been erased before that was so
+		attack(t, j.dsn, `UPDATE alert SET state = 'firing', resolved = 0`)
+		j.advance(25 * time.Hour)
+		j.srv.Judge().Arrived(j.provider.ID, []evidence.Kind{duties.KindCases})
+		j.settle()
+		j.wants(j.provider.ID, "WH-P7", "no_occasion no_case")
+		j.wants(j.provider.ID, "SC-P5", "no_occasion no_case")
 	})
 }

@@ -229,7 +229,7 @@ func (b *batch) org(ctx context.Context, id string) (store.Org, error) {
 // touched judges the duties that evidence of these kinds can change.
 func (b *batch) touched(ctx context.Context, org string, kinds map[evidence.Kind]bool) error {
 	o, err := b.org(ctx, org)
-	if err != nil {
+	if err != nil || !o.Erased.IsZero() { // its board stays as it was
 		return err
 	}
 	var errs []error

@@ -120,14 +120,14 @@ func (b *batch) casesSince(ctx context.Context, o store.Org, at time.Time) ([]du
 	if err != nil {
 		return nil, err
 	}
-	names, of := map[string]string{}, o.ID
+	of, whose := map[string]store.Org{}, o.ID
 	for _, each := range orgs {
-		names[each.ID] = each.Name
+		of[each.ID] = each
 	}
 	if o.Kind == store.Provider {
-		of = ""
+		whose = ""
 	}
-	list, err := casesFor(ctx, b.store.Reader, of, names, at)
+	list, err := casesFor(ctx, b.store.Reader, whose, of, at)
 	for i, c := range list {
 		if w, _ := b.catalogue.Workflow(c.Workflow); c.Org == o.ID && w.Own {
 			list[i].Org = "" // the provider's own affairs count on every board

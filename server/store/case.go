@@ -156,6 +156,11 @@ func (r Reader) Cases(ctx context.Context, org string, since time.Time) ([]Case,
 	return append(open, ended...), err
 }
 
+// OpenCases lists the open cases of an organisation, oldest first.
+func (r Reader) OpenCases(ctx context.Context, org string) ([]Case, error) {
+	return r.cases(ctx, `org_id = $1 AND closed = 0 ORDER BY opened, id`, org)
+}
+
 // atOnce is how many cases' steps one query asks for: databases bound its parameters.
 const atOnce = 1000
 

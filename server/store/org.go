@@ -82,7 +82,8 @@ func (r Reader) ProviderOrg(ctx context.Context) (Org, error) {
 }
 
 // EraseOrg notes that an organisation's contents are gone, and removes what gives
-// access to it or tells how to reach its people.
+// access to it or tells how to reach its people. Its alerts are over: nobody is told of
+// them any more.
 func (t *Tx) EraseOrg(ctx context.Context, id string, at time.Time) error {
 	for _, statement := range []string{
 		`DELETE FROM api_token WHERE org_id = $1`, `DELETE FROM enroll_token WHERE org_id = $1`, `DELETE FROM channel WHERE org_id = $1`,
@@ -92,6 +93,9 @@ func (t *Tx) EraseOrg(ctx context.Context, id string, at time.Time) error {
 		if _, err := t.exec(ctx, "erasing organisation "+id, statement, id); err != nil {
 			return err
 		}
+	}
+	if _, err := t.exec(ctx, "ending its alerts", `UPDATE alert SET state = 'resolved', resolved = $2 WHERE org_id = $1 AND state = 'firing'`, id, Micros(at)); err != nil {
+		return err
 	}
 	_, err := t.exec(ctx, "erasing organisation "+id, `UPDATE org SET erased = $2 WHERE id = $1`, id, Micros(at))
 	return err
