@@ -50,6 +50,15 @@ func (c Case) before(n int) time.Time {
 	return c.Steps[n-1].At
 }
 
+// missed is the step that was due before a case ended, and that nobody took; missed is
+// false where it ended before its next step was due.
+func (c Case) missed(w Workflow) (s Step, due time.Time, missed bool) {
+	open := c
+	open.Closed = time.Time{}
+	s, due, waits := open.Next(w)
+	return s, due, waits && c.Closed.After(due)
+}
+
 // judge says how a case stands for a duty; ok is false where it says nothing.
 func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 	f.Asset = Asset{Agent: c.ID, Host: c.Customer, Thing: c.Title}
@@ -73,6 +82,10 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 	}
 	if !c.Closed.IsZero() {
 		f.Due = c.Closed.Add(Recall)
+		if s, due, missed := c.missed(w); missed && !f.Past && slices.Contains(s.Proves, d.ID) {
+			f.Verdict, f.Past, f.Why = Breached, true, say("case_missed", append(args(s, due), "at", clock(c.Closed, q.Zone))...)
+			return f, true
+		}
 		return f, ok
 	}
 	s, due, waits := c.Next(w)
@@ -113,20 +126,16 @@ func (c *Catalogue) judgeWorkflow(d Duty, p Part, q Question) PartFinding {
 
 // NoticeOf is an alert of a customer's duty as the notice that it is: told when a
 // channel took it, acknowledged by a person, solved when evidence showed it. One that
-// ended before anybody was told needed no telling.
+// ended by itself lacks what nobody did: that counts where it was due before.
 func NoticeOf(id, org, duty, customer, name string, opened, told, acked, solved time.Time) Case {
 	c := Case{ID: id, Org: org, Workflow: "notice", Service: serviceOf(duty), Customer: customer, Title: duty + " " + name, Opened: opened, Closed: solved}
 	if told.IsZero() || !acked.IsZero() && acked.Before(told) {
 		told = acked
 	}
 	if told.IsZero() {
-		c.Withdrawn = !solved.IsZero()
 		return c
 	}
 	c.Steps = append(c.Steps, Done{Step: "told", At: told})
-	if acked.IsZero() {
-		acked = solved
-	}
 	if acked.IsZero() {
 		return c
 	}

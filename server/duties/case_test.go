@@ -70,24 +70,23 @@ func TestNoticeOf(t *testing.T) {
 	var never time.Time
 	for name, tt := range map[string]struct {
 		told, acked, solved time.Time
-		withdrawn           bool
 		want                []time.Time
 	}{
-		"nobody was told":              {never, never, never, false, nil},
-		"over before anybody was told": {never, never, at(9), true, nil},
-		"told":                         {at(1), never, never, false, []time.Time{at(1)}},
-		"told and taken on":            {at(1), at(5), never, false, []time.Time{at(1), at(5)}},
-		"taken on before it was told":  {at(5), at(1), never, false, []time.Time{at(1), at(1)}},
-		"taken on untold":              {never, at(2), never, false, []time.Time{at(2), at(2)}},
-		"solved before it was taken":   {at(1), never, at(9), false, []time.Time{at(1), at(9), at(9)}},
-		"told, taken on, solved":       {at(1), at(5), at(9), false, []time.Time{at(1), at(5), at(9)}},
+		"nobody was told":              {never, never, never, nil},
+		"over before anybody was told": {never, never, at(9), nil},
+		"told":                         {at(1), never, never, []time.Time{at(1)}},
+		"told and taken on":            {at(1), at(5), never, []time.Time{at(1), at(5)}},
+		"taken on before it was told":  {at(5), at(1), never, []time.Time{at(1), at(1)}},
+		"taken on untold":              {never, at(2), never, []time.Time{at(2), at(2)}},
+		"solved before it was taken":   {at(1), never, at(9), []time.Time{at(1)}},
+		"told, taken on, solved":       {at(1), at(5), at(9), []time.Time{at(1), at(5), at(9)}},
 	} {
 		c := duties.NoticeOf("k_1", "o_1", "SC-C1", "Shop", "mx1", now, tt.told, tt.acked, tt.solved)
 		var got []time.Time
 		for _, s := range c.Steps {
 			got = append(got, s.At)
 		}
-		if !slices.Equal(got, tt.want) || c.Withdrawn != tt.withdrawn || !c.Closed.Equal(tt.solved) || c.Service != "sc" {
+		if !slices.Equal(got, tt.want) || c.Withdrawn || !c.Closed.Equal(tt.solved) || c.Service != "sc" {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
@@ -103,6 +102,46 @@ func TestAssetNames(t *testing.T) {
 	} {
 		if tt.a.Key() != tt.key || tt.a.String() != tt.name {
 			t.Errorf("%s, %s; want %s, %s", tt.a.Key(), tt.a, tt.key, tt.name)
+		}
+	}
+}
+
+// TestNoticeThatEnded judges both parties by alerts that ended, with and without what was to
+// be done about them.
+func TestNoticeThatEnded(t *testing.T) {
+	c := builtin(t)
+	ago := func(hours int) time.Time { return now.Add(-time.Duration(hours) * time.Hour) }
+	var never time.Time
+	for name, tt := range map[string]struct {
+		opened, told, acked, solved time.Time
+		provider, customer          string
+	}{
+		"nobody was told for days":         {ago(120), never, never, ago(1), "breached case_missed", "no_occasion no_case"},
+		"over before it had to be told":    {ago(24), never, never, now, "no_occasion no_case", "no_occasion no_case"},
+		"a minute too long":                {ago(24).Add(-time.Minute), never, never, now, "breached case_missed", "no_occasion no_case"},
+		"told after it was over":           {ago(30), ago(1), never, ago(2), "breached case_late", "no_occasion no_case"},
+		"over before it had to be taken":   {ago(20), ago(19), never, ago(1), "fulfilled case_done", "no_occasion no_case"},
+		"nobody took it on in time":        {ago(50), ago(49), never, ago(1), "fulfilled case_done", "breached case_missed"},
+		"taken on after it was over":       {ago(50), ago(49), ago(1), ago(2), "fulfilled case_done", "breached case_late"},
+		"taken on, solved":                 {ago(50), ago(49), ago(48), ago(1), "fulfilled case_done", "fulfilled case_done"},
+		"forgotten after a month":          {ago(1200), never, never, ago(744), "no_occasion no_case", "no_occasion no_case"},
+		"not forgotten before a month":     {ago(1200), never, never, ago(743), "breached case_missed", "no_occasion no_case"},
+		"missed and still open":            {ago(50), ago(49), never, never, "fulfilled case_done", "breached case_overdue"},
+		"nobody was told, and it is open":  {ago(50), never, never, never, "breached case_overdue", "no_occasion no_case"},
+		"told late, and not taken on then": {ago(120), ago(80), never, ago(1), "breached case_late", "breached case_missed"},
+	} {
+		k := duties.NoticeOf("k_1", "o_1", "SC-C5", "Shop", "mx1", tt.opened, tt.told, tt.acked, tt.solved)
+		for duty, want := range map[string]string{"SC-P5": tt.provider, "SC-C3": tt.customer} {
+			d, _ := c.Duty(duty)
+			got, parts := c.Judge(d, duties.Question{At: now, Watched: true, Cases: []duties.Case{k}})
+			if said := got.Verdict.String() + " " + got.Why.Key; said != want {
+				t.Errorf("%s: %s is %s, want %s", name, duty, said, want)
+			}
+			for _, a := range parts[0].Assets {
+				if a.Alarming() != (got.Why.Key == "case_overdue") {
+					t.Errorf("%s: %s alarms %t though it is %s", name, duty, a.Alarming(), got.Why.Key)
+				}
+			}
 		}
 	}
 }

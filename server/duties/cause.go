@@ -30,10 +30,10 @@ var causes = map[string]Cause{
 	"look_failed": CauseCollector, "facts_missing": CauseNetwork, "facts_unknown": CauseServer, "facts_unreadable": CauseCollector, "gaps": CauseCollector,
 	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,
 	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople,
-	"standing_not_run": CausePeople, "standing_not_told": CausePeople, "standing_not_acked": CausePeople,
+	"standing_not_run": CausePeople, "standing_not_told": CausePeople, "standing_not_acked": CausePeople, "standing_told_late": CausePeople, "standing_acked_late": CausePeople,
 	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
 	"need_never": CausePeople, "need_lapsed": CausePeople, "need_none": CausePeople, "tested_old": CausePeople, "tested_unsigned": CausePeople,
-	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople,
+	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople, "case_missed": CausePeople,
 	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer,
 }
 

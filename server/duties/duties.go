@@ -120,8 +120,8 @@ type Review struct {
 
 // Raised is an alert that was raised, and what became of it.
 type Raised struct {
-	Name                     string    // of what it is about
-	Opened, Delivered, Acked time.Time // zero: not yet
+	Name                            string    // of what it is about
+	Opened, Delivered, Acked, Ended time.Time // zero: not yet
 }
 
 // Params are the values of a part's parameters that an organisation has set.

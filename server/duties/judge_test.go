@@ -75,6 +75,7 @@ type raisedCase struct {
 	Opened    string `yaml:"opened"`
 	Delivered string `yaml:"delivered"`
 	Acked     string `yaml:"acked"`
+	Ended     string `yaml:"ended"`
 }
 
 // caseCase is a workflow that takes place; steps are moments, "skip @" before those
@@ -86,6 +87,7 @@ type caseCase struct {
 	Opened    string   `yaml:"opened"`
 	Steps     []string `yaml:"steps"`
 	Withdrawn bool     `yaml:"withdrawn"`
+	Closed    string   `yaml:"closed"` // where that is not its last step
 }
 
 type agentCase struct {
@@ -323,7 +325,7 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 	q.Watched = tc.Watched
 	for _, a := range tc.Alerts {
 		r := duties.Raised{Name: "mx1", Opened: q.At.Add(duration(t, a.Opened))}
-		for to, text := range map[*time.Time]string{&r.Delivered: a.Delivered, &r.Acked: a.Acked} {
+		for to, text := range map[*time.Time]string{&r.Delivered: a.Delivered, &r.Acked: a.Acked, &r.Ended: a.Ended} {
 			if text != "" {
 				*to = q.At.Add(duration(t, text))
 			}
@@ -384,6 +386,9 @@ func happened(t *testing.T, k caseCase, at time.Time, i int) duties.Case {
 		if n := len(c.Steps); n > 0 {
 			c.Closed = c.Steps[n-1].At
 		}
+	}
+	if k.Closed != "" {
+		c.Closed = at.Add(duration(t, k.Closed))
 	}
 	return c
 }

@@ -163,7 +163,7 @@ func (r *past) people() []time.Time {
 		}
 	}
 	for _, a := range r.Alerts {
-		list = append(list, a.Opened, a.Delivered, a.Acked)
+		list = append(list, a.Opened, a.Delivered, a.Acked, a.Ended)
 	}
 	for _, a := range r.Agents {
 		list = append(list, a.Enrolled)

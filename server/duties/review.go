@@ -14,7 +14,7 @@ func judgeReview(d Duty, p Part, q Question, others []PartFinding) PartFinding {
 	if !ok || !q.At.Before(s.Until) {
 		return pf
 	}
-	since := s.At
+	since := standingSince(q.Statements)
 	if n := len(q.Reviews); n > 0 && q.Reviews[n-1].At.After(since) {
 		since = q.Reviews[n-1].At
 	}
@@ -67,39 +67,81 @@ func judgeStanding(d Duty, q Question, v values, others []PartFinding, s Stateme
 			return f
 		}
 	}
+	ack, alerts := v.duration("ack"), 0
 	for _, a := range q.Alerts {
-		if a.Opened.Before(since) || a.Opened.After(q.At) {
+		a = a.asOf(q.At)
+		if a.Opened.Before(since) || a.Opened.After(q.At) || a.past(q.At) {
 			continue
 		}
-		a = a.asOf(q.At)
-		told, acked := a.Opened.Add(toldWithin), a.Delivered.Add(v.duration("ack"))
-		args := append(party, "alert", a.Name, "opened", clock(a.Opened, q.Zone))
-		switch {
-		case a.Delivered.IsZero() && q.At.Before(told):
-			f.Due = soonest(f.Due, told)
-		case a.Delivered.IsZero():
-			f.Why = say("standing_not_told", args...)
-			return f
-		case a.Acked.IsZero() && q.At.Before(acked):
-			f.Due = soonest(f.Due, acked)
-		case a.Acked.IsZero():
-			f.Why = say("standing_not_acked", append(args, "limit", hours(v.duration("ack")))...)
+		lacks, due := a.lacks(q.At, ack)
+		f.Due = soonest(f.Due, due)
+		if lacks != "" {
+			f.Why = say(lacks, append(party, "alert", a.Name, "opened", clock(a.Opened, q.Zone), "delivered", clock(a.Delivered, q.Zone),
+				"acked", clock(a.Acked, q.Zone), "limit", hours(ack))...)
 			return f
 		}
+		alerts++
 	}
-	f.Verdict, f.Why = Fulfilled, say("standing_done", append(party, "alerts", len(q.Alerts))...)
+	f.Verdict, f.Why = Fulfilled, say("standing_done", append(party, "alerts", alerts)...)
 	return f
 }
 
-// asOf is the alert as it stood at a moment.
-func (a Raised) asOf(at time.Time) Raised {
-	if a.Delivered.After(at) {
-		a.Delivered = time.Time{}
+// standingSince is since when alerts look without a break: an instruction that was signed
+// while the last one held goes on with it.
+func standingSince(list []Statement) (since time.Time) {
+	var until time.Time
+	for _, s := range list {
+		if s.Kind != StatementStanding {
+			continue
+		}
+		if s.At.After(until) {
+			since = s.At
+		}
+		until = s.Until
 	}
-	if a.Acked.After(at) {
-		a.Acked = time.Time{}
+	return since
+}
+
+// asOf is the alert as it stood at a moment. Who took it on had heard of it.
+func (a Raised) asOf(at time.Time) Raised {
+	for _, t := range []*time.Time{&a.Delivered, &a.Acked, &a.Ended} {
+		if t.After(at) {
+			*t = time.Time{}
+		}
+	}
+	if !a.Acked.IsZero() && (a.Delivered.IsZero() || a.Acked.Before(a.Delivered)) {
+		a.Delivered = a.Acked
 	}
 	return a
+}
+
+// past reports whether an alert ended too long ago to count.
+func (a Raised) past(at time.Time) bool { return !a.Ended.IsZero() && !at.Before(a.Ended.Add(Recall)) }
+
+// lacks names the message that says what was not done with an alert, or not in time; none
+// while there is time. due is when that changes.
+func (a Raised) lacks(at time.Time, ack time.Duration) (key string, due time.Time) {
+	told, acked := a.Opened.Add(toldWithin), a.Delivered.Add(ack)
+	switch {
+	case a.Delivered.IsZero() && at.Before(told):
+		return "", told
+	case a.Delivered.IsZero():
+		key = "standing_not_told"
+	case a.Delivered.After(told):
+		key = "standing_told_late"
+	case a.Acked.IsZero() && at.Before(acked):
+		return "", acked
+	case a.Acked.IsZero():
+		key = "standing_not_acked"
+	case a.Acked.After(acked):
+		key = "standing_acked_late"
+	default:
+		return "", time.Time{}
+	}
+	if !a.Ended.IsZero() {
+		due = a.Ended.Add(Recall)
+	}
+	return key, due
 }
 
 // toldWithin is how soon an alert must have been delivered to count as one.

@@ -225,11 +225,11 @@ func standing(fit string) string {
 // RaisedAlerts lists the alerts about a duty of a party that are open or ended since a
 // moment, oldest first, with when their organisation first heard of each.
 func (r Reader) RaisedAlerts(ctx context.Context, org, party, duty string, since time.Time) ([]duties.Raised, error) {
-	return all(ctx, r, "reading what was raised", `SELECT a.name, a.opened, a.acked, `+heard+` FROM alert a
+	return all(ctx, r, "reading what was raised", `SELECT a.name, a.opened, a.acked, a.resolved, `+heard+` FROM alert a
 		WHERE `+standing(` AND org_id = $3 AND duty = $4`)+` ORDER BY a.opened, a.id`, []any{party, max(Micros(since), 1), org, duty}, func(row func(...any) error) (v duties.Raised, err error) {
-		var opened, acked, delivered int64
-		err = row(&v.Name, &opened, &acked, &delivered)
-		v.Opened, v.Acked, v.Delivered = Time(opened), Time(acked), Time(delivered)
+		var opened, acked, ended, delivered int64
+		err = row(&v.Name, &opened, &acked, &ended, &delivered)
+		v.Opened, v.Acked, v.Ended, v.Delivered = Time(opened), Time(acked), Time(ended), Time(delivered)
 		return v, err
 	})
 }
