@@ -190,8 +190,16 @@ func TestStandingInstruction(t *testing.T) {
 			}
 		}
 		j.settle()
+		j.wants(j.customer.ID, "BK-C1", "unproven standing_acked_late")
+		if err := j.srv.State(ctx, sign); err != nil {
+			t.Fatal(err)
+		}
+		j.wants(j.customer.ID, "BK-C1", "unproven standing_acked_late") // signing anew forgets nothing
+		if err := j.srv.ConfirmReview(ctx, j.customer.ID, "BK-C1", "u_1"); err != nil {
+			t.Fatal(err)
+		}
 		j.wants(j.customer.ID, "BK-C1", "fulfilled backup_good")
-		if got := j.stated(j.customer.ID); got["statement.standing"] != 2 {
+		if got := j.stated(j.customer.ID); got["statement.standing"] != 3 {
 			t.Errorf("the log states %v", got)
 		}
 		j.sound()
