@@ -26,7 +26,8 @@ func (s *Server) startJudging() error {
 		}
 		s.loops = append(s.loops, s.watchReleases)
 	}
-	notifiers := map[string]alert.Notifier{alert.Webhook: alert.NewHooks(s.cfg.Webhooks.AllowPrivate, s.log)}
+	notifiers := map[string]alert.Notifier{alert.Webhook: alert.NewHooks(s.cfg.Webhooks.AllowPrivate, s.log),
+		alert.Chat: alert.NewChats(alert.Transport(s.cfg.Webhooks.AllowPrivate))}
 	if s.cfg.SMTP.Host != "" {
 		notifiers[alert.Email] = s.mailer()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func (a *app) channelAddCommand() *cobra.Command {
 	var after int
 	c := alert.Channel{}
 	cmd := &cobra.Command{
-		Use:   "add --org ORG --kind email|webhook --target ADDRESS",
+		Use:   "add --org ORG --kind email|webhook|chat --target ADDRESS",
 		Short: "Add a channel; prints its id, and of a webhook the secret",
 		Long: `Add a channel; prints its id, and of a webhook the secret.
 
@@ -38,9 +39,13 @@ With --after H a channel is for when nobody acts: it hears of an alert that nobo
 has taken on for H hours (1, 4, 8 or 24).
 
 Mail needs smtp in the server's configuration. Webhooks are signed as
-standardwebhooks.com says; the secret is shown once.`,
+standardwebhooks.com says; the secret is shown once. A chat is a chat or paging
+service; its address holds a token and is never shown again:
+
+` + chatExamples(),
 		Example: `  attesto-server channel add --org "Example Hosting" --kind email --target ops@example.com
-  attesto-server channel add --org "Example Shop" --kind webhook --target https://chat.example.com/hook --hears both`,
+  attesto-server channel add --org "Example Shop" --kind webhook --target https://chat.example.com/hook --hears both
+  attesto-server channel add --org "Example Shop" --kind chat --target 'telegram://TOKEN@telegram?chats=@ops'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var secret string
@@ -54,8 +59,12 @@ standardwebhooks.com says; the secret is shown once.`,
 					return misused(err)
 				}
 				c.Secret, secret = alert.NewSecret()
+			case alert.Chat:
+				if err := alert.CheckChat(c.Target); err != nil {
+					return misused(err)
+				}
 			default:
-				return misused(fmt.Errorf("--kind %q: want email or webhook", c.Kind))
+				return misused(fmt.Errorf("--kind %q: want email, webhook or chat", c.Kind))
 			}
 			switch hears {
 			case "own":
@@ -86,11 +95,20 @@ standardwebhooks.com says; the secret is shown once.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&org, "org", "", "organisation, by id or name")
-	flags.StringVar(&c.Kind, "kind", "", "email or webhook")
-	flags.StringVar(&c.Target, "target", "", "e-mail address, or https://…")
+	flags.StringVar(&c.Kind, "kind", "", "email, webhook or chat")
+	flags.StringVar(&c.Target, "target", "", "e-mail address, https://…, or SERVICE://…")
 	flags.StringVar(&hears, "hears", "own", "of whose duties: own or both")
 	flags.IntVar(&after, "after", 0, "hear only of what nobody has taken on for so many hours: 1, 4, 8 or 24")
 	return cmd
+}
+
+// chatExamples are how addresses of chat and paging services look, a line each.
+func chatExamples() string {
+	lines := []string{}
+	for _, name := range alert.ChatServices() {
+		lines = append(lines, "  "+alert.ChatExample(name))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (a *app) channelListCommand() *cobra.Command {
@@ -119,6 +137,9 @@ func (a *app) channelListCommand() *cobra.Command {
 					hears := c.Party
 					if hears == "" {
 						hears = "own"
+					}
+					if c.Kind == alert.Chat {
+						c.Target = alert.ShownChat(c.Target)
 					}
 					rows[i] = []string{c.ID, c.Org, c.Kind, c.Target, hears, strconv.Itoa(c.Hours())}
 				}

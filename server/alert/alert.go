@@ -48,6 +48,7 @@ type Alert struct {
 const (
 	Email   = "email"
 	Webhook = "webhook"
+	Chat    = "chat" // or a paging service
 )
 
 // HearsBoth is the Party of a channel that hears of both parties' duties; the
@@ -58,8 +59,8 @@ const HearsBoth = "both"
 type Channel struct {
 	ID      string
 	Org     string
-	Kind    string // Email or Webhook
-	Target  string // an address, or a URL
+	Kind    string // Email, Webhook or Chat
+	Target  string // an address, or a URL; that of a chat holds tokens
 	Secret  []byte // of a webhook: what deliveries are signed with
 	Party   string // "" or HearsBoth
 	Created time.Time
@@ -134,6 +135,9 @@ func (a Attempt) Detail() Detail {
 	d := a.Delivery
 	out := Detail{Delivery: d.ID, Alert: d.Alert.ID, Event: d.Event, Round: d.Round, Duty: d.Alert.Duty, Part: d.Alert.Part, Asset: d.Alert.Name,
 		Verdict: d.Alert.Verdict, Channel: d.Channel.ID, Kind: d.Channel.Kind, Target: d.Channel.Target, Attempt: d.Attempts}
+	if d.Channel.Kind == Chat {
+		out.Target = ShownChat(out.Target)
+	}
 	if u, err := url.Parse(out.Target); d.Channel.Kind == Webhook && err == nil {
 		out.Target = u.Scheme + "://" + u.Host // the path may hold a token
 	}

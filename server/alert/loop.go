@@ -100,8 +100,8 @@ func (l *Loop) Once(ctx context.Context) (n int, err error) {
 // person the same of one asset for several duties.
 type parcel []Delivery
 
-// parcels puts deliveries together that one mail can carry. Webhooks are for
-// programs: each alert has its own.
+// parcels puts deliveries together that one mail can carry, or one message of a chat.
+// Webhooks are for programs: each alert has its own.
 func parcels(list []Delivery) []parcel {
 	var out []parcel
 	at := map[string]int{}
@@ -111,7 +111,7 @@ func parcels(list []Delivery) []parcel {
 			why = d.Alert.Ended
 		}
 		key := strings.Join([]string{d.Channel.ID, d.Event, strconv.Itoa(d.Round), d.Alert.often(), d.Alert.Org, d.Alert.Asset, d.Alert.Verdict.String(), why.String()}, "\n")
-		if i, ok := at[key]; ok && d.Channel.Kind == Email {
+		if i, ok := at[key]; ok && gathers(d.Channel) {
 			out[i] = append(out[i], d)
 			continue
 		}

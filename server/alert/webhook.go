@@ -114,21 +114,25 @@ func Sign(secret []byte, id string, at time.Time, body []byte) string {
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// NewHooks makes a poster of webhooks. Unless allowPrivate, it does not connect to
-// addresses that are not public, whatever name they hide behind. Redirects are not
-// followed and no proxy is used.
-func NewHooks(allowPrivate bool, log *slog.Logger) *Hooks {
+// Transport carries what is posted to others. Unless allowPrivate, it does not connect
+// to addresses that are not public, whatever name they hide behind. No proxy is used.
+func Transport(allowPrivate bool) *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	if !allowPrivate {
 		dialer.Control = func(_, address string, _ syscall.RawConn) error { return checkPublic(address) }
 	}
+	return &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 20 * time.Second,
+		MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
+}
+
+// NewHooks makes a poster of webhooks over Transport. Redirects are not followed.
+func NewHooks(allowPrivate bool, log *slog.Logger) *Hooks {
 	c := retryablehttp.NewClient()
 	c.Logger = log
 	c.HTTPClient = &http.Client{
 		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 20 * time.Second,
-			MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true},
+		Transport:     Transport(allowPrivate),
 	}
 	// Within one attempt only a connection that could not be made is tried again:
 	// then nothing was received. The rest is the outbox' matter.
@@ -196,15 +200,16 @@ func (h *Hooks) Notify(ctx context.Context, c Channel, m Message) error {
 	if closeErr := res.Body.Close(); readErr != nil && !errors.Is(readErr, io.EOF) || closeErr != nil {
 		h.client.HTTPClient.CloseIdleConnections()
 	}
-	return answer(res)
+	return answer("webhook", res)
 }
 
-func answer(res *http.Response) error {
+// answer is what the answer of a receiver means.
+func answer(who string, res *http.Response) error {
 	code := res.StatusCode
 	if code >= 200 && code < 300 {
 		return nil
 	}
-	err := fmt.Errorf("webhook answered %s", res.Status)
+	err := fmt.Errorf("%s answered %s", who, res.Status)
 	switch {
 	case code >= 300 && code < 400:
 		return Refusal{fmt.Errorf("%w: redirects are not followed; set the final address", err)}

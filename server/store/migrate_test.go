@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/store/storetest"
 )
 
@@ -86,6 +88,51 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 		want := []string{"o_1  0: unnamed, erased 0 by  0", "o_1 l_1 2: , erased 7 by l_1 9", "o_1 l_1 2: shared, erased 0 by  0", "o_1 l_1 3: owed by a_1",
 			"o_1 l_1 4: owed by a_1", "o_1 l_2 3: shared, erased 0 by  0", "o_2 l_3 2: theirs, erased 0 by  0"}
 		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Channels keep what they are when the list of kinds grows, and may be of the new one.
+func TestChannelsKeepTheirKind(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		db := atVersion(t, dsn, 64)
+		_, err := db.ExecContext(ctx, `INSERT INTO org (id, kind, name, created) VALUES ('o_1', 'provider', 'Provider', 0)`)
+		for _, row := range [][]any{{"c_1", "o_1", "email", "a@b.example", nil, "both", 1}, {"c_2", "o_1", "webhook", "https://x.example", []byte("abc"), "", 2}} {
+			if err == nil {
+				_, err = db.ExecContext(ctx, `INSERT INTO channel (id, org_id, kind, target, secret, party, created) VALUES `+values(1, len(row)), row...)
+			}
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		opened, err := Open(ctx, dsn, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = opened.Close() })
+		add := func(kind string) error {
+			return opened.Tx(ctx, func(ctx context.Context, tx *Tx) error {
+				return tx.AddChannel(ctx, alert.Channel{ID: "c_" + kind, Org: "o_1", Kind: kind, Target: "slack://x", Created: Time(3)})
+			})
+		}
+		if err := add(alert.Chat); err != nil {
+			t.Fatal(err)
+		}
+		if add("pigeon") == nil {
+			t.Error("a channel of no kind is taken")
+		}
+		list, err := opened.Channels(ctx, "o_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range list {
+			got = append(got, fmt.Sprintf("%s %s %s %q %s", c.ID, c.Kind, c.Target, c.Secret, c.Party))
+		}
+		want := []string{`c_1 email a@b.example "" both`, `c_2 webhook https://x.example "abc" `, `c_chat chat slack://x "" `}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

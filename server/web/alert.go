@@ -207,7 +207,7 @@ type (
 	}
 	deliveryAnswer struct {
 		Org      string         `json:"org"`    // who was told
-		Kind     string         `json:"kind"`   // email or webhook; empty when the channel is gone, or is the other party's
+		Kind     string         `json:"kind"`   // email, webhook or chat; empty when the channel is gone, or is the other party's
 		Target   string         `json:"target"` // likewise
 		Event    string         `json:"event"`  // firing, reminder, escalated or resolved
 		State    string         `json:"state"`  // waiting, delivered, refused or withdrawn

@@ -28,6 +28,7 @@ type setupBody struct {
 	Channels  []alert.Channel
 	Afters    []int    // hours, of which a channel can hear that nobody acts
 	Zones     []string // that are proposed
+	Chats     []string // how addresses of chats look, the most usual first
 	Figures   []figureService
 	Secret    string // of a webhook that was just added, shown once
 	Done      string // key of what was just done
@@ -37,6 +38,12 @@ type setupBody struct {
 
 // zones are those that the form proposes; any of IANA's may be typed.
 var zones = []string{"Europe/Rome", "Europe/London", "Europe/Berlin", "Europe/Zurich", "Europe/Paris", "Europe/Madrid", "UTC"}
+
+// chats are the services that a chat channel can be of, the most usual first.
+func chats() []string {
+	usual := []string{"slack", "teams+https", "telegram", "pagerduty"}
+	return append(usual, slices.DeleteFunc(alert.ChatServices(), func(s string) bool { return slices.Contains(usual, s) })...)
+}
 
 func (w *Web) setup(rw http.ResponseWriter, r *http.Request) error {
 	return w.setupPage(rw, r, http.StatusOK, setupBody{})
@@ -49,6 +56,9 @@ func (w *Web) setupPage(rw http.ResponseWriter, r *http.Request, status int, bod
 		return err
 	}
 	body.MayManage, body.Mails, body.Zones, body.Afters = viewerOf(ctx).manages(org.ID), w.Mail != nil, zones, alert.Afters()
+	for _, service := range chats() {
+		body.Chats = append(body.Chats, alert.ChatExample(service))
+	}
 	for i := range body.Channels {
 		body.Channels[i].Secret = nil
 		body.Channels[i].Target = shownTarget(body.Channels[i], body.MayManage)
@@ -60,9 +70,12 @@ func (w *Web) setupPage(rw http.ResponseWriter, r *http.Request, status int, bod
 }
 
 // shownTarget is as much of a channel's address as the reader may see: the path of a
-// webhook may hold a token, and an address is a person's.
+// webhook may hold a token, the address of a chat does, and an address is a person's.
 func shownTarget(c alert.Channel, all bool) string {
-	if c.Kind == alert.Webhook {
+	switch c.Kind {
+	case alert.Chat:
+		return alert.ShownChat(c.Target)
+	case alert.Webhook:
 		scheme, rest, _ := strings.Cut(c.Target, "://")
 		host, _, _ := strings.Cut(rest, "/")
 		return scheme + "://" + host + "/…"
@@ -87,6 +100,18 @@ func (w *Web) setOrg(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// chatFault says what is wrong with the address of a chat, and how one looks.
+func chatFault(f alert.ChatFault) setupBody {
+	body := setupBody{Fault: "channel_chat_form", Said: f.Cure()}
+	switch f.Why {
+	case alert.ChatUnknown:
+		body.Fault = "channel_chat_unknown"
+	case alert.ChatOption:
+		body.Fault = "channel_chat_option"
+	}
+	return body
+}
+
 // maxChannels bounds the channels of an organisation.
 const maxChannels = 50
 
@@ -108,12 +133,18 @@ func (w *Web) addChannel(rw http.ResponseWriter, r *http.Request) error {
 	case alert.Webhook:
 		err = alert.CheckURL(c.Target)
 		c.Secret, secret = alert.NewSecret()
+	case alert.Chat:
+		err = alert.CheckChat(c.Target)
 	default:
 		return &problem{status: http.StatusBadRequest, key: "bad_form"}
 	}
 	have, listed := w.Store.Channels(ctx, org.ID)
 	if listed != nil {
 		return listed
+	}
+	var chat alert.ChatFault
+	if errors.As(err, &chat) {
+		return w.setupPage(rw, r, http.StatusBadRequest, chatFault(chat))
 	}
 	if err != nil || len(c.Target) > 500 || len(have) >= maxChannels {
 		return w.setupPage(rw, r, http.StatusBadRequest, setupBody{Fault: "channel_bad"})

@@ -147,7 +147,7 @@ func codes() map[string][]string {
 	list["proof_what"] = list["proof_name"]
 	list["check_step"] = []string{"root", "log", "custody", "inclusion", "signature", "entry", "chain", "content", "kept"}
 	list["stands"] = []string{"waiting", "forked", "silent", "new", "sending", "revoked"}
-	list["channel"] = []string{alert.Email, alert.Webhook}
+	list["channel"] = []string{alert.Email, alert.Webhook, alert.Chat}
 	list["check_what"] = list["check_step"]
 	return list
 }
