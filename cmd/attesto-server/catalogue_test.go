@@ -93,6 +93,10 @@ func TestChannels(t *testing.T) {
 	if !strings.Contains(list, id) || !strings.Contains(list, `"after":"4","hears":"both"`) || strings.Contains(list, "whsec") {
 		t.Errorf("list %s", list)
 	}
+	c.must("channel", "add", "--org", "Example Hosting", "--kind", "chat", "--target", "telegram://110201543:AAseCret1111@telegram?chats=@ops")
+	if list := c.must("channel", "list"); strings.Contains(list, "seCret") || !strings.Contains(list, "telegram://…?chats=@ops") {
+		t.Errorf("the list shows the token, or not the chat: %s", list)
+	}
 	c.must("channel", "remove", id)
 	if list := c.must("channel", "list", "--org", "example hosting"); strings.Contains(list, id) || !strings.Contains(list, hook[0]) {
 		t.Errorf("list %s", list)
@@ -102,6 +106,7 @@ func TestChannels(t *testing.T) {
 		{"channel", "add", "--org", "Example Hosting", "--kind", "email", "--target", "A <a@example.com>"},
 		{"channel", "add", "--org", "Example Hosting", "--kind", "webhook", "--target", "ftp://example.com"},
 		{"channel", "add", "--org", "Example Hosting", "--kind", "fax", "--target", "+39"},
+		{"channel", "add", "--org", "Example Hosting", "--kind", "chat", "--target", "generic://example.com"},
 		{"channel", "add", "--org", "Nobody", "--kind", "email", "--target", "ops@example.com"},
 		{"channel", "add", "--org", "Example Hosting", "--kind", "email", "--target", "ops@example.com", "--hears", "all"},
 		{"channel", "add", "--org", "Example Hosting", "--kind", "email", "--target", "ops@example.com", "--after", "5"},
