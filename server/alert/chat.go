@@ -164,8 +164,7 @@ func (a chatAddress) send(ctx context.Context, w *wire, m Message) (err error) {
 		}
 	}()
 	u := *a.url // the library may change it
-	client := &http.Client{Transport: w, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return a.service.send(ctx, client, &u, m)
+	return a.service.send(ctx, &http.Client{Transport: w}, &u, m)
 }
 
 // gathers reports whether a channel is told once of what one host has wrong for several

@@ -30,7 +30,7 @@ type wire struct {
 // wireBody bounds what is read of an answer.
 const wireBody = 64 << 10
 
-// RoundTrip posts, once: trying again is the outbox' matter.
+// RoundTrip posts, once: trying again is the outbox' matter, and no redirect is followed.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if w.asked || w.err != nil {
 		return nil, errors.New("one attempt is one request")
