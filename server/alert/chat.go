@@ -191,8 +191,12 @@ func chatText(m Message) string {
 		lines = append(lines, plain(d, chatSubject))
 	}
 	lines = append(lines, plain(m.Why, chatWhy))
+	text := languages[m.Lang]
+	if m.Event != Resolved && m.Alert.Unsteady() {
+		lines = append(lines, text.unsteady+": "+fmt.Sprintf(text.often, m.Alert.Fired))
+	}
 	if m.Cure != "" {
-		lines = append(lines, languages[m.Lang].cure+": "+plain(m.Cure, chatCure))
+		lines = append(lines, text.cure+": "+plain(m.Cure, chatCure))
 	}
 	if m.Link != "" {
 		lines = append(lines, m.Link)
