@@ -75,7 +75,10 @@ func TestChatIsTold(t *testing.T) {
 	}
 	a := alert.Alert{ID: "al_chat", Org: s.customer.ID, Duty: "PE-C1", Part: "accounts", Asset: "a_1", Name: "pc1", Party: duties.Customer, Verdict: duties.Breached,
 		Why: duties.Message{Key: "never_seen", Args: map[string]string{"host": "pc1", "kind_codes": "accounts"}}, Opened: s.now}
-	s.tx(func(ctx context.Context, tx *store.Tx) error { _, err := tx.FireAlert(ctx, a, store.Reach{Service: "pe"}); return err })
+	s.tx(func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.FireAlert(ctx, a, store.Reach{Service: "pe"})
+		return err
+	})
 	s.deliver()
 	if text := <-got; !strings.Contains(text, "PE-C1") || !strings.Contains(text, "pc1 has never sent") || !strings.Contains(text, "What to do: ") {
 		t.Errorf("the alert says %q", text)
