@@ -15,9 +15,12 @@ import (
 
 // startJudging makes the evaluation loop and the outbox' loop. They run with Run.
 func (s *Server) startJudging() error {
-	catalogue, err := s.cfg.ReadCatalogue()
+	catalogue, err := s.cfg.ReadCatalogue(s.now())
 	if err != nil {
 		return err
+	}
+	for _, over := range catalogue.Over() {
+		s.log.Warn("an entry of the own catalogue has no effect any more", "entry", over)
 	}
 	s.catalogue = catalogue
 	if s.cfg.Releases != "" {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -209,14 +210,14 @@ func (c *Config) Complete() error {
 
 // ReadCatalogue reads the built-in duties with the operator's own. Its error names
 // each fault with file and line.
-func (c *Config) ReadCatalogue() (*duties.Catalogue, error) {
+func (c *Config) ReadCatalogue(at time.Time) (*duties.Catalogue, error) {
 	if c.Catalogue == "" {
 		return duties.Builtin()
 	}
 	if _, err := os.Stat(c.Catalogue); err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)
 	}
-	all, err := duties.Load(os.DirFS(c.Catalogue))
+	all, err := duties.Load(os.DirFS(c.Catalogue), at)
 	if err != nil {
 		return nil, fmt.Errorf("catalogue %s:\n%w", c.Catalogue, err)
 	}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +39,10 @@ with file, line and what to do. Exit status 1 if there is any.`,
 				}
 				files[name] = b
 			}
-			c, err := duties.With(files)
+			c, err := duties.With(files, time.Now())
+			if err == nil {
+				err = errors.Join(c.Over()...)
+			}
 			if err != nil {
 				return err
 			}
@@ -95,7 +100,7 @@ the clauses that ask for the duty.`,
 			if err != nil {
 				return err
 			}
-			c, err := cfg.ReadCatalogue()
+			c, err := cfg.ReadCatalogue(time.Now())
 			if err != nil {
 				return err
 			}

@@ -29,6 +29,8 @@ type Catalogue struct {
 	checks    map[string]check
 	described checksFile
 	off       []NotApplied
+	over      []error         // of off, whose time has passed
+	vague     map[string]bool // what own files state with a fault
 	services  []Service
 	duties    []Duty
 	workflows []Workflow
@@ -92,7 +94,7 @@ func Builtin() (*Catalogue, error) {
 // Read reads and validates a catalogue from a folder. Its error names file, duty
 // and what is wrong.
 func Read(dir fs.FS) (*Catalogue, error) {
-	c := &Catalogue{checks: maps.Clone(checks), byID: map[string]int{}, words: map[string]wordings{}}
+	c := &Catalogue{checks: maps.Clone(checks), byID: map[string]int{}, words: map[string]wordings{}, vague: map[string]bool{}}
 	if err := c.digestOf(dir); err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func Read(dir fs.FS) (*Catalogue, error) {
 	for _, service := range services {
 		name := service + ".yaml"
 		if err := c.addService(service, c.described.Services[service]); err != nil {
-			return nil, fmt.Errorf("checks.yaml: %w", err)
+			return nil, fmt.Errorf("checks.yaml: service %s: %w", service, err)
 		}
 		var list []dutyFile
 		if err := readYAML(dir, name, &list); err != nil {
@@ -189,8 +191,8 @@ func (f checksFile) validate() error {
 		}
 	}
 	for name, c := range f.Checks {
-		if c.Title.missing() {
-			return fmt.Errorf("check %s: title is missing in one language", name)
+		if err := lacks("title", c.Title); err != nil {
+			return fmt.Errorf("check %s: %w", name, err)
 		}
 		if err := validateParams(c.Params, checks[name].params); err != nil {
 			return fmt.Errorf("check %s: %w", name, err)
@@ -198,8 +200,8 @@ func (f checksFile) validate() error {
 	}
 	for _, name := range []string{ProofReview, ProofWorkflow, ProofAttestation} {
 		p := f.Proofs[name]
-		if p.Title.missing() {
-			return fmt.Errorf("proof %s: title is missing in one language", name)
+		if err := lacks("title", p.Title); err != nil {
+			return fmt.Errorf("proof %s: %w", name, err)
 		}
 		var want []string
 		switch name {
@@ -231,6 +233,8 @@ func validateParams(have map[string]Param, want []string) error {
 
 func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
+	errs := []error{lacks("title", d.Title)}
+	bad := func(err error, path ...any) { errs = append(errs, under("", err, path...)) }
 	prefix := strings.ToUpper(service) + "-"
 	switch {
 	case strings.HasPrefix(d.ID, prefix+"P"):
@@ -238,46 +242,61 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 	case strings.HasPrefix(d.ID, prefix+"C"):
 		out.Party = Customer
 	default:
-		return out, fmt.Errorf("an id of this file starts with %sP or %sC", prefix, prefix)
+		bad(fmt.Errorf("an id of this file starts with %sP or %sC", prefix, prefix), "id")
 	}
-	if d.Title.missing() {
-		return out, errors.New("title is missing in one language")
-	}
-	cadence := c.described.Cadences[d.Cadence]
-	out.CadenceText = Text{EN: cadence.EN, IT: cadence.IT}
-	if out.CadenceText.missing() {
-		return out, fmt.Errorf("cadence %q is not described in both languages", d.Cadence)
-	}
-	if cadence.Every != "" {
-		var err error
-		if out.Every, err = time.ParseDuration(cadence.Every); err != nil {
-			return out, fmt.Errorf("cadence %q: %w", d.Cadence, err)
-		}
-	}
+	var err error
+	out.CadenceText, out.Every, err = c.cadence(d.Cadence)
+	bad(err, "cadence")
 	if len(d.Parts) == 0 {
-		return out, errors.New("no parts")
+		bad(missing("no parts: say how it is proven (check NAME, review, workflow or attestation)"), "parts")
 	}
-	for _, text := range d.Parts {
+	for i, text := range d.Parts {
 		p, err := c.part(text)
-		if err != nil {
-			return out, err
+		if err == nil && slices.ContainsFunc(out.Parts, func(q Part) bool { return q.Name == p.Name }) {
+			err = fmt.Errorf("part %s stated twice", p.Name)
 		}
-		if slices.ContainsFunc(out.Parts, func(q Part) bool { return q.Name == p.Name }) {
-			return out, fmt.Errorf("part %s stated twice", p.Name)
-		}
-		out.Parts = append(out.Parts, p)
-	}
-	for _, name := range slices.Concat(slices.Sorted(maps.Keys(d.Set)), slices.Sorted(maps.Keys(d.Bounds))) {
-		if !slices.ContainsFunc(out.Parts, func(p Part) bool { return p.Name == name }) {
-			return out, fmt.Errorf("set or bounds: there is no part %s", name)
+		if bad(err, "parts", i); err == nil || errors.Is(err, errVague) {
+			out.Parts = append(out.Parts, p)
 		}
 	}
-	for _, p := range out.Parts {
-		if err := errors.Join(p.override(d.Set[p.Name]), p.bind(d.Bounds[p.Name])); err != nil {
-			return out, fmt.Errorf("part %s: %w", p.Name, err)
+	for _, name := range slices.Sorted(maps.Keys(d.Set)) {
+		p, err := out.part(name)
+		if err == nil {
+			err = under("part "+name, p.override(d.Set[name]))
+		}
+		bad(under("set", err), "set", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Bounds)) {
+		p, err := out.part(name)
+		if err == nil {
+			err = under("part "+name, p.bind(d.Bounds[name]))
+		}
+		bad(under("bounds", err), "bounds", name)
+	}
+	return out, errors.Join(errs...)
+}
+
+// cadence is a rhythm by name.
+func (c *Catalogue) cadence(name string) (words Text, every time.Duration, err error) {
+	f, ok := c.described.Cadences[name]
+	switch {
+	case name == "":
+		return words, 0, missing("cadence is missing: say how often, such as daily")
+	case c.vague["cadence "+name]:
+		return words, 0, errVague
+	case !ok:
+		return words, 0, noSuch("cadence", name, slices.Sorted(maps.Keys(c.described.Cadences)))
+	}
+	words = Text{EN: f.EN, IT: f.IT}
+	if words.missing() {
+		return words, 0, fmt.Errorf("cadence %q is not described in both languages", name)
+	}
+	if f.Every != "" {
+		if every, err = time.ParseDuration(f.Every); err != nil {
+			return words, 0, fmt.Errorf("cadence %q: %w", name, err)
 		}
 	}
-	return out, nil
+	return words, every, nil
 }
 
 // hold keeps the times of a duty within the most that its cadence leaves open.
@@ -304,8 +323,11 @@ func (d Duty) hold(most map[string]string) error {
 func (c *Catalogue) part(text string) (Part, error) {
 	if name, ok := strings.CutPrefix(text, ProofCheck+" "); ok {
 		described, ok := c.described.Checks[name]
-		if !ok {
-			return Part{}, fmt.Errorf("check %q does not exist", name)
+		switch {
+		case c.vague["check "+name]:
+			return Part{Name: name, Proof: ProofCheck, Check: name, Params: maps.Clone(described.Params)}, errVague
+		case !ok:
+			return Part{}, noSuch("check", name, slices.Sorted(maps.Keys(c.described.Checks)))
 		}
 		code, judged := c.checks[name]
 		p := Part{Name: name, Proof: ProofCheck, Check: name, Title: described.Title, Params: maps.Clone(described.Params), Judged: judged}
@@ -323,40 +345,51 @@ func (c *Catalogue) part(text string) (Part, error) {
 
 // override gives parameters the defaults that a duty names.
 func (p Part) override(set Params) error {
-	for name, v := range set {
-		param, ok := p.Params[name]
-		if !ok {
-			return fmt.Errorf("set: there is no parameter %s", name)
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		param, err := p.param(name)
+		if err == nil {
+			err = under(name, param.Allows(set[name]))
 		}
-		if err := param.Allows(v); err != nil {
-			return fmt.Errorf("set: %s: %w", name, err)
+		if err != nil {
+			errs = append(errs, under("", err, name))
+			continue
 		}
-		param.Default = v
+		param.Default = set[name]
 		p.Params[name] = param
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // bind narrows what parameters may be set to.
 func (p Part) bind(bounds map[string]bound) error {
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(bounds)) {
-		param, ok := p.Params[name]
-		if !ok {
-			return fmt.Errorf("bounds: there is no parameter %s", name)
-		}
+		param, err := p.param(name)
 		if b := bounds[name].Min; b != nil {
 			param.Min = *b
 		}
 		if b := bounds[name].Max; b != nil {
 			param.Max = *b
 		}
-		param.Bound = true
-		if err := param.Allows(param.Default); err != nil {
-			return fmt.Errorf("bounds: %s: the default: %w", name, err)
+		if param.Bound = true; err == nil {
+			err = under(name+": the default", param.Allows(param.Default))
+		}
+		if err != nil {
+			errs = append(errs, under("", err, name))
+			continue
 		}
 		p.Params[name] = param
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (p Part) param(name string) (Param, error) {
+	param, ok := p.Params[name]
+	if !ok {
+		return param, noSuch("parameter", name, slices.Sorted(maps.Keys(p.Params)))
+	}
+	return param, nil
 }
 
 // readFamilies gives each duty its family: every duty has exactly one.

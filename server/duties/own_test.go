@@ -14,7 +14,7 @@ import (
 // own is the built-in catalogue with the tests' own files.
 func own(t testing.TB) *duties.Catalogue {
 	t.Helper()
-	c, err := duties.Load(os.DirFS("testdata/own"))
+	c, err := duties.Load(os.DirFS("testdata/own"), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,39 +76,39 @@ func TestOwnFaults(t *testing.T) {
 		{"no verdict", "j.points >= params.points)", "j.points >= params.points) ? 1 : 0", "it is a int and must be true or false"},
 		{"rule on one line", "rule: |\n      facts.jobs.size() > 0 &&\n      ", "rule: facts.job.size() > 0 || ", "own.yaml:9: check encrypted: rule: column 6: undefined field 'job'"},
 		{"no rule", wholeRule, "", "own.yaml:7: check encrypted: rule: it is missing: "},
-		{"name of a check", "  encrypted:", "  Encrypted:", `own.yaml:7: check "Encrypted": want a name of small letters`},
-		{"built-in check", "  encrypted:", "  backup:", "own.yaml:7: check backup is there already"},
-		{"kind", "kind: backup", "kind: backups", `kind "backups": want one of`},
-		{"one language", "{en: Set a password for each job., it: Impostare una password per ogni job.}", "{en: Set a password for each job.}", "own.yaml:23: check encrypted: cure is missing in one language"},
-		{"unit", "unit: count", "unit: pieces", `own.yaml:15: check encrypted: parameter points: unit "pieces"`},
+		{"name of a check", "  encrypted:", "  Encrypted:", `own.yaml:7: check Encrypted: want a name of small letters`},
+		{"built-in check", "  encrypted:", "  backup:", "own.yaml:7: check backup: it is there already"},
+		{"kind", "kind: backup", "kind: backups", `own.yaml:8: check encrypted: kind "backups" does not exist: there are backup, accounts, `},
+		{"one language", "{en: Set a password for each job., it: Impostare una password per ogni job.}", "{en: Set a password for each job.}", "own.yaml:23: check encrypted: cure is missing in Italian: write cure: {en: …, it: …}"},
+		{"unit", "unit: count", "unit: pieces", `own.yaml:16: check encrypted: parameter points: unit "pieces"`},
 		{"freshness in days", "      points:\n", fresher("days") + "      points:\n", "own.yaml:14: check encrypted: fresh is the oldest look that still proves, in hours or minutes"},
 		{"number of a built-in duty", "id: BK-P100", "id: BK-P4", "own.yaml:26: duty BK-P4: own duties of a built-in service have numbers from 100: call it BK-P104"},
-		{"source in one language", "source: ours", "source: {it: nostro}", "own.yaml:15: check encrypted: parameter points: source is missing in one language"},
+		{"source in one language", "source: ours", "source: {it: nostro}", "own.yaml:20: check encrypted: parameter points: source is missing in English"},
 		{"source that is no text", "source: ours", "source: {en: ours, de: unser}", "own.yaml:20: source: want a text"},
 		{"source that is a list", "source: ours", "source: [ours]", "own.yaml:20: "},
 		{"a built-in duty", "id: BK-P100", "id: BK-P1", "own duties of a built-in service have numbers from 100"},
 		{"last number of the built-in ones", "id: BK-P100", "id: BK-P99", "call it BK-P199"},
-		{"id", "id: DN-C1", "id: DNC1", "own.yaml:31: duty \"DNC1\": want an id such as DN-P1"},
+		{"id", "id: DN-C1", "id: DNC1", "own.yaml:31: duty DNC1: \"DNC1\": want an id such as DN-P1"},
 		{"unknown service", "id: DN-C1", "id: XY-C1", "own.yaml:31: duty XY-C1: there is no service xy"},
-		{"unknown check", "[check encrypted]", "[check encrypt]", `own.yaml:26: duty BK-P100: check "encrypt" does not exist`},
+		{"unknown check", "[check encrypted]", "[check encrypt]", `own.yaml:29: duty BK-P100: check "encrypt" does not exist: there are encrypted, backup, copy, `},
 		{"unused check", "[check encrypted]", "[attestation]", "check encrypted is used by no duty"},
 		{"unproven workflow", "[attestation]", "[workflow]", "own.yaml:31: duty DN-C1 is to be proven by a workflow"},
-		{"family", "family: F10", "family: F99", "own.yaml:26: duty BK-P100: there is no family F99"},
-		{"set of no duty", "WH-P1: {backup: {retention: 40}}", "WH-P99: {backup: {retention: 40}}", "own.yaml:38: there is no duty WH-P99"},
-		{"set of no part", "WH-P1: {backup: {retention: 40}}", "WH-P1: {site: {retention: 40}}", "own.yaml:38: duty WH-P1 has no part site"},
+		{"family", "family: F10", "family: F99", "own.yaml:30: duty BK-P100: there is no family F99"},
+		{"set of no duty", "WH-P1: {backup: {retention: 40}}", "WH-P99: {backup: {retention: 40}}", `own.yaml:38: duty "WH-P99" does not exist: there are WH-P1, WH-P2, `},
+		{"set of no part", "WH-P1: {backup: {retention: 40}}", "WH-P1: {site: {retention: 40}}", "own.yaml:38: duty WH-P1: there is no part site: it has backup, review"},
 		{"range", "retention: 40", "retention: -4", "own.yaml:38: duty WH-P1: part backup: set: retention: -4 days is outside 35 to 3650 days, which is all that the duty leaves open: for anything looser its party signs a waiver"},
 		{"stated cadence", "{SC-C2: 30}", "{SC-C5: 30}", `own.yaml:40: duty SC-C5: its list says "daily", which cannot be changed`},
-		{"cadence of no duty", "{SC-C2: 30}", "{SC-C99: 30}", "own.yaml:40: there is no duty SC-C99"},
+		{"cadence of no duty", "{SC-C2: 30}", "{SC-C99: 30}", `own.yaml:40: duty "SC-C99" does not exist: there are SC-C9, `},
 		{"cadence of no day", "{SC-C2: 30}", "{SC-C2: 0}", "own.yaml:40: duty SC-C2: every 0 days: want 1 to 366"},
 		{"cadence over a year", "{SC-C2: 30}", "{SC-C2: 367}", "own.yaml:40: duty SC-C2: every 367 days: want 1 to 366"},
-		{"taken off without who", "who: Anna Bianchi, ", "", "own.yaml:43: duty WH-C7: say who decided so, why, and until when"},
-		{"taken off without why", "why: the plan has no limits to watch, ", "", "own.yaml:43: duty WH-C7: say who decided so, why, and until when"},
-		{"taken off for good", ", until: 2027-06-30", "", "say who decided so, why, and until when"},
-		{"taken off what is not there", "duty: WH-C7", "duty: WH-C77", "own.yaml:43: there is no duty WH-C77"},
-		{"service", "  dn:", "  dns:", "own.yaml:3: service \"dns\": want two small letters"},
-		{"service in one language", "it: Nomi di dominio", "it: ''", "own.yaml:3: service dn: title is missing in one language"},
-		{"protocol", "products: [bind]", "protos: [dns]", `own.yaml:3: service dn: protocol "dns": want some of`},
-		{"built-in service", "  dn:", "  sc:", "service sc stated twice"},
+		{"taken off without who", "who: Anna Bianchi, ", "", "own.yaml:43: duty WH-C7: who is missing: say who decided so"},
+		{"taken off without why", "why: the plan has no limits to watch, ", "", "own.yaml:43: duty WH-C7: why is missing: say why"},
+		{"taken off for good", ", until: 2027-06-30", "", "own.yaml:43: duty WH-C7: until is missing: say until when (until: 2027-06-30)"},
+		{"taken off what is not there", "duty: WH-C7", "duty: WH-C77", `own.yaml:43: duty "WH-C77" does not exist: there are WH-C7, `},
+		{"service", "  dn:", "  dns:", "own.yaml:3: service dns: \"dns\": want two small letters"},
+		{"service in one language", "it: Nomi di dominio", "it: ''", "own.yaml:3: service dn: title is missing in Italian"},
+		{"protocol", "products: [bind]", "protos: [dns]", `own.yaml:3: service dn: protocol "dns" does not exist: there are tcp, `},
+		{"built-in service", "  dn:", "  sc:", "own.yaml:3: service sc: stated twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { refused(t, "example", tt.old, tt.new, tt.want) })
@@ -118,34 +118,34 @@ func TestOwnFaults(t *testing.T) {
 // Faults of what happens step by step are named likewise.
 func TestOwnWorkflowFaults(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
-		{"built-in cadence", "  every other day: ", "  weekly: ", `own.yaml:7: cadence "weekly" is there already`},
-		{"two built-in cadences", "  at each move: {en: at each move, it: a ogni trasloco}\n  every other day: ", "  daily: {en: a, it: a}\n  weekly: ", `own.yaml:7: cadence "weekly" is there already`},
+		{"built-in cadence", "  every other day: ", "  weekly: ", `own.yaml:7: cadence "weekly": it is there already`},
+		{"two built-in cadences", "  at each move: {en: at each move, it: a ogni trasloco}\n  every other day: ", "  daily: {en: a, it: a}\n  weekly: ", `own.yaml:7: cadence "weekly": it is there already`},
 		{"cadence without Italian", "it: ogni due giorni", "it: ''", `own.yaml:7: cadence "every other day": its words are missing in one language`},
 		{"cadence without English", "en: every other day", "en: ''", `own.yaml:7: cadence "every other day": its words are missing in one language`},
 		{"cadence that is no duration", "every: 48h", "every: two days", `own.yaml:7: cadence "every other day": every "two days": want a duration`},
 		{"cadence of no time", "every: 48h", "every: 0s", `cadence "every other day": every "0s": want a duration`},
-		{"without id", "- id: move", "- id: ''", `own.yaml:25: workflow "": id, title or about is missing`},
-		{"without English title", "en: Move of a server", "en: ''", "title or about is missing"},
-		{"without Italian title", "it: Trasloco di un server", "it: ''", "title or about is missing"},
-		{"without English words", "en: A customer comes from another provider.", "en: ''", "title or about is missing"},
-		{"without Italian words", "it: Un cliente arriva da un altro provider.", "it: ''", "title or about is missing"},
-		{"opened by nobody", "opens: customer", "opens: auditor", `own.yaml:25: workflow "move": opens "auditor": want provider, customer or either`},
-		{"early with a customer's step", "opens: customer", "opens: provider\n    early: true", `own.yaml:25: workflow "move": early: the provider must open it and take each step itself`},
+		{"without id", "- id: move", "- id: ''", "own.yaml:25: workflow : id is missing"},
+		{"without English title", "en: Move of a server", "en: ''", "own.yaml:26: workflow move: title is missing in English"},
+		{"without Italian title", "it: Trasloco di un server", "it: ''", "own.yaml:26: workflow move: title is missing in Italian"},
+		{"without English words", "en: A customer comes from another provider.", "en: ''", "own.yaml:27: workflow move: about is missing in English"},
+		{"without Italian words", "it: Un cliente arriva da un altro provider.", "it: ''", "own.yaml:27: workflow move: about is missing in Italian"},
+		{"opened by nobody", "opens: customer", "opens: auditor", `own.yaml:28: workflow move: opens "auditor": want provider, customer or either`},
+		{"early with a customer's step", "opens: customer", "opens: provider\n    early: true", `own.yaml:29: workflow move: early: the provider must open it and take each step itself`},
 		{"within no duration", "within: 72h", "within: soon", `step "moved": within "soon": want a duration such as 24h`},
 		{"within no time", "within: 72h", "within: 0h", `step "moved": within "0h"`},
 		{"within a time that is over", "within: 72h", "within: -72h", `step "moved": within "-72h"`},
-		{"step without id", "id: moved", "id: ''", `step "": stated twice, or its id or title is missing`},
+		{"step without id", "id: moved", "id: ''", `own.yaml:31: workflow move: step "": id is missing`},
 		{"step twice", "id: moved", "id: planned", `step "planned": stated twice`},
-		{"step without title", "en: Data moved", "en: ''", `step "moved": stated twice, or its id or title is missing`},
-		{"step of nobody", "party: customer, within", "party: auditor, within", `step "compared": want party provider or customer, may skip, by delivery`},
-		{"step that may wait", "may: skip", "may: wait", `step "planned": want party provider or customer, may skip, by delivery`},
-		{"step by post", "may: skip", "by: post", `step "planned": want party provider or customer, may skip, by delivery`},
-		{"built-in duty", "proves: [MV-C2]", "proves: [MV-C2, SC-C3]", "own.yaml:25: workflow move: step compared proves SC-C3, which is built in: own workflows prove own duties"},
-		{"no such duty", "proves: [MV-C2]", "proves: [MV-C2, MV-C9]", "own.yaml:25: workflow move: step compared proves MV-C9: want a duty of the customer with the part workflow"},
-		{"duty of the other party", "proves: [MV-C2]", "proves: [MV-C2, MV-P1]", "step compared proves MV-P1: want a duty of the customer"},
-		{"duty without that part", "proves: [MV-C2]", "proves: [MV-C2, MV-C1]", "step compared proves MV-C1: want a duty of the customer with the part workflow"},
+		{"step without title", "en: Data moved", "en: ''", `own.yaml:31: workflow move: step "moved": title is missing in English`},
+		{"step of nobody", "party: customer, within", "party: auditor, within", `own.yaml:32: workflow move: step "compared": party "auditor": want provider or customer`},
+		{"step that may wait", "may: skip", "may: wait", `own.yaml:30: workflow move: step "planned": may "wait": want skip, or nothing`},
+		{"step by post", "may: skip", "by: post", `own.yaml:30: workflow move: step "planned": by "post": want delivery, or nothing`},
+		{"built-in duty", "proves: [MV-C2]", "proves: [MV-C2, SC-C3]", "own.yaml:32: workflow move: step compared: it proves SC-C3, which is built in: own workflows prove own duties"},
+		{"no such duty", "proves: [MV-C2]", "proves: [MV-C2, MV-C9]", "own.yaml:32: workflow move: step compared: it proves MV-C9: want a duty of the customer with the part workflow"},
+		{"duty of the other party", "proves: [MV-C2]", "proves: [MV-C2, MV-P1]", "step compared: it proves MV-P1: want a duty of the customer"},
+		{"duty without that part", "proves: [MV-C2]", "proves: [MV-C2, MV-C1]", "step compared: it proves MV-C1: want a duty of the customer with the part workflow"},
 		{"duty that no step proves", "proves: [MV-C2]", "proves: []", "own.yaml:19: duty MV-C2 is to be proven by a workflow, and no step of one proves it"},
-		{"built-in workflow", "- id: move", "- id: notice", "own.yaml:25: workflow notice stated twice"},
+		{"built-in workflow", "- id: move", "- id: notice", "own.yaml:25: workflow notice: stated twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { refused(t, "moves", tt.old, tt.new, tt.want) })
@@ -174,7 +174,7 @@ func example(t testing.TB, name string) string {
 }
 
 func reads(text string) error {
-	_, err := duties.Load(fstest.MapFS{"own.yaml": &fstest.MapFile{Data: []byte(text)}})
+	_, err := duties.Load(fstest.MapFS{"own.yaml": &fstest.MapFile{Data: []byte(text)}}, now)
 	return err
 }
 
@@ -198,7 +198,7 @@ func TestOwnLimits(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, text, want string }{
 		{"nothing", "", ""},
-		{"a workflow of no steps", moves[:strings.Index(moves, "    steps:")], `own.yaml:25: workflow "move": no steps`},
+		{"a workflow of no steps", moves[:strings.Index(moves, "    steps:")], "own.yaml:25: workflow move: no steps"},
 		{"remarks alone", "# Nothing yet.\n", ""},
 		{"a mebibyte", longest, ""},
 		{"one byte more", longest + "x", "own.yaml: 1048577 bytes: want at most 1048576"},
@@ -263,7 +263,7 @@ func FuzzOwn(f *testing.F) {
 		f.Add(example(f, name))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := duties.With(map[string][]byte{"own.yaml": []byte(text)})
+		c, err := duties.With(map[string][]byte{"own.yaml": []byte(text)}, now)
 		if err == nil && len(c.Duties()) < 57 {
 			t.Errorf("%d duties are left", len(c.Duties()))
 		}

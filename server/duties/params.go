@@ -1,6 +1,7 @@
 package duties
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,7 @@ type Param struct {
 	Min     float64 `yaml:"min"`
 	Max     float64 `yaml:"max"`
 	Source  Source  `yaml:"source"` // who says so
+	Every   bool    `yaml:"every"`  // it is how old what proves the duty may be: it goes with how often that must be proven
 	Bound   bool    `yaml:"-"`      // the duty leaves less open than the check does
 }
 
@@ -57,19 +59,20 @@ func (s *Source) UnmarshalYAML(n *yaml.Node) error {
 }
 
 func (p Param) validate() error {
+	errs := []error{lacks("title", p.Title)}
 	if _, ok := unitLength[p.Unit]; !ok {
-		return fmt.Errorf("unit %q: want minutes, hours, days, percent, count or flag", p.Unit)
-	}
-	if p.Title.missing() {
-		return fmt.Errorf("title is missing in one language")
+		errs = append(errs, under("", fmt.Errorf("unit %q: want minutes, hours, days, percent, count or flag", p.Unit), "unit"))
 	}
 	switch {
 	case p.Source == Source{}:
-		return fmt.Errorf("source is missing: say who asks for this figure")
-	case p.Source.missing():
-		return fmt.Errorf("source is missing in one language: write source: {en: …, it: …}")
+		errs = append(errs, missing("source is missing: say who asks for this figure"))
+	default:
+		errs = append(errs, under("", lacks("source", p.Source.Text), "source"))
 	}
-	return p.Allows(p.Default)
+	if p.Every && unitLength[p.Unit] == 0 {
+		errs = append(errs, under("", errors.New("every: true is for a time: its unit is minutes, hours or days"), "every"))
+	}
+	return errors.Join(append(errs, under("the default", p.Allows(p.Default), "default"))...)
 }
 
 // Allows says why a value is outside the parameter's range, or nil.

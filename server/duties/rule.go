@@ -36,10 +36,14 @@ type rule struct {
 func newRule(name, text string, kind evidence.Kind, params map[string]Param) (rule, error) {
 	zero, _, _ := evidence.ReadFacts(kind, nil)
 	if zero == nil {
-		return rule{}, fmt.Errorf("kind %q: want one of %v", kind, evidence.FactsKinds())
+		var kinds []string
+		for _, k := range evidence.FactsKinds() {
+			kinds = append(kinds, string(k))
+		}
+		return rule{}, kindError{noSuch("kind", string(kind), kinds)}
 	}
 	if strings.TrimSpace(text) == "" {
-		return rule{}, errors.New("it is missing: an expression that is true where the duty is met")
+		return rule{}, missing("it is missing: an expression that is true where the duty is met")
 	}
 	if len(text) > maxRule {
 		return rule{}, fmt.Errorf("rule of %d bytes: want at most %d", len(text), maxRule)
@@ -69,6 +73,9 @@ func newRule(name, text string, kind evidence.Kind, params map[string]Param) (ru
 	program, err := env.Program(ast, cel.CostLimit(maxRuleCost))
 	return rule{program, kind, name}, err
 }
+
+// kindError is the fault of a kind that there is not.
+type kindError struct{ error }
 
 // ruleError says where in a rule's text something is wrong.
 type ruleError struct {

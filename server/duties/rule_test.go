@@ -49,7 +49,7 @@ func TestRules(t *testing.T) {
 		`facts.endpoints.exists(e, e.name.startsWith("smtp:")) && params.fresh == 26.0`:    "fulfilled own_tls_good",
 	} {
 		c, err := duties.With(map[string][]byte{"own.yaml": []byte("checks:\n  tls: {title: {en: a, it: a}, kind: endpoints, good: {en: a, it: a}, bad: {en: a, it: a}, cure: {en: a, it: a}, rule: '" + rule + "'}\n" +
-			"duties:\n  - {id: PE-P100, title: {en: a, it: a}, cadence: daily, parts: [check tls]}\n")})
+			"duties:\n  - {id: PE-P100, title: {en: a, it: a}, cadence: daily, parts: [check tls]}\n")}, now)
 		if err != nil {
 			t.Errorf("%s: %v", rule, err)
 			continue

@@ -1,6 +1,7 @@
 package duties
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,19 +26,18 @@ type serviceFile struct {
 func (c *Catalogue) addService(id string, f serviceFile) error {
 	switch {
 	case len(id) != 2 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz") != "":
-		return fmt.Errorf("service %q: want two small letters, such as dn; its duties are then DN-P1 and so on", id)
-	case f.Title.missing():
-		return fmt.Errorf("service %s: title is missing in one language", id)
+		return fmt.Errorf("%q: want two small letters, such as dn; its duties are then DN-P1 and so on", id)
 	case c.hasService(id):
-		return fmt.Errorf("service %s stated twice", id)
+		return errors.New("stated twice: give it other letters")
 	}
-	for _, p := range f.Protos {
+	errs := []error{lacks("title", f.Title)}
+	for i, p := range f.Protos {
 		if !slices.Contains(evidence.Protos(), p) {
-			return fmt.Errorf("service %s: protocol %q: want some of %s", id, p, strings.Join(evidence.Protos(), ", "))
+			errs = append(errs, under("", noSuch("protocol", p, evidence.Protos()), "protos", i))
 		}
 	}
 	c.services = append(c.services, Service{id, f.Title, f.Products, f.Protos})
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Catalogue) hasService(id string) bool {

@@ -60,6 +60,15 @@ func (d Duty) Holds() time.Duration {
 	return 365 * day
 }
 
+// until is when a statement about a duty ends: on its day, or, of a duty that is periodic,
+// when it must be stated anew, however long it was signed for.
+func (d Duty) until(s Statement) time.Time {
+	if next := s.At.Add(d.Holds()); d.SetByYou && next.Before(s.Until) {
+		return next
+	}
+	return s.Until
+}
+
 // MaxStanding is how long a standing instruction holds before it is looked at again.
 const MaxStanding = 365 * 24 * time.Hour
 
@@ -99,6 +108,7 @@ func judgeAttestation(d Duty, q Question, v values) Finding {
 			return tested
 		}
 	}
+	s.Until = d.until(s)
 	party := []any{"party_codes", d.Party}
 	if !ok {
 		return Finding{Why: say("attestation_never", party...), stated: true}

@@ -102,7 +102,7 @@ checks:
     cure: {en: Load rules., it: Installare le regole.}
 duties:
   - {id: SC-C100, title: {en: Rules, it: Regole}, cadence: daily, parts: [check ruled], family: F10}
-`)})
+`)}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package duties
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -114,7 +115,7 @@ func (c *Catalogue) readWorkflows(dir fs.FS) error {
 	}
 	for _, f := range list {
 		if err := c.addWorkflow(f); err != nil {
-			return err
+			return fmt.Errorf("workflow %s: %w", f.ID, err)
 		}
 	}
 	for _, d := range c.duties {
@@ -127,18 +128,21 @@ func (c *Catalogue) readWorkflows(dir fs.FS) error {
 
 func (c *Catalogue) addWorkflow(f workflowFile) error {
 	w, err := f.workflow()
-	if err != nil {
-		return fmt.Errorf("workflow %q: %w", f.ID, err)
+	errs := []error{err}
+	if _, twice := c.Workflow(w.ID); twice {
+		errs = append(errs, under("", errors.New("stated twice: give it another id"), "id"))
 	}
-	for _, s := range w.Steps {
+	for i, s := range f.Steps {
 		for _, id := range s.Proves {
-			if d, ok := c.Duty(id); !ok || d.Party != s.Party || !d.Has(ProofWorkflow) {
-				return fmt.Errorf("workflow %s: step %s proves %s: want a duty of the %s with the part workflow", w.ID, s.ID, id, s.Party)
+			if c.vague["duty "+id] {
+				errs = append(errs, errVague)
+			} else if d, ok := c.Duty(id); s.known() && (!ok || d.Party != s.Party || !d.Has(ProofWorkflow)) {
+				errs = append(errs, under("step "+s.ID, fmt.Errorf("it proves %s: want a duty of the %s with the part workflow", id, s.Party), "steps", i, "proves"))
 			}
 		}
 	}
-	if _, twice := c.Workflow(w.ID); twice {
-		return fmt.Errorf("workflow %s stated twice", w.ID)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	c.workflows = append(c.workflows, w)
 	for _, s := range w.Steps {
@@ -207,7 +211,7 @@ func (c *Catalogue) Agreed(w Workflow, service string, set func(duty string) map
 // walked refuses a duty that is to be proven by a workflow without one that proves it.
 func (c *Catalogue) walked(duty string) error {
 	d, ok := c.Duty(duty)
-	if ok && d.Has(ProofWorkflow) && !slices.ContainsFunc(c.workflows, func(w Workflow) bool { return w.Proves(d.ID) }) {
+	if ok && !c.vague["workflow"] && d.Has(ProofWorkflow) && !slices.ContainsFunc(c.workflows, func(w Workflow) bool { return w.Proves(d.ID) }) {
 		return fmt.Errorf("duty %s is to be proven by a workflow, and no step of one proves it", d.ID)
 	}
 	return nil
@@ -215,30 +219,57 @@ func (c *Catalogue) walked(duty string) error {
 
 func (f workflowFile) workflow() (Workflow, error) {
 	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own, Early: f.Early}
-	switch {
-	case f.ID == "" || f.Title.missing() || f.About.missing():
-		return w, fmt.Errorf("id, title or about is missing in one language")
-	case f.Opens != Provider && f.Opens != Customer && f.Opens != Either:
-		return w, fmt.Errorf("opens %q: want provider, customer or either", f.Opens)
-	case len(f.Steps) == 0:
-		return w, fmt.Errorf("no steps")
-	case f.Early && (f.Opens != Provider || slices.ContainsFunc(f.Steps, func(s stepFile) bool { return s.Party != Provider || s.By != "" })):
-		return w, fmt.Errorf("early: the provider must open it and take each step itself, as no customer is known yet")
+	errs := []error{lacks("title", f.Title), lacks("about", f.About)}
+	if f.ID == "" {
+		errs = append(errs, missing("id is missing"))
 	}
-	for _, s := range f.Steps {
-		within, err := time.ParseDuration(s.Within)
-		most, bad := time.ParseDuration(cmp.Or(s.Most, maxTerm.String()))
-		switch _, twice := w.Step(s.ID); {
-		case err != nil || within <= 0:
-			return w, fmt.Errorf("step %q: within %q: want a duration such as 24h", s.ID, s.Within)
-		case bad != nil || most < within:
-			return w, fmt.Errorf("step %q: most %q: want a duration such as 72h that is no shorter than within", s.ID, s.Most)
-		case s.ID == "" || twice || s.Title.missing():
-			return w, fmt.Errorf("step %q: stated twice, or its id or title is missing", s.ID)
-		case s.Party != Provider && s.Party != Customer || s.May != "" && s.May != "skip" || s.By != "" && s.By != "delivery":
-			return w, fmt.Errorf("step %q: want party provider or customer, may skip, by delivery", s.ID)
+	if f.Opens != Provider && f.Opens != Customer && f.Opens != Either {
+		errs = append(errs, under("", fmt.Errorf("opens %q: want provider, customer or either", f.Opens), "opens"))
+	}
+	if len(f.Steps) == 0 {
+		errs = append(errs, missing("no steps: say what is done, by whom and within what time"))
+	}
+	if f.Early && (f.Opens != Provider || slices.ContainsFunc(f.Steps, func(s stepFile) bool { return s.Party != Provider || s.By != "" })) {
+		errs = append(errs, under("", errors.New("early: the provider must open it and take each step itself, as no customer is known yet"), "early"))
+	}
+	for i, s := range f.Steps {
+		step, err := s.step()
+		if _, twice := w.Step(s.ID); twice {
+			err = errors.Join(err, under("", errors.New("stated twice: give it another id"), "id"))
 		}
-		w.Steps = append(w.Steps, Step{s.ID, s.Title, s.Party, within, most, s.Proves, s.May == "skip", s.By == "delivery"})
+		errs = append(errs, under(fmt.Sprintf("step %q", s.ID), err, "steps", i))
+		w.Steps = append(w.Steps, step)
 	}
-	return w, nil
+	return w, errors.Join(errs...)
+}
+
+// known reports whether there is such a party.
+func (s stepFile) known() bool { return s.Party == Provider || s.Party == Customer }
+
+func (s stepFile) step() (Step, error) {
+	errs := []error{lacks("title", s.Title)}
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, under("", fmt.Errorf(format, args...), key))
+	}
+	if s.ID == "" {
+		errs = append(errs, missing("id is missing"))
+	}
+	within, err := time.ParseDuration(s.Within)
+	if err != nil || within <= 0 {
+		bad("within", "within %q: want a duration such as 24h", s.Within)
+	}
+	most, err := time.ParseDuration(cmp.Or(s.Most, maxTerm.String()))
+	if err != nil || most < within {
+		bad("most", "most %q: want a duration such as 72h that is no shorter than within", s.Most)
+	}
+	if !s.known() {
+		bad("party", "party %q: want provider or customer", s.Party)
+	}
+	if s.May != "" && s.May != "skip" {
+		bad("may", "may %q: want skip, or nothing", s.May)
+	}
+	if s.By != "" && s.By != "delivery" {
+		bad("by", "by %q: want delivery, or nothing", s.By)
+	}
+	return Step{s.ID, s.Title, s.Party, within, most, s.Proves, s.May == "skip", s.By == "delivery"}, errors.Join(errs...)
 }
