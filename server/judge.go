@@ -289,7 +289,7 @@ func (b *batch) missing(ctx context.Context) error {
 		}
 		for group := range have[o.ID] {
 			if groups[group] == nil { // of an own service that the operator took away
-				errs = append(errs, b.drop(ctx, o.ID, group))
+				errs = append(errs, b.drop(ctx, o.ID, group, nil))
 			}
 		}
 		for group, want := range groups {
@@ -298,8 +298,11 @@ func (b *batch) missing(ctx context.Context) error {
 				owner = orgs[0].ID // the provider comes first
 			}
 			n, shown := have[o.ID][group], shows(o, want[0]) && (want[0].Party == duties.Customer || orgs[0].Kind == store.Provider)
-			if n > 0 && !shown || n > len(want) {
-				errs = append(errs, b.drop(ctx, o.ID, group))
+			switch {
+			case n > 0 && !shown:
+				errs = append(errs, b.drop(ctx, o.ID, group, nil))
+			case n > len(want):
+				errs = append(errs, b.drop(ctx, o.ID, group, want))
 			}
 			if shown && n != len(want) && !slices.Contains(owners[group], owner) {
 				owners[group] = append(owners[group], owner)
@@ -325,8 +328,19 @@ func (b *batch) groups() map[string][]duties.Duty {
 	return groups
 }
 
-func (b *batch) drop(ctx context.Context, org, group string) error {
-	return b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DropVerdicts(ctx, org, group) })
+// drop takes the duties of a group from a board, but for some.
+func (b *batch) drop(ctx context.Context, org, group string, keep []duties.Duty) error {
+	return b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		board, err := tx.Verdicts(ctx, org)
+		errs := []error{err}
+		for _, v := range board {
+			kept := slices.ContainsFunc(keep, func(d duties.Duty) bool { return d.ID == v.Duty })
+			if v.Part == "" && v.Duty[:4] == group && !kept {
+				errs = append(errs, tx.GiveUpDuty(ctx, org, v.Duty, b.at, duties.GivenUp()))
+			}
+		}
+		return errors.Join(errs...)
+	})
 }
 
 // duty judges one duty of an organisation and writes verdicts, their changes,

@@ -483,13 +483,72 @@ func TestBoardsFollowOrganisations(t *testing.T) {
 				t.Errorf("%d duties on the board of %s, want %d", whole, org, n)
 			}
 		}
-		// What the customer gives up leaves its board.
-		if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DropVerdicts(ctx, later.ID, "BK-C") }); err != nil {
+		// What a board has lost comes back.
+		if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			return tx.GiveUpDuty(ctx, later.ID, "BK-C1", j.now, duties.GivenUp())
+		}); err != nil {
 			t.Fatal(err)
 		}
 		j.settle()
 		if got := j.state(later.ID, "BK-C1"); got != "unproven no_agent" {
 			t.Errorf("a duty that was lost from the board: %s", got)
+		}
+	})
+}
+
+// TestServiceGivenUp has a customer give up a service for four days and take it again:
+// the days between do not apply, those before stay as they were, and it is judged anew.
+func TestServiceGivenUp(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		day := time.Date(2026, 6, 1, 0, 0, 0, 0, j.customer.Location())
+		j.now = day
+		h := j.enrolled(j.provider)
+		set := func(services ...string) {
+			o, err := j.store.Org(ctx, j.customer.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.Services = services; j.srv.SetOrg(ctx, o, "u_1") != nil {
+				t.Fatal("the services were not taken")
+			}
+		}
+		wants := func(org, duty, want string, expected, covered int) {
+			t.Helper()
+			if got, sum := j.days(org, duty, day, len(want)); got != want || sum.Expected != expected || sum.Covered != covered {
+				t.Errorf("%s: days %s, %d of %d covered; want %s, %d of %d", duty, got, sum.Covered, sum.Expected, want, covered, expected)
+			}
+		}
+		for n := range 8 * 4 {
+			j.now = day.Add(time.Duration(n) * 6 * time.Hour)
+			h.pushes(h.dnsbl(evidence.NotListed))
+			switch n {
+			case 8:
+				set("sc")
+			case 24:
+				set("pe")
+			}
+			j.settle()
+			if n == 20 {
+				wants(j.customer.ID, "PE-P3", "ffxxx", 2, 2)
+				wants(j.customer.ID, "PE-C2", "uuxxx", 2, 0)
+			}
+		}
+		wants(j.customer.ID, "PE-P3", "ffxxxxf", 3, 3)
+		wants(j.customer.ID, "PE-C2", "uuxxxxu", 3, 0)
+		wants(j.provider.ID, "PE-P3", "fffffff", 7, 7)
+		changes, err := j.store.VerdictChanges(ctx, j.customer.ID, "PE-P3", day, 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var turns []string
+		for _, c := range changes {
+			if c.Part == "" {
+				turns = append(turns, fmt.Sprint(c.At.Sub(day), " ", c.Verdict, " ", c.Why.Key))
+			}
+		}
+		if want := "[144h0m0s fulfilled dnsbl_clean 48h0m0s not_applicable service_given_up"; !strings.HasPrefix(fmt.Sprint(turns), want) {
+			t.Errorf("turns %v, want %s", turns, want)
 		}
 	})
 }

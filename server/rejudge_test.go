@@ -8,8 +8,10 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
+	"github.com/attesto/attesto/server/store/storetest"
 )
 
 // TestRejudge judges ten days again by another parameter: a dry run changes nothing,
@@ -112,6 +114,46 @@ func TestRejudge(t *testing.T) {
 		}
 		wants(j.customer.ID, good, 0)
 	})
+}
+
+// TestToldAgainIsTheSame judges the past again by the rules of the time: a standing
+// instruction, an alert that nobody took on, and evidence that came and went are what
+// they were, wherever in the past it begins.
+func TestToldAgainIsTheSame(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	j.shop()
+	j.channel(j.customer.ID, alert.Email, "admin@shop.example", "")
+	j.advance(time.Minute)
+	if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DueNow(ctx, j.customer.ID) }); err != nil {
+		t.Fatal(err)
+	}
+	h := j.enrolled(j.customer)
+	j.serves(h, "sc")
+	j.settle()
+	if err := j.srv.State(ctx, server.StatementRequest{Board: j.customer.ID, Duty: "SC-C5", Kind: duties.StatementStanding, Text: "The rule looks.", Until: j.now.AddDate(0, 6, 0), User: "u_1"}); err != nil {
+		t.Fatal(err)
+	}
+	start := j.now
+	for n := range 12 * 4 {
+		j.advance(6 * time.Hour)
+		result := evidence.BackupOK
+		if n < 4 {
+			result = evidence.BackupFailed
+		}
+		h.pushes(h.backups(result))
+		j.settle()
+	}
+	j.wants(j.customer.ID, "SC-C5", "unproven standing_not_acked")
+	for day := range 12 {
+		out, err := j.srv.Rejudge(ctx, server.RejudgeRequest{From: start.AddDate(0, 0, day).Add(time.Hour), Org: j.customer.ID, DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range out.Changed {
+			t.Errorf("from day %d: %s from %s to %s: %s would be %s (%s)", day, c.Duty, c.From, c.To, c.Was, c.Verdict, c.Why)
+		}
+	}
 }
 
 // Rules that come into force are numbered and stated in the provider's log, once for

@@ -28,19 +28,27 @@ var causes = map[string]Cause{
 	"no_agent": CauseNotInstalled, "never_seen": CauseNotInstalled, "nothing_there": CauseNotInstalled, "backup_no_jobs": CauseNotInstalled,
 	"stale": CauseAgentOff, "stale_late": CauseNetwork, "stale_kind": CauseCollector, "stale_clock": CauseClock, "agent_forked": CauseCloned,
 	"look_failed": CauseCollector, "facts_missing": CauseNetwork, "facts_unknown": CauseServer, "facts_unreadable": CauseCollector, "gaps": CauseCollector,
-	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,
+	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "mail_hole": CauseCollector, "trend_short": CauseAgentOff, "trend_none": CauseCollector,
+	"eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,
 	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople,
-	"standing_not_run": CausePeople, "standing_not_told": CausePeople, "standing_not_acked": CausePeople, "standing_told_late": CausePeople, "standing_acked_late": CausePeople,
+	"standing_not_told": CausePeople, "standing_not_acked": CausePeople, "standing_told_late": CausePeople, "standing_acked_late": CausePeople,
 	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
 	"need_never": CausePeople, "need_lapsed": CausePeople, "need_none": CausePeople, "tested_old": CausePeople, "tested_unsigned": CausePeople,
 	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople, "case_missed": CausePeople,
 	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer,
 }
 
+// argCause is the argument of messages that rest on what kept something else from being
+// judged: the cause of that.
+const argCause = "cause"
+
 // Cause is why a finding is no proof; empty where it is one, or where nothing applies.
 func (f Finding) Cause() Cause {
 	if f.Verdict != Unproven && f.Verdict != Breached {
 		return ""
+	}
+	if c := f.Why.Args[argCause]; c != "" {
+		return Cause(c)
 	}
 	if c, ok := causes[f.Why.Key]; ok {
 		return c

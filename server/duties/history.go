@@ -53,24 +53,36 @@ func (d Duty) continuous() bool { return d.Every > 0 && d.Every < 24*time.Hour }
 func (d Duty) Rhythm() int { return max(1, int(d.Every/(24*time.Hour))) }
 
 // Windows rolls the turns of a duty up into windows of some calendar days of a zone,
-// from a day (inclusive) to another (exclusive). A breach at any moment breaches its
-// window. Otherwise a duty that is watched continuously is as good as the weakest
-// moment; any other as it stood at the end of the window, when what was due in it had
-// come or not. turns are oldest first and begin with the one in force at from.
+// from a day (inclusive) to another (exclusive). The last window ends with the period,
+// and of several days the one under way ends where today begins, so that a period says
+// something of a cadence that is longer. A breach at any moment breaches its window.
+// Otherwise a duty that is watched continuously is as good as the weakest moment; any
+// other as it stood at the end of the window, when what was due in it had come or not.
+// turns are oldest first and begin with the one in force at from.
 func (d Duty) Windows(turns []Turn, from, to, now time.Time, days int, zone *time.Location) []Window {
 	var list []Window
-	y, m, day := from.In(zone).Date()
-	for n, first := 0, 0; ; n += days {
-		w := Window{From: time.Date(y, m, day+n, 0, 0, 0, 0, zone), To: time.Date(y, m, day+n+days, 0, 0, 0, 0, zone)}
-		if !w.From.Before(to) {
-			return list
+	start, first := midnight(from, zone, 0), 0
+	for start.Before(to) {
+		w := Window{From: start, To: midnight(start, zone, days)}
+		if last := midnight(to.Add(-1), zone, 1); w.To.After(last) {
+			w.To = last
+		}
+		if today := midnight(now, zone, 0); days > 1 && w.From.Before(today) && today.Before(w.To) {
+			w.To = today
 		}
 		for first+1 < len(turns) && !turns[first+1].At.After(w.From) {
 			first++ // over before this window
 		}
 		d.fill(&w, turns[first:], now)
-		list = append(list, w)
+		list, start = append(list, w), w.To
 	}
+	return list
+}
+
+// midnight is the start of a moment's day in a zone, or of one some days later.
+func midnight(at time.Time, zone *time.Location, days int) time.Time {
+	y, m, day := at.In(zone).Date()
+	return time.Date(y, m, day+days, 0, 0, 0, 0, zone)
 }
 
 func (d Duty) fill(w *Window, turns []Turn, now time.Time) {
@@ -100,9 +112,11 @@ func (d Duty) fill(w *Window, turns []Turn, now time.Time) {
 	if len(stretches) == 0 {
 		return
 	}
-	w.Judged, w.Verdict = true, stretches[len(stretches)-1].Verdict
+	w.Judged, w.Verdict = true, NotApplicable
 	for _, s := range stretches {
-		if s.Verdict == Breached || d.continuous() && s.Verdict.strength() < w.Verdict.strength() {
+		switch { // what did not apply for a while takes nothing from what was owed for the rest
+		case w.Verdict == Breached || s.Verdict == NotApplicable:
+		case s.Verdict == Breached, !d.continuous(), s.Verdict.strength() < w.Verdict.strength():
 			w.Verdict = s.Verdict
 		}
 	}

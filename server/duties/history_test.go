@@ -55,6 +55,7 @@ func letters(list []duties.Window) string {
 func TestWindows(t *testing.T) {
 	zone := rome(t)
 	daily, fiveMinutes, weekly := duties.Duty{Every: 24 * time.Hour}, duties.Duty{Every: 5 * time.Minute}, duties.Duty{Every: 168 * time.Hour}
+	quarterly := duties.Duty{Every: 90 * 24 * time.Hour}
 	for _, tt := range []struct {
 		name, turns string
 		duty        duties.Duty
@@ -73,12 +74,21 @@ func TestWindows(t *testing.T) {
 		{"two days without", "1 0 fulfilled, 3 2 unproven, 5 1 fulfilled", daily, 9, "ffuufff", 5, "[unproven3 2]"},
 		{"breach, then unproven", "1 0 fulfilled, 3 2 breached, 4 1 unproven, 6 0 fulfilled", daily, 9, "ffbbuff", 4, "[breached3 2 unproven4 1]"},
 		{"watched continuously: an hour is missing", "1 0 fulfilled, 3 2 unproven, 3 3 fulfilled", fiveMinutes, 9, "ffuffff", 6, "[unproven3 1]"},
-		{"no occasion covers", "1 0 no_occasion, 3 2 not_applicable, 5 1 no_occasion", daily, 9, "nnxxnnn", 5, "[]"},
+		{"no occasion covers", "1 0 no_occasion, 3 2 not_applicable, 5 1 no_occasion", daily, 9, "nnnxnnn", 6, "[]"},
+		{"waived at the last minute: what was owed until then counts", "1 0 unproven, 3 23 not_applicable, 5 0 fulfilled", daily, 9, "uuuxfff", 3, "[unproven1 3]"},
+		{"a waiver that ends in the day", "1 0 not_applicable, 3 2 unproven, 3 22 fulfilled, 4 3 unproven", daily, 9, "xxfuuuu", 1, "[unproven4 4]"},
+		{"owed between two waivers", "1 0 not_applicable, 3 2 unproven, 3 22 not_applicable", daily, 9, "xxuxxxx", 0, "[unproven3 1]"},
+		{"waived for an hour of a breach", "1 0 fulfilled, 3 2 breached, 3 3 not_applicable, 3 4 fulfilled", daily, 9, "ffbffff", 6, "[breached3 1]"},
+		{"watched continuously, and waived in the day", "1 0 fulfilled, 3 2 unproven, 3 3 fulfilled, 3 4 not_applicable", fiveMinutes, 9, "ffuxxxx", 2, "[unproven3 1]"},
 		{"two verdicts of one moment: the second counts", "1 0 fulfilled, 3 2 unproven, 3 2 breached, 3 3 fulfilled", daily, 9, "ffbffff", 6, "[breached3 1]"},
 		{"of two reasons that weighed alike the first is told", "1 0 fulfilled, 3 2 breached, 3 4 fulfilled, 4 2 breached, 4 4 breached, 4 6 fulfilled", daily, 9, "ffbbfff", 5, "[breached3 1 breached4 1]"},
 		{"what waits for an event is as it stood", "1 0 no_occasion, 3 2 unproven, 3 22 no_occasion", duties.Duty{}, 9, "nnnnnnn", 7, "[]"},
 		{"a week's end", "1 0 unproven, 6 2 fulfilled", weekly, 9, "f", 1, "[]"},
-		{"a week that is not over", "1 0 unproven", weekly, 5, "U", 0, "[]"},
+		{"a week that is not over counts up to last night", "1 0 unproven", weekly, 5, "uU", 0, "[unproven1 1]"},
+		{"a week on its first day", "1 0 unproven", weekly, 1, "U", 0, "[]"},
+		{"the state of last night is not that of now", "1 0 unproven, 5 9 fulfilled", weekly, 5, "uF", 0, "[unproven1 1]"},
+		{"a quarter of which a week is asked", "1 0 unproven, 8 9 fulfilled", quarterly, 20, "u", 0, "[unproven1 1]"},
+		{"a quarter, waived on the last day of the week", "1 0 unproven, 7 9 not_applicable", quarterly, 20, "u", 0, "[unproven1 1]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			from := time.Date(2026, 10, 1, 0, 0, 0, 0, zone)
@@ -228,8 +238,13 @@ func TestWindowsAgainstMinutes(t *testing.T) {
 		for at := from.Add(50 * time.Hour); at.Before(now); at = at.Add(time.Duration(1+rnd.IntN(4000)) * time.Minute) {
 			turns = append(turns, duties.Turn{At: at, Verdict: duties.Verdicts()[rnd.IntN(5)]})
 		}
-		for _, w := range d.Windows(turns, from, from.AddDate(1, 0, 0), now, d.Rhythm(), zone) {
-			want := slowly(d, turns, w, now)
+		list := d.Windows(turns, from, from.AddDate(1, 0, 0), now, d.Rhythm(), zone)
+		stretches := stretchesOf(from, from.AddDate(1, 0, 0), now, d.Rhythm())
+		if len(list) != len(stretches) {
+			t.Fatalf("every %s: %d windows, want %d", every, len(list), len(stretches))
+		}
+		for i, w := range list {
+			want := slowly(d, turns, stretches[i], now)
 			want.Why = w.Why
 			if fmt.Sprint(w) != fmt.Sprint(want) {
 				t.Fatalf("every %s: %+v, want %+v", every, w, want)
@@ -238,12 +253,25 @@ func TestWindowsAgainstMinutes(t *testing.T) {
 	}
 }
 
+// stretchesOf deals the days of a period out, so many each; those of more than a day
+// begin anew today. from and to are the starts of days.
+func stretchesOf(from, to, now time.Time, days int) (list []duties.Window) {
+	for n := 0; from.Before(to); from = from.AddDate(0, 0, 1) {
+		today := !now.Before(from) && now.Before(from.AddDate(0, 0, 1))
+		if n == 0 || n == days || today && days > 1 {
+			list, n = append(list, duties.Window{From: from}), 0
+		}
+		list[len(list)-1].To, n = from.AddDate(0, 0, 1), n+1
+	}
+	return list
+}
+
 // slowly judges a window minute by minute.
 func slowly(d duties.Duty, turns []duties.Turn, w duties.Window, now time.Time) duties.Window {
 	out := duties.Window{From: w.From, To: w.To, Open: now.Before(w.To)}
 	weakness := map[duties.Verdict]int{duties.Breached: 5, duties.Unproven: 4, duties.NoOccasion: 3, duties.Fulfilled: 2, duties.NotApplicable: 1}
-	var worst duties.Verdict
-	breached := false
+	var worst, last duties.Verdict
+	breached, applied := false, false
 	i := -1
 	for at := w.From; at.Before(w.To) && at.Before(now); at = at.Add(time.Minute) {
 		for i+1 < len(turns) && !turns[i+1].At.After(at) {
@@ -253,17 +281,47 @@ func slowly(d duties.Duty, turns []duties.Turn, w duties.Window, now time.Time) 
 			continue
 		}
 		v := turns[i].Verdict
-		if !out.Judged || weakness[v] > weakness[worst] {
+		out.Judged = true
+		out.Time[v] += time.Minute
+		if v == duties.NotApplicable {
+			continue
+		}
+		if !applied || weakness[v] > weakness[worst] {
 			worst = v
 		}
-		out.Judged, out.Verdict = true, v
-		out.Time[v] += time.Minute
+		last, applied = v, true
 		breached = breached || v == duties.Breached
 	}
-	if breached {
+	switch {
+	case !out.Judged:
+	case !applied:
+		out.Verdict = duties.NotApplicable
+	case breached:
 		out.Verdict = duties.Breached
-	} else if d.Every < 24*time.Hour && out.Judged {
+	case d.Every < 24*time.Hour:
 		out.Verdict = worst
+	default:
+		out.Verdict = last
 	}
 	return out
+}
+
+// TestMonthOfALongCadence asks for June of duties that are due every three months, of
+// which nothing was proven from January to the end of August: neither what came after
+// June nor the day on which somebody asks says anything else of it.
+func TestMonthOfALongCadence(t *testing.T) {
+	zone := rome(t)
+	list := builtin(t)
+	day := func(m, d int) time.Time { return time.Date(2026, time.Month(m), d, 0, 0, 0, 0, zone) }
+	turns := []duties.Turn{{At: day(1, 1), Verdict: duties.Unproven, Why: duties.Message{Key: "attestation_never"}}, {At: day(8, 29), Verdict: duties.Fulfilled}}
+	for _, id := range []string{"SC-C1", "SC-C2", "BK-C3", "WH-C5", "WH-C7"} {
+		d, _ := list.Duty(id)
+		for _, asked := range []time.Time{day(7, 1), day(7, 5), day(11, 27)} {
+			windows := d.Windows(turns, day(6, 1), day(7, 1), asked, d.Rhythm(), zone)
+			sum := duties.Sum(windows)
+			if last := windows[len(windows)-1].To; sum.Expected == 0 || sum.Covered > 0 || len(sum.Gaps) != 1 || !last.Equal(day(7, 1)) {
+				t.Errorf("%s, asked at %s: %+v up to %s", id, asked, sum, last)
+			}
+		}
+	}
 }

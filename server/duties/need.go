@@ -151,7 +151,8 @@ func (s jobsSeen) judge(set DataSet, v values) AssetFinding {
 	args := []any{"set", set.Name, "job", set.Job}
 	if len(s.blind) > 0 {
 		f := s.blind[0]
-		f.Thing, f.Why = set.Name, say("need_blind", append(args, "host", f.Host)...)
+		f.Due = soonest(f.Due, s.until) // then another may be blind for another cause
+		f.Thing, f.Why = set.Name, say("need_blind", append(args, "host", f.Host, argCause, f.Cause())...)
 		return f
 	}
 	return AssetFinding{Asset: Asset{Agent: "need", Host: set.Name}, Finding: Finding{Verdict: Breached, Why: say("need_uncovered", args...), Due: s.until}}

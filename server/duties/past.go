@@ -21,6 +21,9 @@ type Past struct {
 	Late  []Stretch
 }
 
+// GivenUp is why a duty that has left a board does not apply there.
+func GivenUp() Message { return say("service_given_up") }
+
 // Overlay lays stretches, in their order, over turns.
 func Overlay(turns []Turn, list []Stretch) []Turn {
 	if len(list) == 0 {

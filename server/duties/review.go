@@ -63,7 +63,7 @@ func judgeStanding(d Duty, q Question, v values, others []PartFinding, s Stateme
 	for _, p := range others {
 		building := len(p.Assets) > 0 && p.Assets[0].Building
 		if p.Part.Proof == ProofCheck && p.Verdict == Unproven && !building {
-			f.Why = say("standing_not_run", append(party, "proof_codes", p.Part.Name)...)
+			f.Why = say("standing_not_run", append(party, "proof_codes", p.Part.Name, argCause, p.Cause())...)
 			return f
 		}
 	}

@@ -93,12 +93,20 @@ func TestStated(t *testing.T) {
 	}
 }
 
-// What people left undone is told apart from what was seen.
-func TestCauseOfStatements(t *testing.T) {
+// What people left undone is told apart from what was seen, and what was not seen from
+// what is not in order.
+func TestCauses(t *testing.T) {
 	for key, want := range map[string]duties.Cause{"need_never": duties.CausePeople, "need_lapsed": duties.CausePeople, "need_none": duties.CausePeople,
-		"tested_old": duties.CausePeople, "tested_unsigned": duties.CausePeople, "need_unseen": duties.CauseFacts, "tested_failed": duties.CauseFacts} {
+		"tested_old": duties.CausePeople, "tested_unsigned": duties.CausePeople, "need_unseen": duties.CauseFacts, "tested_failed": duties.CauseFacts,
+		"mail_hole": duties.CauseCollector, "trend_none": duties.CauseCollector, "trend_short": duties.CauseAgentOff, "trend_outlier": duties.CauseFacts} {
 		if got := (duties.Finding{Why: duties.Message{Key: key}}).Cause(); got != want {
 			t.Errorf("%s has the cause %s, want %s", key, got, want)
+		}
+	}
+	for _, why := range []string{"need_blind", "standing_not_run"} { // what kept something else from being judged
+		m := duties.Message{Key: why, Args: map[string]string{"cause": "clock"}}
+		if got := (duties.Finding{Why: m}).Cause(); got != duties.CauseClock {
+			t.Errorf("%s for a clock that was set has the cause %s", why, got)
 		}
 	}
 }

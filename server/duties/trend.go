@@ -30,15 +30,11 @@ func judgeTrend(h host) []AssetFinding {
 		at--
 	}
 	if at < 0 {
-		f := h.find(Unproven, "", say("trend_none", "host", h.agent.Name))
-		f.Building = h.at.Sub(h.agent.Enrolled) < trendFacts
-		return []AssetFinding{f}
+		return []AssetFinding{h.short(trendFacts, say("trend_none", "host", h.agent.Name))}
 	}
 	week := facts[at].Week
 	if share := float64(len(week)) / (7 * 24) * 100; share < h.number("covered") {
-		f := h.find(Unproven, "", say("trend_short", "host", h.agent.Name, "count", len(week), "limit", h.number("covered")))
-		f.Building = h.at.Sub(h.agent.Enrolled) < 8*24*time.Hour
-		return []AssetFinding{f}
+		return []AssetFinding{h.short(8*24*time.Hour, say("trend_short", "host", h.agent.Name, "count", len(week), "limit", h.number("covered")))}
 	}
 	cpus := float64(max(1, facts[at].CPUs))
 	var found []AssetFinding
@@ -59,6 +55,16 @@ func judgeTrend(h host) []AssetFinding {
 		found = append(found, h.find(Fulfilled, "", say("trend_good", "host", h.agent.Name, "count", len(week), "from", h.clock(h.local(week[0].At.Time)))))
 	}
 	return found
+}
+
+// short is the finding of a host that lacks a week; one that was enrolled not long ago
+// cannot have it yet.
+func (h host) short(young time.Duration, why Message) AssetFinding {
+	f := h.find(Unproven, "", why)
+	if f.Building = h.at.Sub(h.agent.Enrolled) < young; f.Building {
+		f.Why.Args[argCause], f.Due = string(CauseBuilding), soonest(f.Due, h.agent.Enrolled.Add(young))
+	}
+	return f
 }
 
 // outliers finds the hours in which a measure was far above its median of the week and

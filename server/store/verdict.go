@@ -216,10 +216,20 @@ func (t *Tx) RestVerdicts(ctx context.Context, org string) error {
 	return err
 }
 
-// DropVerdicts removes the duties whose ids begin with a group, such as "PE-C",
-// from a board that no longer has them.
-func (t *Tx) DropVerdicts(ctx context.Context, org, group string) error {
-	_, err := t.exec(ctx, "removing verdicts", `DELETE FROM verdict WHERE org_id = $1 AND SUBSTR(duty, 1, 4) = $2`, org, group)
+// GiveUpDuty takes a duty from a board that no longer has it. What was judged of it
+// stays, and ends with a turn that says why it does not apply from a moment on.
+func (t *Tx) GiveUpDuty(ctx context.Context, org, duty string, at time.Time, why duties.Message) error {
+	words, err := pack(why)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "noting that a duty was given up", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why)
+		SELECT org_id, duty, part, CAST($3 AS BIGINT), verdict, CAST($4 AS TEXT), CAST($5 AS TEXT) FROM verdict WHERE org_id = $1 AND duty = $2
+		ON CONFLICT (org_id, duty, part, at) DO UPDATE SET verdict = excluded.verdict, why = excluded.why, cites = '', cause = ''`,
+		org, duty, Micros(at), duties.NotApplicable.String(), words); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "removing verdicts", `DELETE FROM verdict WHERE org_id = $1 AND duty = $2`, org, duty)
 	return err
 }
 

@@ -18,19 +18,19 @@ type (
 		Services []string `json:"services"`
 	}
 	dutyAnswer struct {
-		ID      string        `json:"id"`
-		Service string        `json:"service"`
-		Party   string        `json:"party"`
-		Title   string        `json:"title"`
-		Cadence string        `json:"cadence"`
-		Verdict string        `json:"verdict"`
-		Since   evidence.Time `json:"since"`
-		Why     string        `json:"why"`
-		Cure    string        `json:"cure"`
-		Cause   string        `json:"cause"`
-		Late    *factsAnswer  `json:"late,omitempty"`
-		Parts   []partAnswer  `json:"parts,omitempty"`
-		Cites   []citeAnswer  `json:"evidence,omitempty"`
+		ID      string         `json:"id"`
+		Service string         `json:"service"`
+		Party   string         `json:"party"`
+		Title   string         `json:"title"`
+		Cadence string         `json:"cadence"`
+		Verdict string         `json:"verdict"`
+		Since   *evidence.Time `json:"since,omitempty"` // absent where nobody has judged it
+		Why     string         `json:"why"`
+		Cure    string         `json:"cure"`
+		Cause   string         `json:"cause"`
+		Late    *factsAnswer   `json:"late,omitempty"`
+		Parts   []partAnswer   `json:"parts,omitempty"`
+		Cites   []citeAnswer   `json:"evidence,omitempty"`
 	}
 	partAnswer struct {
 		Name    string        `json:"name"`
@@ -122,8 +122,13 @@ func (w *Web) apiOrgs(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func answerOf(c cell) dutyAnswer {
-	return dutyAnswer{ID: c.ID, Service: c.Service, Party: c.Party, Title: c.Name, Cadence: c.Cadence, Verdict: c.Verdict,
-		Since: moment(c.Since), Why: c.Why, Cure: c.Cure, Cause: string(c.Cause), Late: c.Late}
+	a := dutyAnswer{ID: c.ID, Service: c.Service, Party: c.Party, Title: c.Name, Cadence: c.Cadence, Verdict: c.Verdict,
+		Why: c.Why, Cure: c.Cure, Cause: string(c.Cause), Late: c.Late}
+	if !c.Since.IsZero() {
+		since := evidence.At(c.Since)
+		a.Since = &since
+	}
+	return a
 }
 
 func (w *Web) apiDuties(rw http.ResponseWriter, r *http.Request) error {

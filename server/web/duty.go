@@ -91,7 +91,7 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	if lang == duties.Italian {
 		other = duties.English
 	}
-	body := dutyBody{cell: cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String()},
+	body := dutyBody{cell: cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String(), Cause: duties.CauseNotInstalled},
 		Other: d.Title.In(other), MayReview: viewerOf(r.Context()).actsFor(org.ID, d.Party)}
 	byPart := map[string]store.Cell{}
 	var cites []duties.Cite

@@ -13,6 +13,8 @@ const (
 	yearWeeks = 53
 	// maxPeriod bounds a period that is asked for, in days.
 	maxPeriod = 3 * 366
+	// clocksDiffer is by how much the clock of who asks for now may be ahead.
+	clocksDiffer = time.Minute
 )
 
 // dayMark is a day of a calendar.
@@ -302,7 +304,8 @@ func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// instant is the moment that a request asks for; zero without a word.
+// instant is the moment that a request asks for; zero without a word. Of today it is
+// now; what is still to come has no verdict.
 func (w *Web) instant(r *http.Request) (time.Time, error) {
 	text := r.URL.Query().Get("at")
 	if text == "" {
@@ -313,8 +316,15 @@ func (w *Web) instant(r *http.Request) (time.Time, error) {
 		if err != nil {
 			continue
 		}
-		if layout == time.DateOnly {
+		now := w.Now()
+		if layout == time.DateOnly && at.Before(now) {
 			at = at.AddDate(0, 0, 1).Add(-time.Second) // as the day ended
+			if at.After(now) {
+				at = now
+			}
+		}
+		if at.After(now.Add(clocksDiffer)) {
+			return time.Time{}, &problem{status: http.StatusBadRequest, key: "future_moment", cause: fmt.Errorf("moment %q", text)}
 		}
 		return at, nil
 	}
@@ -330,7 +340,7 @@ func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) 
 	lang := w.views.lang(r)
 	for i := range cells {
 		c := &cells[i]
-		c.Verdict, c.Since, c.Why, c.Cure, c.Cause = duties.Unproven.String(), time.Time{}, "", "", ""
+		c.Verdict, c.Since, c.Why, c.Cure, c.Cause = duties.Unproven.String(), time.Time{}, "", "", duties.CauseNotInstalled
 		known, facts, ok := past[c.ID].At(at)
 		if !ok {
 			continue

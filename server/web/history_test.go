@@ -46,6 +46,21 @@ func TestHistoryOfTheBoard(t *testing.T) {
 	if got := verdict(w.now.Add(-2400 * time.Hour)); got != "unproven" {
 		t.Errorf("before there was anything: %s", got)
 	}
+	res, body := w.get(admin, api+"/state?at="+w.now.Add(-2400*time.Hour).UTC().Format(time.RFC3339))
+	if res.StatusCode != http.StatusOK || strings.Contains(body, "1970") || strings.Contains(body, `"since"`) || !strings.Contains(body, `"cause":"not_installed"`) {
+		t.Errorf("before there was anything: status %d: %s", res.StatusCode, body)
+	}
+	res, body = w.get(admin, api+"/state?at="+w.now.AddDate(1, 0, 0).UTC().Format(time.RFC3339))
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, `"future_moment"`) {
+		t.Errorf("in a year: status %d: %s", res.StatusCode, body)
+	}
+	today := w.now.In(w.customer.Location())
+	if res, body = w.get(admin, api+"/state?at="+today.Format(time.DateOnly)); res.StatusCode != http.StatusOK {
+		t.Errorf("today: status %d: %s", res.StatusCode, body)
+	}
+	if res, body = w.get(admin, api+"/state?at="+today.AddDate(0, 0, 1).Format(time.DateOnly)); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("tomorrow: status %d: %s", res.StatusCode, body)
+	}
 	var days struct {
 		Days []struct {
 			From, Verdict string
