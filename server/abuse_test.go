@@ -16,6 +16,7 @@ import (
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server"
 	"github.com/attesto/attesto/server/abuse"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -89,7 +90,7 @@ func TestReportsByMail(t *testing.T) {
 	}
 	stop() // its loops read the clock, which goes on now
 	list, err := j.store.Cases(ctx, "", time.Time{})
-	if err != nil || len(list) != 1 || list[0].Org != j.provider.ID || list[0].Title != "abuse: 192.0.2.1" || list[0].OpenedBy != "" {
+	if err != nil || len(list) != 1 || list[0].Org != j.provider.ID || list[0].Title != "abuse: 192.0.2.1, shop.example" || list[0].OpenedBy != "" {
 		t.Fatalf("cases %+v (%v)", list, err)
 	}
 	if got := j.stated(j.provider.ID); got["case.opened"] != 1 || got["case.reported"] != 1 {
@@ -221,35 +222,335 @@ func TestReportsAgain(t *testing.T) {
 	})
 }
 
-// A flood does not bury what is real: past so many undecided reports senders try again.
-func TestReportsFlooded(t *testing.T) {
+// Of what is reported again and again all is kept but whole mails.
+func TestReportsManyTimes(t *testing.T) {
 	j := newJudged(t, storetest.SQLite(t))
 	ctx := context.Background()
 	j.shop()
-	if err := j.srv.TakeReport(ctx, reportOf("192.0.0.1", "https://x.example/"), []byte("the mail")); err != nil {
-		t.Fatal(err)
+	for range 6 {
+		j.advance(time.Second)
+		if err := j.srv.TakeReport(ctx, reportOf("192.0.2.9", "https://shop.example/"), []byte("the mail")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
-	if err != nil || len(list) != 1 {
+	if err != nil || len(list) != 1 || list[0].Again != 5 {
 		t.Fatalf("%+v (%v)", list, err)
 	}
-	err = j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		for i := range 499 {
-			c := list[0]
-			c.ID, c.Subject = evidence.NewID("k_"), fmt.Sprint(i)
-			if err := tx.AddCase(ctx, c); err != nil {
-				return err
+	again, err := j.store.Again(ctx, list[0].ID)
+	if err != nil || len(again) != 5 {
+		t.Fatalf("%+v (%v)", again, err)
+	}
+	for i, a := range again {
+		blob, err := j.store.Blob(ctx, a.Place)
+		words := string(blob.Data)
+		if err != nil || !strings.Contains(words, "192.0.2.9") || strings.Contains(words, "report.eml") != (i < 3) || !strings.Contains(words, evidence.Sum([]byte("the mail")).String()) {
+			t.Errorf("%d: %s (%v)", i, words, err)
+		}
+	}
+	j.sound()
+}
+
+// Two customers may send from one address: a report about the one is none about the other.
+func TestReportsOfOneRelay(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	j.shop()
+	take := func(mail string) {
+		t.Helper()
+		r, err := abuse.Parse([]byte(mail))
+		if err == nil {
+			err = j.srv.TakeReport(ctx, r, []byte(mail))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.advance(time.Minute)
+	}
+	open := func() (list []string) {
+		t.Helper()
+		cases, err := j.store.Cases(ctx, "", time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cases {
+			if c.Closed.IsZero() {
+				list = append(list, fmt.Sprint(c.Org == j.customer.ID, " ", c.Title, " ", c.Again))
 			}
 		}
-		return nil
+		return list
+	}
+	pass := func(title string) {
+		t.Helper()
+		cases, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(cases, func(c store.Case) bool { return c.Closed.IsZero() && c.Title == title })
+		if _, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: cases[i].ID, To: j.customer.ID, User: "u_ops"}); err != nil {
+			t.Fatal(err)
+		}
+		j.advance(time.Minute)
+	}
+	take(arf)
+	pass("abuse: 192.0.2.1, shop.example")
+	take(strings.Replace(arf, "someone@shop.example", "other@bakery.example", 1))
+	take(strings.Replace(arf, "someone@shop.example", "third@Bakery.example", 1))
+	if got, want := open(), []string{"true abuse: 192.0.2.1, shop.example 0", "false abuse: 192.0.2.1, bakery.example 1"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	take(arf)
+	nobody := strings.Replace(arf, "From: <someone@shop.example>\r\n", "", 1)
+	take(nobody)
+	take(nobody)
+	pass("abuse: 192.0.2.1")
+	take(nobody) // nothing says that it is about the customer
+	if got, want := open(), []string{"true abuse: 192.0.2.1, shop.example 1", "false abuse: 192.0.2.1, bakery.example 1",
+		"true abuse: 192.0.2.1 0", "false abuse: 192.0.2.1 0"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	account := abuse.Report{Format: abuse.XARF3, Kind: "phishing", Sources: []string{"192.0.2.1", "an account"}}
+	for range 2 { // whose account it is, is told in the mail alone
+		if err := j.srv.TakeReport(ctx, account, []byte("the mail")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := open(); len(got) != 6 {
+		t.Errorf("%q", got)
+	}
+	j.sound()
+}
+
+// The bounds of what is taken: senders try again, and the provider is told, once a day.
+func TestReportsFlooded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cases   int // with the first
+		taken   bool
+		opened  time.Duration // ago
+		decided bool
+		again   int
+		fresh   string // of another report
+		known   string // of the first again
+	}{
+		"many wait":        {cases: 500, opened: 2 * time.Hour, fresh: "500 reports wait for a decision"},
+		"one less":         {cases: 499, opened: 2 * time.Hour},
+		"they are decided": {cases: 600, opened: 2 * time.Hour, decided: true},
+		"many in an hour":  {cases: 200, fresh: "200 new reports"},
+		"the same often":   {cases: 1, again: 1000, known: "1000 reports of what was known"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := newJudged(t, storetest.SQLite(t))
+			ctx := context.Background()
+			j.shop()
+			take := func(address string) error {
+				return j.srv.TakeReport(ctx, reportOf(address, "https://x.example/"), []byte("the mail"))
+			}
+			if err := take("192.0.0.1"); err != nil {
+				t.Fatal(err)
+			}
+			list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%+v (%v)", list, err)
+			}
+			err = j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+				for i := range tt.cases - 1 {
+					c := list[0]
+					c.ID, c.Subject, c.Opened = evidence.NewID("k_"), fmt.Sprint(i), c.Opened.Add(-tt.opened)
+					err = errors.Join(err, tx.AddCase(ctx, c))
+					if tt.decided {
+						_, bad := tx.AddCaseStep(ctx, c.ID, 0, store.CaseStep{Step: "decided", At: j.now, Log: c.Log, Index: c.Index, Data: c.Data})
+						err = errors.Join(err, bad)
+					}
+				}
+				for i := range tt.again {
+					err = errors.Join(err, tx.AddAgain(ctx, store.ReportedAgain{Case: list[0].ID, At: j.now, Place: store.Place{Org: j.provider.ID, Log: list[0].Log, Index: int64(1000 + i)}}))
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			bound := ""
+			for address, want := range map[string]string{"192.0.0.1": tt.known, "198.51.100.1": tt.fresh} {
+				err := take(address)
+				if want != "" {
+					err = errors.Join(err, take(address))
+				}
+				if errors.Is(err, abuse.ErrFull) != (want != "") || err != nil && want == "" {
+					t.Errorf("%s: %v, want %q", address, err, want)
+				}
+				bound += want
+			}
+			if _, err := j.srv.Alerts().Once(ctx); err != nil {
+				t.Fatal(err)
+			}
+			told, stated := j.mails.bodies, j.stated(j.provider.ID)["reports.put_off"]
+			if bound == "" && (len(told) > 0 || stated > 0) {
+				t.Errorf("told %q, stated %d", told, stated)
+			}
+			if bound != "" && (len(told) != 1 || !strings.Contains(told[0], bound) || !strings.Contains(told[0], "https://proof.example/orgs/"+j.provider.ID+"/cases") || stated != 1) {
+				t.Errorf("told %q, stated %d", told, stated)
+			}
+			j.advance(25 * time.Hour)
+			switch err := take("198.51.100.2"); {
+			case tt.fresh != "" && tt.opened > 0 && (err == nil || j.stated(j.provider.ID)["reports.put_off"] != 2):
+				t.Errorf("the next day: %v, stated %v", err, j.stated(j.provider.ID))
+			case (tt.opened == 0 || tt.decided) && err != nil:
+				t.Errorf("the next day: %v", err)
+			}
+		})
+	}
+}
+
+// A customer may decide on a case, or it ends, while the same is reported: then nobody was
+// told of that, and it opens a case.
+func TestReportMeetsADecision(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		take := func() error {
+			return j.srv.TakeReport(ctx, reportOf("192.0.2.9", "https://shop.example/"), []byte("the mail"))
+		}
+		if err := take(); err != nil {
+			t.Fatal(err)
+		}
+		list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: list[0].ID, To: j.customer.ID, User: "u_ops"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := make(chan error, 1)
+		var once sync.Once
+		err = j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			if _, err := tx.LockCase(ctx, id); err != nil {
+				return err
+			}
+			once.Do(func() { go func() { taken <- take() }() })
+			time.Sleep(300 * time.Millisecond) // it comes to wait for the case; if not, it comes later
+			return tx.CloseCase(ctx, id, j.now, true)
+		})
+		if err := errors.Join(err, <-taken); err != nil {
+			t.Fatal(err)
+		}
+		list, err = j.store.Cases(ctx, "", time.Time{})
+		if err != nil || len(list) != 3 || list[0].Org != j.provider.ID || !list[0].Closed.IsZero() {
+			t.Errorf("%+v (%v)", list, err)
+		}
+		for _, c := range list {
+			if c.Again != 0 {
+				t.Errorf("counted on %+v", c)
+			}
+		}
 	})
+}
+
+// What cases of former versions are about is known once the server starts.
+func TestReportsAreNamedAtStart(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := j.srv.TakeReport(ctx, reportOf("198.51.100.1", "https://y.example/"), []byte("the mail")); err == nil || !strings.Contains(err.Error(), "500 reports wait") {
-		t.Errorf("one more: %v", err)
+	cfg := testConfig()
+	cfg.Reports = server.Reports{Address: "abuse@proof.example", Listen: free.Addr().String(), From: []string{"127.0.0.1"}}
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
 	}
-	if err := j.srv.TakeReport(ctx, reportOf("192.0.0.1", "https://x.example/"), []byte("the mail")); err != nil {
-		t.Errorf("one of them again: %v", err)
+	dsn := storetest.SQLite(t)
+	j := &judged{world: newWorldWith(t, dsn, cfg), dsn: dsn, before: map[string]int{}}
+	ctx := context.Background()
+	j.shop()
+	file, err := server.NewStatedFile("photo.jpg", []byte("no report"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.opens(server.CaseRequest{Org: j.provider.ID, Workflow: "abuse", Service: "sc", Title: "By hand", User: "u_ops"})
+	j.opens(server.CaseRequest{Org: j.provider.ID, Workflow: "abuse", Service: "sc", Title: "With a file", File: file, User: "u_ops"})
+	r, err := abuse.Parse([]byte(arf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.srv.TakeReport(ctx, r, []byte(arf)); err != nil {
+		t.Fatal(err)
+	}
+	attack(t, dsn, `UPDATE case_file SET subject = '' WHERE subject <> ''`)
+	send, stop := j.mailed(t, cfg.Reports.Listen)
+	if err := send(arf); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	list, err := j.store.Cases(ctx, "", time.Time{})
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%+v (%v)", list, err)
+	}
+	for _, c := range list {
+		if again := c.OpenedBy == ""; again != (c.Again == 1) {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// A case that was late when it ended stays late, however it ended.
+func TestEndedLateStaysLate(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	j.shop()
+	of := map[string]string{}
+	for _, org := range []string{j.provider.ID, j.customer.ID} {
+		of[org] = j.opens(server.CaseRequest{Org: org, Workflow: "abuse", Service: "sc", Title: "Spam", User: "u_ops"})
+	}
+	j.advance(20 * 24 * time.Hour)
+	j.settle()
+	for org, id := range of {
+		j.wants(org, "SC-P4", "breached case_overdue")
+		j.steps(server.StepRequest{Org: org, Case: id, Withdraw: true, Text: "None of ours.", User: "u_ops"})
+	}
+	j.settle()
+	for org := range of {
+		j.wants(org, "SC-P4", "breached case_missed")
+	}
+	j.advance(duties.Recall)
+	j.settle()
+	j.wants(j.customer.ID, "SC-P4", "unproven no_agent")
+	j.sound()
+}
+
+// More hosts can be where a report points to than a case names.
+func TestReportNamesHosts(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	j.shop()
+	for n, more := range map[int]bool{10: false, 11: true} {
+		for i := range n {
+			err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+				_, err := tx.AddAgent(ctx, store.Agent{ID: fmt.Sprint("a_", n, "_", i), Org: j.customer.ID, Name: fmt.Sprintf("mx.h%d.example", n), SPKI: fmt.Append(nil, n, i), Witness: []byte("w"), PushHash: evidence.Sum(fmt.Append(nil, n, i)), State: store.AgentActive, Enrolled: j.now})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		id := ""
+		if err := j.srv.TakeReport(ctx, abuse.Report{Kind: "spam", Sources: []string{fmt.Sprintf("MX.h%d.example.", n)}}, []byte("the mail")); err != nil {
+			t.Fatal(err)
+		}
+		list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list {
+			if !strings.Contains(c.Title, fmt.Sprint("h", n)) {
+				continue
+			}
+			id = c.ID
+			blob, err := j.store.Blob(ctx, store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
+			if err != nil || strings.Count(string(blob.Data), "(Shop)") != 10 || strings.Contains(string(blob.Data), "hostsMore") != more {
+				t.Errorf("%d: %s (%v)", n, blob.Data, err)
+			}
+		}
+		if id == "" {
+			t.Errorf("no case of %d", n)
+		}
 	}
 }

@@ -64,7 +64,9 @@ func (s *Server) OpenCase(ctx context.Context, q CaseRequest) (string, error) {
 		if err != nil {
 			return "", duties.Refusal{Key: "abuse_report", Err: err}
 		}
-		q.fill(r)
+		if err := s.fill(&q, r); err != nil {
+			return "", err
+		}
 		if org.Kind == store.Provider {
 			if err := s.unplaced(ctx, &q, r); err != nil {
 				return "", err
@@ -89,7 +91,7 @@ func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, or
 	}
 	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User, Subject: q.report.subject}
 	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
-		stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Hosts: q.report.hosts, HostsUnread: q.report.unread})
+		stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Hosts: q.report.hosts, HostsMore: q.report.more, HostsUnread: q.report.unread})
 	if err != nil {
 		return "", err
 	}

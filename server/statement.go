@@ -78,7 +78,10 @@ type stated struct {
 	Closes   *bool  `json:"closes,omitempty"` // the case, with this step; nil: not said yet then
 
 	Hosts       []string `json:"hosts,omitempty"`       // of a report that nobody placed yet: who says to be at what it speaks of
+	HostsMore   bool     `json:"hostsMore,omitempty"`   // than these
 	HostsUnread bool     `json:"hostsUnread,omitempty"` // not all hosts could be asked
+
+	Mail *evidence.Digest `json:"mail,omitempty"` // of a report that came again, and is not kept whole
 }
 
 // State records what a person states about a duty, signed in the log of the

@@ -4,11 +4,9 @@ package abuse
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,11 +27,13 @@ const (
 type Report struct {
 	Format   string    `json:"format"`
 	Kind     string    `json:"kind"`           // the reporter's word: "abuse", "spam", "phishing", "ddos" …
-	Sources  []string  `json:"sources"`        // addresses, host names and URLs that it speaks of, at least one
+	Sources  []string  `json:"sources"`        // addresses, host names and URLs that it speaks of, at least one; the domain that a mail said to be from, too
 	At       time.Time `json:"at"`             // when it happened; zero if it does not say
 	Reporter string    `json:"reporter"`       // who reports: an organisation, or a program
 	ID       string    `json:"id,omitempty"`   // the reporter's number for it
 	Note     string    `json:"note,omitempty"` // in the reporter's words
+
+	have map[string]bool // of Sources
 }
 
 // Parse reads a report: a mail, or the JSON of an X-ARF report. Its error says what is
@@ -57,24 +57,41 @@ func (r Report) Title() string {
 	return title
 }
 
-// Subject is the same for reports that speak of the same: of the same places, in whatever
-// order, for the same kind of abuse.
-func (r Report) Subject() string {
-	about := append([]string{r.Kind}, slices.Sorted(slices.Values(r.Sources))...)
-	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.ToLower(strings.Join(about, "\n")))))
+// maxShown bounds how many sources people are shown.
+const maxShown = 20
+
+// Shown are the sources as people read them, each on a line: a mark says how many more
+// there are.
+func (r Report) Shown() []string {
+	var list []string
+	for _, s := range r.Sources[:min(len(r.Sources), maxShown)] {
+		if cut := plain(s, 200); cut != s {
+			s = cut + "…"
+		}
+		list = append(list, s)
+	}
+	if more := len(r.Sources) - maxShown; more > 0 {
+		list = append(list, fmt.Sprintf("… (+%d)", more))
+	}
+	return list
 }
 
-// maxSources bounds what is kept of them.
-const maxSources = 20
-
+// source notes a place that a report speaks of, once.
 func (r *Report) source(s string) {
-	if s = plain(s, 200); s != "" && len(r.Sources) < maxSources {
-		for _, have := range r.Sources {
-			if have == s {
-				return
-			}
-		}
-		r.Sources = append(r.Sources, s)
+	if s = plain(s, len(s)); s == "" || r.have[s] {
+		return
+	}
+	if r.have == nil {
+		r.have = map[string]bool{}
+	}
+	r.have[s], r.Sources = true, append(r.Sources, s)
+}
+
+// sender notes whose mail is complained about: the domain of an address, if it has one.
+func (r *Report) sender(address string) {
+	domain := strings.Trim(address[strings.LastIndexByte(address, '@')+1:], "<> ")
+	if located(domain) == nil {
+		r.source(domain)
 	}
 }
 
@@ -96,8 +113,8 @@ func located(s string) error {
 	if u, err := url.Parse(s); err == nil && u.Scheme != "" && u.Host != "" {
 		return nil
 	}
-	name := s[strings.LastIndexByte(s, '@')+1:]
-	if strings.Contains(name, ".") && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") == "" {
+	name := Place(s[strings.LastIndexByte(s, '@')+1:])
+	if strings.Contains(name, ".") && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == "" {
 		return nil
 	}
 	return fmt.Errorf("source %q is no address, host name or URL", plain(s, 60))

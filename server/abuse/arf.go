@@ -43,10 +43,9 @@ func parseMail(b []byte) (Report, error) {
 	}
 	r := *w.found
 	if len(r.Sources) == 0 {
-		for _, s := range w.original {
-			r.source(s)
-		}
+		r.source(w.relay)
 	}
+	r.sender(w.from) // several customers can send from one address
 	if r.Reporter == "" {
 		if from, err := mail.ParseAddress(msg.Header.Get("From")); err == nil {
 			_, r.Reporter, _ = strings.Cut(from.Address, "@")
@@ -62,9 +61,9 @@ func parseMail(b []byte) (Report, error) {
 type walker struct {
 	parts int
 	found *Report
-	err   error // of a part that looked like one
-	// original are the sources that the mail complained about names itself.
-	original []string
+	err   error  // of a part that looked like one
+	relay string // which handed over the mail that is complained about, as it says itself
+	from  string // its sender
 }
 
 func (w *walker) part(head textproto.MIMEHeader, body io.Reader, depth int) {
@@ -117,12 +116,11 @@ var address = regexp.MustCompile(`\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]`)
 // it over, and the sender's domain. Some providers of mailboxes send it with a mark of
 // theirs and no report (Microsoft's Junk Mail Reporting Program).
 func (w *walker) complained(h mail.Header) {
-	if m := address.FindStringSubmatch(h.Get("Received")); m != nil {
-		w.original = append(w.original, m[1])
+	if m := address.FindStringSubmatch(h.Get("Received")); m != nil && w.relay == "" {
+		w.relay = m[1]
 	}
-	if from, err := mail.ParseAddress(h.Get("From")); err == nil {
-		_, domain, _ := strings.Cut(from.Address, "@")
-		w.original = append(w.original, domain)
+	if from, err := mail.ParseAddress(h.Get("From")); err == nil && w.from == "" {
+		w.from = from.Address
 	}
 	if h.Get("X-HmXmrOriginalRecipient") != "" && w.found == nil {
 		w.found = &Report{Format: ARF, Kind: "abuse"}
@@ -159,6 +157,7 @@ func parseFeedback(b []byte) (Report, error) {
 			r.source(v)
 		}
 	}
+	r.sender(h.Get("Original-Mail-From")) // whom it was sent to, Original-Rcpt-To, is the reporter's own
 	for _, field := range []string{"Arrival-Date", "Received-Date"} {
 		if at, err := mail.ParseDate(strings.TrimSpace(stripZoneName(h.Get(field)))); err == nil && r.At.IsZero() {
 			r.At = at.UTC()

@@ -22,15 +22,14 @@ type Inbox struct {
 	TLS     *tls.Config    // for STARTTLS (RFC 3207); nil: not offered
 	Log     *slog.Logger
 	// Keep keeps a report with its bytes, one at a time. Its error makes the sender try
-	// again later.
+	// again later; one that is ErrFull is nothing that went wrong.
 	Keep func(ctx context.Context, r Report, mail []byte) error
 }
 
-// The bounds of an inbox.
-const (
-	maxHourly = 200
-	patience  = time.Minute
-)
+// ErrFull says that too many reports have come to take another one for now.
+var ErrFull = errors.New("too many reports for now")
+
+const patience = time.Minute
 
 // Serve answers on l until ctx ends, and closes it.
 func (b Inbox) Serve(ctx context.Context, l net.Listener) error {
@@ -58,8 +57,6 @@ type inbox struct {
 	Inbox
 	ctx  context.Context
 	turn chan struct{} // whoever holds it keeps a report
-	hour time.Time
-	kept int // since hour
 }
 
 func reply(code int, enhanced smtp.EnhancedCode, text string) *smtp.SMTPError {
@@ -116,18 +113,16 @@ func (in *inbox) keep(r Report, mail []byte) error {
 	case <-ctx.Done():
 		return reply(451, smtp.EnhancedCode{4, 3, 2}, "Busy or shutting down, try again later")
 	}
-	if now := time.Now(); now.Sub(in.hour) >= time.Hour {
-		in.hour, in.kept = now, 0
+	err := in.Keep(ctx, r, mail)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrFull):
+		in.Log.Info("a report of abuse is put off", "why", err)
+		return reply(451, smtp.EnhancedCode{4, 7, 1}, "Too many reports for now, try again later")
 	}
-	if in.kept >= maxHourly {
-		return reply(451, smtp.EnhancedCode{4, 7, 1}, "Too many reports in an hour, try again later")
-	}
-	if err := in.Keep(ctx, r, mail); err != nil {
-		in.Log.Error("a report of abuse could not be kept, its sender will try again", "err", err)
-		return reply(451, smtp.EnhancedCode{4, 3, 0}, "The report could not be kept, try again later")
-	}
-	in.kept++
-	return nil
+	in.Log.Error("a report of abuse could not be kept, its sender will try again", "err", err)
+	return reply(451, smtp.EnhancedCode{4, 3, 0}, "The report could not be kept, try again later")
 }
 
 // CheckAddress says why a text is no address of one mailbox.

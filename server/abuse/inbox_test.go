@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -141,64 +142,18 @@ func TestInbox(t *testing.T) {
 		{"words of a person", "abuse@proof.example", "From: a@b.example\r\n\r\nStop it!\r\n", "554 5.6.0 Only reports that a machine can read", nil},
 		{"too long", "abuse@proof.example", report + strings.Repeat("x\r\n", abuse.Max/3), "552 5.3.4", nil},
 		{"the store is away", "abuse@proof.example", report, "451 4.3.0", errors.New("no database")},
+		{"too many", "abuse@proof.example", report, "451 4.7.1", fmt.Errorf("so many wait: %w", abuse.ErrFull)},
 	} {
 		trouble = tt.trouble
 		if got := send(tt.to, tt.mail); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
-	if len(kept) != 2 || kept[0] != "abuse: 192.0.2.9" {
+	if len(kept) != 3 || kept[0] != "abuse: 192.0.2.9, shop.example" {
 		t.Errorf("kept %q", kept)
 	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("after the end: %v", err)
-	}
-}
-
-// A flood is put off, not lost: senders try again later.
-func TestInboxFlooded(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := 0
-	failed := 0
-	in := abuse.Inbox{Address: "abuse@proof.example", From: here, Log: slog.New(slog.DiscardHandler), Keep: func(context.Context, abuse.Report, []byte) error {
-		if failed++; failed <= 300 {
-			return errors.New("no database") // what is not kept does not count
-		}
-		kept++
-		return nil
-	}}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	go func() { _ = in.Serve(ctx, l) }() // ends with the test
-	c, err := smtp.Dial(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	report := []byte(complaint("192.0.2.9"))
-	for n := 1; ; n++ {
-		if err := errors.Join(c.Mail("fbl@watch.example"), c.Rcpt("abuse@proof.example")); err != nil {
-			t.Fatal(err)
-		}
-		w, err := c.Data()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(report); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			if n <= 300 && strings.Contains(err.Error(), "could not be kept") {
-				continue
-			}
-			if !strings.HasPrefix(err.Error(), "451") || kept != n-301 || kept < 100 {
-				t.Errorf("report %d, %d kept: %v", n, kept, err)
-			}
-			return
-		}
 	}
 }

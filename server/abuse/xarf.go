@@ -30,7 +30,9 @@ type xarf4 struct {
 	Category    string   `json:"category"`
 	Type        string   `json:"type"`
 	URL         string   `json:"url"`
+	Infringing  string   `json:"infringing_url"`
 	Domain      string   `json:"domain"`
+	From        string   `json:"smtp_from"`
 	Description string   `json:"description"`
 }
 
@@ -53,6 +55,7 @@ type xarf3 struct {
 		SourceURL     string `json:"SourceUrl"`
 		URL           string `json:"Url"`
 		Domain        string `json:"RpzDomain"`
+		From          string `json:"SmtpMailFromAddress"`
 		DestinationIP string `json:"DestinationIp"`
 		Source        struct {
 			IP  string `json:"IP"`
@@ -119,9 +122,10 @@ func parseXARF4(b []byte) (Report, error) {
 	if err := located(x.Source); err != nil {
 		return r, err
 	}
-	for _, s := range []string{x.Source, x.URL, x.Domain} {
+	for _, s := range []string{x.Source, x.URL, x.Infringing, x.Domain} {
 		r.source(s)
 	}
+	r.sender(x.From)
 	var err error
 	r.At, err = moment(x.Timestamp)
 	return r, err
@@ -160,7 +164,8 @@ func parseXARF3(b []byte) (Report, error) {
 		}
 		r.source(s)
 	}
-	if x.Report.Account != nil && len(r.Sources) == 0 {
+	r.sender(x.Report.From)
+	if x.Report.Account != nil {
 		r.source("an account") // whose stands in the report, not in titles
 	}
 	if len(r.Sources) == 0 {

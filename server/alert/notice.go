@@ -59,6 +59,8 @@ func (w Writer) notice(m Message, d Delivery) (Message, error) {
 	case NewAgent:
 	case CaseOpened:
 		return w.caseNotice(m, d), nil
+	case ReportsPutOff:
+		return w.reportsPutOff(m, d), nil
 	case ReviewDue:
 		return w.reviewDue(m, d)
 	case StatementEnds:

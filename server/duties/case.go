@@ -19,9 +19,9 @@ type Case struct {
 	Title     string // what it is about, for people
 	Opened    time.Time
 	Closed    time.Time // all steps were taken, or it was withdrawn; zero while it is open
-	Withdrawn bool
-	Steps     []Done // those taken, in their order
-	Cites     []Cite // of the opening
+	Withdrawn bool      // it counts for nothing but what was late in it
+	Steps     []Done    // those taken, in their order
+	Cites     []Cite    // of the opening
 }
 
 // Done is a step that was taken.
@@ -84,9 +84,8 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 		f.Due = c.Closed.Add(Recall)
 		if s, due, missed := c.missed(w); missed && !f.Past && slices.Contains(s.Proves, d.ID) {
 			f.Verdict, f.Past, f.Why = Breached, true, say("case_missed", append(args(s, due), "at", clock(c.Closed, q.Zone))...)
-			return f, true
 		}
-		return f, ok
+		return f, f.Past || ok && !c.Withdrawn
 	}
 	s, due, waits := c.Next(w)
 	switch {
@@ -105,7 +104,7 @@ func (c *Catalogue) judgeWorkflow(d Duty, p Part, q Question) PartFinding {
 	pf := PartFinding{Part: p}
 	for _, k := range q.Cases {
 		w, known := c.Workflow(k.Workflow)
-		if !known || k.Withdrawn || k.Service != d.Service || !k.Closed.IsZero() && !q.At.Before(k.Closed.Add(Recall)) {
+		if !known || k.Service != d.Service || !k.Closed.IsZero() && !q.At.Before(k.Closed.Add(Recall)) {
 			continue
 		}
 		w = w.agreed(d, q.Params)

@@ -97,6 +97,13 @@ func (t *Tx) Notify(ctx context.Context, a alert.Alert) error {
 	return t.NotifyOn(ctx, a, slices.DeleteFunc(channels, func(c alert.Channel) bool { return c.Kind != alert.Email }))
 }
 
+// Noticed reports whether an organisation was sent a notice about something since a moment.
+func (r Reader) Noticed(ctx context.Context, org, about string, since time.Time) (bool, error) {
+	list, err := all(ctx, r, "reading notices", `SELECT id FROM alert WHERE org_id = $1 AND opened > $2 AND duty = '' AND asset = $3 LIMIT 1`,
+		[]any{org, Micros(since), about}, func(row func(...any) error) (id string, err error) { return id, row(&id) })
+	return len(list) > 0, err
+}
+
 // NotifyOn is Notify on some channels.
 func (t *Tx) NotifyOn(ctx context.Context, a alert.Alert, channels []alert.Channel) error {
 	why, err := pack(a.Why)

@@ -112,35 +112,6 @@ func (r Reader) Case(ctx context.Context, id string) (Case, error) {
 	return list[0], nil
 }
 
-// ReportedCase reads the open case about a subject of which no step was taken yet, with
-// whomever it stands; ErrNotFound when there is none.
-func (r Reader) ReportedCase(ctx context.Context, subject string) (Case, error) {
-	list, err := r.cases(ctx, `subject = $1 AND closed = 0 AND NOT EXISTS (SELECT 1 FROM case_step WHERE case_id = case_file.id) ORDER BY opened DESC, id LIMIT 1`, subject)
-	if err == nil && len(list) == 0 {
-		err = fmt.Errorf("case about %s: %w", subject, ErrNotFound)
-	}
-	if err != nil {
-		return Case{}, err
-	}
-	return list[0], nil
-}
-
-// ReportedAgain notes that what a case is about was reported once more.
-func (t *Tx) ReportedAgain(ctx context.Context, id string, at time.Time) error {
-	_, err := t.exec(ctx, "noting a report", `UPDATE case_file SET again = again + 1, again_at = $2 WHERE id = $1`, id, Micros(at))
-	return err
-}
-
-// CountReported counts an organisation's open cases that the server opened by itself.
-func (r Reader) CountReported(ctx context.Context, org string) (int64, error) {
-	list, err := all(ctx, r, "counting reports", `SELECT count(*) FROM case_file WHERE org_id = $1 AND closed = 0 AND opened_by = ''`, []any{org},
-		func(row func(...any) error) (n int64, err error) { return n, row(&n) })
-	if err != nil || len(list) == 0 {
-		return 0, err
-	}
-	return list[0], nil
-}
-
 // Cases lists the cases of an organisation, or of all when org is empty, that are open,
 // oldest first, and then those that ended since a moment.
 func (r Reader) Cases(ctx context.Context, org string, since time.Time) ([]Case, error) {

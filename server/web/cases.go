@@ -187,14 +187,15 @@ type caseBody struct {
 	Read      *saidBody // by the party that did not open it; nil until then
 	ReadAfter int       // so many steps
 
-	Next     *stepBody // that the reader may take
-	MaySkip  bool
-	Withdraw bool // the reader may withdraw the case
-	Duties   []duties.Duty
-	Hosts    []string    // that may be meant
-	Unread   bool        // not all hosts could be asked
-	PassTo   []store.Org // whom the reader may pass it on to
-	Log      logFoot
+	Next      *stepBody // that the reader may take
+	MaySkip   bool
+	Withdraw  bool // the reader may withdraw the case
+	Duties    []duties.Duty
+	Hosts     []string    // that may be meant
+	HostsMore bool        // than these
+	Unread    bool        // not all hosts could be asked
+	PassTo    []store.Org // whom the reader may pass it on to
+	Log       logFoot
 }
 
 type stepBody struct {
@@ -352,7 +353,7 @@ func (w *Web) passable(r *http.Request, c store.Case, body *caseBody) error {
 		return err
 	}
 	orgs, err := w.Store.Orgs(r.Context())
-	body.Hosts, body.Unread = words.Hosts, words.HostsUnread
+	body.Hosts, body.HostsMore, body.Unread = words.Hosts, words.HostsMore, words.HostsUnread
 	f, _ := w.Catalogue.Workflow(c.Workflow)
 	body.PassTo = slices.DeleteFunc(orgs, func(o store.Org) bool {
 		return o.Kind != store.Customer || !o.Erased.IsZero() || len(common(f.Services(), o.Services)) == 0

@@ -181,6 +181,7 @@ type spoken struct {
 		Data []byte `json:"data"`
 	} `json:"file"`
 	Hosts       []string `json:"hosts"`       // that say of themselves to be where a report speaks of
+	HostsMore   bool     `json:"hostsMore"`   // than these
 	HostsUnread bool     `json:"hostsUnread"` // not all hosts could be asked
 }
 
