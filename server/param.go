@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/attesto/attesto/evidence"
-	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -57,23 +56,25 @@ func (s *Server) checkParam(o store.Org, p store.Param) error {
 		}
 		return nil
 	}
-	d, ok := s.catalogue.Duty(p.Duty)
-	if !ok || !owes(o, d) {
-		return fmt.Errorf("duty %s: %s does not owe it", p.Duty, o.Name)
+	d, err := s.catalogue.Find(p.Duty)
+	if err != nil {
+		return err
 	}
-	i := slices.IndexFunc(d.Parts, func(part duties.Part) bool { return part.Name == p.Part })
-	if i < 0 {
-		return fmt.Errorf("duty %s has no part %q", d.ID, p.Part)
+	if !owes(o, d) {
+		return fmt.Errorf("duty %s: %s does not owe it: it is the %s's, of who has the service %s", d.ID, o.Name, d.Party, d.Service)
 	}
-	param, ok := d.Parts[i].Params[p.Name]
-	if !ok {
-		return fmt.Errorf("part %s of %s has no parameter %q: attesto-server catalogue list --json names them", p.Part, d.ID, p.Name)
+	part, err := d.Part(p.Part)
+	if err != nil {
+		return fmt.Errorf("duty %s: %w", d.ID, err)
 	}
-	if p.Value == nil {
-		return nil
+	param, err := part.Param(p.Name)
+	if err == nil && p.Value != nil {
+		if err = param.Allows(*p.Value); err != nil {
+			err = fmt.Errorf("%s: %w", p.Name, err)
+		}
 	}
-	if err := param.Allows(*p.Value); err != nil {
-		return fmt.Errorf("duty %s: part %s: %s: %w", d.ID, p.Part, p.Name, err)
+	if err != nil {
+		return fmt.Errorf("duty %s: part %s: %w", d.ID, p.Part, err)
 	}
 	return nil
 }

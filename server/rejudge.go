@@ -16,10 +16,14 @@ import (
 // RejudgeRequest asks for the past to be judged by the rules of now.
 type RejudgeRequest struct {
 	From, To time.Time
-	Org      string // whose duties; of all organisations when empty
-	Duty     string // all when empty
-	DryRun   bool   // only say what would change
-	User     string // who asked; empty for the operator
+	// FromDay and ToDay, such as 2026-06-01, are in the place of From and To: the start of
+	// the one and the end of the other, in each organisation's own zone.
+	FromDay, ToDay string
+
+	Org    string // whose duties; of all organisations when empty
+	Duty   string // all when empty
+	DryRun bool   // only say what would change
+	User   string // who asked; empty for the operator
 }
 
 // Rejudged is a stretch of the past that the rules of now judge otherwise.
@@ -60,34 +64,55 @@ func (s *Server) Rejudge(ctx context.Context, q RejudgeRequest) (Rejudgement, er
 	s.judge.turn.Lock()
 	defer s.judge.turn.Unlock()
 	b := s.judge.batch()
-	if q.To.IsZero() || q.To.After(b.at) {
-		q.To = b.at
-	}
-	if !q.From.Before(q.To) {
-		return out, fmt.Errorf("from %s to %s: want a moment in the past and a later one", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
-	}
-	if _, ok := s.catalogue.Duty(q.Duty); q.Duty != "" && !ok {
-		return out, fmt.Errorf("duty %s: %w", q.Duty, store.ErrNotFound)
+	if _, err := s.catalogue.Find(q.Duty); q.Duty != "" && err != nil {
+		return out, err
 	}
 	orgs, err := s.store.Orgs(ctx)
 	if err != nil {
 		return out, err
 	}
-	found := false
-	for _, o := range orgs {
-		if q.Org != "" && o.ID != q.Org || !o.Erased.IsZero() {
-			continue
-		}
-		found = true
-		if err := s.rejudgeOrg(ctx, b, o, q, &out); err != nil {
+	orgs = slices.DeleteFunc(orgs, func(o store.Org) bool { return q.Org != "" && o.ID != q.Org || !o.Erased.IsZero() })
+	if len(orgs) == 0 {
+		return out, fmt.Errorf("organisation %s: %w", q.Org, store.ErrNotFound)
+	}
+	asked := make([]RejudgeRequest, len(orgs))
+	for i, o := range orgs {
+		if asked[i], err = q.in(o.Location(), b.at); err != nil {
 			return out, err
 		}
 	}
-	if !found {
-		return out, fmt.Errorf("organisation %s: %w", q.Org, store.ErrNotFound)
+	for i, o := range orgs {
+		if err := s.rejudgeOrg(ctx, b, o, asked[i], &out); err != nil {
+			return out, err
+		}
 	}
 	out.Outside, err = s.Outside(ctx, q.Org)
 	return out, err
+}
+
+// in is the request with the moments of its days in a zone, up to now at most.
+func (q RejudgeRequest) in(zone *time.Location, now time.Time) (RejudgeRequest, error) {
+	for _, d := range []struct {
+		day   string
+		later int
+		to    *time.Time
+	}{{q.FromDay, 0, &q.From}, {q.ToDay, 1, &q.To}} {
+		if d.day == "" {
+			continue
+		}
+		at, err := time.ParseInLocation(time.DateOnly, d.day, zone)
+		if err != nil {
+			return q, fmt.Errorf("%q: want a day such as 2026-06-01", d.day)
+		}
+		*d.to = at.AddDate(0, 0, d.later)
+	}
+	if q.To.IsZero() || q.To.After(now) {
+		q.To = now
+	}
+	if !q.From.Before(q.To) {
+		return q, fmt.Errorf("from %s to %s: want a moment in the past and a later one", q.From.Format(time.RFC3339), q.To.Format(time.RFC3339))
+	}
+	return q, nil
 }
 
 func (s *Server) rejudgeOrg(ctx context.Context, b *batch, o store.Org, q RejudgeRequest, out *Rejudgement) error {

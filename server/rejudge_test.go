@@ -214,3 +214,38 @@ func TestFiguresOutsideTheirRange(t *testing.T) {
 		}
 	})
 }
+
+// A day is one of the organisation's own zone: of two organisations each its own.
+func TestRejudgeDays(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	for o, zone := range map[*store.Org]string{&j.provider: "Europe/Rome", &j.customer: "America/New_York"} {
+		o.Zone = zone
+		if err := j.srv.SetOrg(ctx, *o, ""); err != nil {
+			t.Fatal(err)
+		}
+		local, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		today := j.now.In(local)
+		midnight := time.Date(today.Year(), today.Month(), today.Day(), 0, 0, 0, 0, local)
+		want := "from " + midnight.AddDate(0, 0, 1).Format(time.RFC3339) + " to "
+		if _, err := j.srv.Rejudge(ctx, server.RejudgeRequest{FromDay: midnight.AddDate(0, 0, 1).Format(time.DateOnly), Org: o.ID}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s, tomorrow: error %v, want %q", zone, err, want)
+		}
+		eve := midnight.AddDate(0, 0, -1).Format(time.DateOnly)
+		want = "from " + midnight.Format(time.RFC3339) + " to " + midnight.Format(time.RFC3339)
+		if _, err := j.srv.Rejudge(ctx, server.RejudgeRequest{From: midnight, ToDay: eve, Org: o.ID}); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s, to the end of yesterday: error %v, want %q", zone, err, want)
+		}
+	}
+	for _, q := range []server.RejudgeRequest{{FromDay: "2026-6-1"}, {From: j.now.Add(-time.Hour), ToDay: "someday"}} {
+		if _, err := j.srv.Rejudge(ctx, q); err == nil || !strings.Contains(err.Error(), "want a day such as 2026-06-01") {
+			t.Errorf("%+v: error %v", q, err)
+		}
+	}
+	if _, err := j.srv.Rejudge(ctx, server.RejudgeRequest{FromDay: j.now.AddDate(0, 0, -2).Format(time.DateOnly), DryRun: true}); err != nil {
+		t.Error(err)
+	}
+}

@@ -55,16 +55,30 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitOK
 	case errors.As(err, &coded):
 		if coded.err != nil {
-			say(errOut, "attesto-server: %v\n", coded.err)
+			say(errOut, "attesto-server: %v%s\n", coded.err, toFind(coded.err))
 		}
 		return coded.code
 	default:
-		say(errOut, "attesto-server: %v\n", err)
+		say(errOut, "attesto-server: %v%s\n", err, toFind(err))
 		if wrongCall(err) {
 			return exitMisused
 		}
 		return exitFailed
 	}
+}
+
+// toFind says how to list what there is where something was not found.
+func toFind(err error) string {
+	if !errors.Is(err, store.ErrNotFound) {
+		return ""
+	}
+	for _, l := range [][2]string{{"organisation ", "org list"}, {"duty ", "catalogue list"}, {"enrollment token", "token list --org ORG"}, {"API token", "api-token list --org ORG"},
+		{"user", "user list"}, {"agent", "agent list --org ORG"}, {"channel ", "channel list"}, {"provider", "org list"}} {
+		if strings.Contains(err.Error(), l[0]) {
+			return "; attesto-server " + l[1] + " shows those that there are"
+		}
+	}
+	return ""
 }
 
 // wrongCall recognises cobra's own complaints, which have no type.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -18,7 +17,7 @@ import (
 
 func (a *app) rejudgeCommand() *cobra.Command {
 	var q server.RejudgeRequest
-	var from, to string
+	var from, to, whose string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "rejudge --from DAY [--to DAY] [--org ORG] [--duty ID] [--dry-run]",
@@ -28,6 +27,11 @@ known at each moment. Each line is a stretch of time that is judged otherwise:
 duty, board, from, to, verdict before and now, the number of the rules before, and
 why.
 
+A day is a calendar day in the time zone of the organisation whose duties are judged,
+of each its own: --from 2026-06-01 --to 2026-06-30 is June, both days included. A
+moment such as 2026-06-01T00:00:00Z is taken as it is, and --to then excluded. Figures
+that were set and that a duty does not leave open are named at the end.
+
 With --dry-run nothing is kept. Without it, days and continuity show the new
 verdicts, and beside each the one of the time; the log states it. Days whose facts
 were erased stay as they were judged.`,
@@ -35,13 +39,20 @@ were erased stay as they were judged.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
 				var err error
-				if q.From, err = day(from, 0); err != nil {
-					return misused(err)
+				if q.From, q.FromDay, err = day(from); err != nil {
+					return misused(fmt.Errorf("--from: %w", err))
 				}
 				if to != "" {
-					if q.To, err = day(to, 1); err != nil {
-						return misused(err)
+					if q.To, q.ToDay, err = day(to); err != nil {
+						return misused(fmt.Errorf("--to: %w", err))
 					}
+				}
+				if whose != "" {
+					o, err := orgFlag(ctx, s, whose)
+					if err != nil {
+						return err
+					}
+					q.Org = o.ID
 				}
 				done, err := s.Rejudge(ctx, q)
 				if err != nil {
@@ -52,25 +63,24 @@ were erased stay as they were judged.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&from, "from", "", "first `day`, such as 2026-06-01, or a moment as 2026-06-01T00:00:00Z")
-	f.StringVar(&to, "to", "", "last `day`; now without it")
-	f.StringVar(&q.Org, "org", "", "whose duties: an organisation's `id`; of all without it")
+	f.StringVar(&from, "from", "", "first `day` in each organisation's zone, such as 2026-06-01, or a moment as 2026-06-01T00:00:00Z")
+	f.StringVar(&to, "to", "", "last `day`, or a moment; now without it")
+	f.StringVar(&whose, "org", "", "whose duties: organisation, by id or name; of all without it")
 	f.StringVar(&q.Duty, "duty", "", "`id` of a duty; all without it")
 	f.BoolVar(&q.DryRun, "dry-run", false, "only say what would change")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
-// day reads a day in UTC, or a moment; add moves a day on.
-func day(text string, add int) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
+// day reads a day, which begins when each organisation's does, or a moment.
+func day(text string) (at time.Time, day string, err error) {
+	if at, err = time.Parse(time.RFC3339, text); err == nil {
+		return at, "", nil
 	}
-	at, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return at, fmt.Errorf("%q: want a day such as 2026-06-01, or a moment such as 2026-06-01T00:00:00Z", text)
+	if _, err = time.Parse(time.DateOnly, text); err != nil {
+		return time.Time{}, "", fmt.Errorf("%q: want a day such as 2026-06-01, or a moment such as 2026-06-01T00:00:00Z", text)
 	}
-	return at.AddDate(0, 0, add), nil
+	return time.Time{}, text, nil
 }
 
 type rejudgedLine struct {
@@ -156,9 +166,6 @@ when they sign in. The duties are judged again; the past is not: see
 "attesto-server rejudge".`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if p.Org == "" {
-				return misused(errors.New("say whose: --org ORG"))
-			}
 			if p.Name = args[0]; args[1] != "default" {
 				v, err := strconv.ParseFloat(args[1], 64)
 				if err != nil {
@@ -166,11 +173,14 @@ when they sign in. The duties are judged again; the past is not: see
 				}
 				p.Value = &v
 			}
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error { return s.SetParam(ctx, p) })
+			return a.withOrg(cmd.Context(), p.Org, func(ctx context.Context, s *opened, o store.Org) error {
+				p.Org = o.ID
+				return s.SetParam(ctx, p)
+			})
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&p.Org, "org", "", "organisation's `id`")
+	f.StringVar(&p.Org, "org", "", "organisation, by id or name")
 	f.StringVar(&p.Duty, "duty", "", "duty's `id`")
 	f.StringVar(&p.Part, "part", "", "`part` of the duty: a check's name, or review")
 	return cmd
@@ -183,8 +193,8 @@ func (a *app) paramListCommand() *cobra.Command {
 		Short: "List what was ever set, oldest first, with who and when",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.with(cmd.Context(), func(ctx context.Context, s *opened) error {
-				list, err := s.store.ParamsSet(ctx, org)
+			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
+				list, err := s.store.ParamsSet(ctx, o.ID)
 				if err != nil {
 					return err
 				}
@@ -203,6 +213,6 @@ func (a *app) paramListCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&org, "org", "", "organisation's `id`")
+	cmd.Flags().StringVar(&org, "org", "", "organisation, by id or name")
 	return cmd
 }

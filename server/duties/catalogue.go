@@ -260,14 +260,14 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Set)) {
-		p, err := out.part(name)
+		p, err := out.Part(name)
 		if err == nil {
 			err = under("part "+name, p.override(d.Set[name]))
 		}
 		bad(under("set", err), "set", name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Bounds)) {
-		p, err := out.part(name)
+		p, err := out.Part(name)
 		if err == nil {
 			err = under("part "+name, p.bind(d.Bounds[name]))
 		}
@@ -347,7 +347,7 @@ func (c *Catalogue) part(text string) (Part, error) {
 func (p Part) override(set Params) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		param, err := p.param(name)
+		param, err := p.Param(name)
 		if err == nil {
 			err = under(name, param.Allows(set[name]))
 		}
@@ -365,7 +365,7 @@ func (p Part) override(set Params) error {
 func (p Part) bind(bounds map[string]bound) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(bounds)) {
-		param, err := p.param(name)
+		param, err := p.Param(name)
 		if b := bounds[name].Min; b != nil {
 			param.Min = *b
 		}
@@ -384,7 +384,8 @@ func (p Part) bind(bounds map[string]bound) error {
 	return errors.Join(errs...)
 }
 
-func (p Part) param(name string) (Param, error) {
+// Param finds a parameter by name; the error names those that there are.
+func (p Part) Param(name string) (Param, error) {
 	param, ok := p.Params[name]
 	if !ok {
 		return param, noSuch("parameter", name, slices.Sorted(maps.Keys(p.Params)))
@@ -482,6 +483,15 @@ func (c *Catalogue) Duty(id string) (Duty, bool) {
 		return Duty{}, false
 	}
 	return c.duties[at], true
+}
+
+// Find returns a duty by id; the error names some that are like it.
+func (c *Catalogue) Find(id string) (Duty, error) {
+	d, err := c.dutyAt(id)
+	if err != nil {
+		return Duty{}, err
+	}
+	return *d, nil
 }
 
 // KindCases is the kind under which cases count as facts.

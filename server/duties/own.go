@@ -333,7 +333,7 @@ func (c *Catalogue) setParams(id string, parts map[string]Params) error {
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		p, err := d.part(name)
+		p, err := d.Part(name)
 		if err == nil {
 			err = under("part "+name+": set", p.override(parts[name]))
 		}
@@ -342,8 +342,8 @@ func (c *Catalogue) setParams(id string, parts map[string]Params) error {
 	return under("duty "+id, errors.Join(errs...))
 }
 
-// part finds a part by name.
-func (d Duty) part(name string) (Part, error) {
+// Part finds a part by name; the error names those that there are.
+func (d Duty) Part(name string) (Part, error) {
 	var names []string
 	for _, p := range d.Parts {
 		if p.Name == name {
