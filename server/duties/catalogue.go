@@ -48,6 +48,7 @@ type dutyFile struct {
 	Cadence string                      `yaml:"cadence"`
 	Parts   []string                    `yaml:"parts"`
 	Any     bool                        `yaml:"any"`
+	Asked   [][]string                  `yaml:"asked"`  // protocols of endpoints, one of each set
 	Set     map[string]Params           `yaml:"set"`    // other defaults, by part
 	Bounds  map[string]map[string]bound `yaml:"bounds"` // what the duty leaves open, by part and parameter
 }
@@ -272,6 +273,16 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 			err = under("part "+name, p.bind(d.Bounds[name]))
 		}
 		bad(under("bounds", err), "bounds", name)
+	}
+	if out.Asked = d.Asked; len(d.Asked) > 0 && !out.hasCheck("endpoints") {
+		bad(errors.New("asked: it wants the part check endpoints"), "asked")
+	}
+	for i, protos := range d.Asked {
+		for _, proto := range protos {
+			if !slices.Contains(evidence.Protos(), proto) {
+				bad(under("asked", noSuch("protocol", proto, evidence.Protos())), "asked", i)
+			}
+		}
 	}
 	return out, errors.Join(errs...)
 }

@@ -28,7 +28,7 @@ var causes = map[string]Cause{
 	"no_agent": CauseNotInstalled, "never_seen": CauseNotInstalled, "nothing_there": CauseNotInstalled, "backup_no_jobs": CauseNotInstalled,
 	"stale": CauseAgentOff, "stale_late": CauseNetwork, "stale_kind": CauseCollector, "stale_clock": CauseClock, "agent_forked": CauseCloned,
 	"look_failed": CauseCollector, "facts_missing": CauseNetwork, "facts_unknown": CauseServer, "facts_unreadable": CauseCollector, "gaps": CauseCollector,
-	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "mail_hole": CauseCollector, "trend_short": CauseAgentOff, "trend_none": CauseCollector,
+	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "endpoint_hole": CauseCollector, "endpoints_unasked": CauseNotInstalled, "mail_hole": CauseCollector, "trend_short": CauseAgentOff, "trend_none": CauseCollector,
 	"eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,
 	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople,
 	"standing_not_told": CausePeople, "standing_not_acked": CausePeople, "standing_told_late": CausePeople, "standing_acked_late": CausePeople,

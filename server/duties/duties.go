@@ -58,6 +58,7 @@ type Duty struct {
 	SetByYou    bool          // the list names no figure: Every is a default that an organisation may change
 	Any         bool          // one proven part is enough; otherwise the duty is as good as its weakest part
 	Parts       []Part
+	Asked       [][]string // of each set of protocols one must be among the endpoints that are asked
 	Family      Family
 	Own         bool // of the operator, not of the list
 }
@@ -199,6 +200,8 @@ type AssetFinding struct {
 	Found bool
 	// Past says that nothing can be done about it any more.
 	Past bool
+
+	proto string // of an endpoint, where it may be one that the duty asks for
 }
 
 // Alarming reports whether somebody must be told: a breach, evidence that stopped, or

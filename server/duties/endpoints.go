@@ -1,7 +1,9 @@
 package duties
 
 import (
-	"time"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/attesto/attesto/evidence"
 )
@@ -25,27 +27,110 @@ func judgeEndpoints(h host) []AssetFinding {
 	if len(gaps) > 0 {
 		found = append(found, h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps))))
 	}
+	of, all := h.probes()
+	_, hole := h.hole(all, h.since(all), "", "endpoints_hole")
 	for _, e := range facts.Endpoints {
-		found = append(found, h.endpoint(e))
-	}
-	looks, all := usable[evidence.Endpoints](h, h.at.Add(-healthFacts))
-	var times []time.Time
-	var cites []Cite
-	for i, f := range all {
-		most := f.Endpoints[0].Probes
-		for _, e := range f.Endpoints[1:] {
-			if len(e.Probes) > len(most) {
-				most = e.Probes
-			}
+		f := h.endpoint(e)
+		if w := h.unwatched(e.Name, of[e.Name], hole == nil); f.Verdict == Fulfilled && w != nil {
+			f = *w
 		}
-		for _, p := range most {
-			times, cites = append(times, h.local(p.At.Time)), append(cites, Cite{looks[i].Log, looks[i].Index})
+		f.proto = protoOf(e)
+		found, of[e.Name] = append(found, f), nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(of)) { // asked before, and no longer
+		if w := h.unwatched(name, of[name], hole == nil); len(of[name]) > 0 && w != nil {
+			found = append(found, *w)
 		}
 	}
-	if _, hole := h.hole(times, cites, "endpoints_hole"); hole != nil {
+	if hole != nil {
 		found = append(found, *hole)
 	}
 	return found
+}
+
+// probed is one probe of an endpoint.
+type probed struct {
+	watched
+	evidence.Probe
+	told bool // it was the last one of its look, which was judged by it
+}
+
+// probes are those of each endpoint, and the moments of all, oldest first.
+func (h host) probes() (of map[string][]probed, all []watched) {
+	of = map[string][]probed{}
+	looks, facts := usable[evidence.Endpoints](h, h.at.Add(-healthFacts))
+	for i, f := range facts {
+		for _, e := range f.Endpoints {
+			for n, p := range e.Probes {
+				w := watched{looks[i].local(p.At.Time), looks[i]}
+				of[e.Name] = append(of[e.Name], probed{w, p, n == len(e.Probes)-1})
+				all = append(all, w)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b watched) int { return a.at.Compare(b.at) })
+	return of, all
+}
+
+// unwatched finds what is wrong with the past of an endpoint within the window: that it was
+// down and no look ended so, or, where holes asks, that nobody asked it. Of a probe that
+// could not be made nobody knows anything. An endpoint is watched from its first probe on.
+func (h host) unwatched(name string, list []probed, holes bool) *AssetFinding {
+	var asked []watched
+	var down, last *AssetFinding
+	start, told := h.at.Add(-h.duration("window")), false
+	var since *probed
+	for i, p := range list {
+		if p.Result != evidence.ProbeUnknown {
+			asked = append(asked, p.watched)
+		}
+		if p.Result == evidence.ProbeDown {
+			if since == nil {
+				since, told = &list[i], false
+			}
+			told = told || p.told
+			continue
+		}
+		if since != nil && !told && p.at.Sub(since.at) > h.duration("hole") && p.at.After(start) {
+			f := h.find(Breached, name, say("endpoint_was_down", "endpoint", name, "host", h.agent.Name, "from", h.clock(since.at), "to", h.clock(p.at),
+				"reason_codes", "endpoint_"+since.Reason))
+			f.Due, f.Past = soonest(f.Due, h.upcoming(p.at.Add(h.duration("window")))), true
+			down = &f
+		}
+		since = nil
+	}
+	if down != nil || !holes || len(asked) == 0 {
+		return down
+	}
+	if from := asked[0].at; from.After(start) {
+		start = from
+	}
+	_, last = h.hole(asked, start, name, "endpoint_hole", "endpoint", name)
+	return last
+}
+
+// protoOf is the protocol of an endpoint, as duties ask for it: mail counts with encryption.
+func protoOf(e evidence.Endpoint) string {
+	mail := !slices.Contains([]string{evidence.ProtoTCP, evidence.ProtoHTTP, evidence.ProtoHTTPS}, e.Proto)
+	if mail && e.TLS == nil {
+		return ""
+	}
+	return e.Proto
+}
+
+// orUnasked has a part that is in order prove nothing while no host asks one of the
+// protocols that the duty names.
+func orUnasked(d Duty, pf PartFinding) PartFinding {
+	if pf.Part.Check != "endpoints" || pf.Verdict != Fulfilled {
+		return pf
+	}
+	for _, protos := range d.Asked {
+		if !slices.ContainsFunc(pf.Assets, func(f AssetFinding) bool { return slices.Contains(protos, f.proto) }) {
+			asset := Asset{Agent: "asked", Host: strings.Join(protos, ", ")}
+			pf.Assets = append(pf.Assets, AssetFinding{Asset: asset, Finding: Finding{Why: say("endpoints_unasked", "protos", asset.Host, "service", d.Service), Due: pf.Due}})
+		}
+	}
+	return pf.weakestFirst("all_fulfilled")
 }
 
 // endpoint judges a service by its newest probe and certificate.

@@ -3,6 +3,7 @@ package duties
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -85,44 +86,56 @@ func (h host) state(facts evidence.Health) []AssetFinding {
 // samples counts the samples of the window and finds its last hole.
 func (h host) samples() (n int, hole *AssetFinding) {
 	looks, facts := usable[evidence.Health](h, h.at.Add(-healthFacts))
-	var times []time.Time
-	var cites []Cite
+	var list []watched
 	for i, f := range facts {
 		for _, s := range f.Samples {
-			times, cites = append(times, looks[i].local(s.At.Time)), append(cites, Cite{looks[i].Log, looks[i].Index})
+			list = append(list, watched{looks[i].local(s.At.Time), looks[i]})
 		}
 	}
-	return h.hole(times, cites, "health_hole")
+	return h.hole(list, h.since(list), "", "health_hole")
 }
 
-// hole counts the moments of the window at which a host was looked at, and finds its
-// last hole. What lies between the newest of them and now is the look's freshness,
-// not a hole.
-func (h host) hole(times []time.Time, cites []Cite, key string) (n int, hole *AssetFinding) {
+// watched is a moment at which a host, or a thing of it, was looked at.
+type watched struct {
+	at   time.Time
+	look Seen
+}
+
+// since is from when on a host must have been watched: the start of the window, or, of a
+// host that was enrolled within it, the first moment.
+func (h host) since(list []watched) time.Time {
+	first := h.local(h.newest().To)
+	if len(list) > 0 {
+		first = list[0].at
+	}
+	return h.watchedSince(h.at.Add(-h.duration("window")), first)
+}
+
+// hole counts the moments of the window at which a thing of a host, "" for the host itself,
+// was looked at, and finds its last hole, up to the end of the newest look. What lies
+// between that and now is the look's freshness, not a hole.
+func (h host) hole(list []watched, start time.Time, thing, key string, pairs ...any) (n int, hole *AssetFinding) {
 	limit := h.duration("hole")
-	if len(times) == 0 {
-		return 0, nil
-	}
-	start := h.watchedSince(h.at.Add(-h.duration("window")), times[0])
 	upTo := start
-	if times[0].Before(start) {
-		upTo = times[0]
+	if len(list) > 0 && list[0].at.Before(start) {
+		upTo = list[0].at
 	}
-	for i, at := range times {
-		if at.Sub(upTo) > limit && at.After(start) {
-			f := h.find(Unproven, "", say(key, "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(at)))
-			f.Cites = append(f.Cites, cites[i])
-			over := at
+	end := watched{h.local(h.newest().To), h.newest()}
+	for i, w := range append(slices.Clip(list), end) {
+		if w.at.Sub(upTo) > limit && w.at.After(start) {
+			f := h.find(Unproven, thing, say(key, append(pairs, "host", h.agent.Name, "from", h.clock(upTo), "to", h.clock(w.at))...))
+			f.Cites = append(f.Cites, Cite{w.look.Log, w.look.Index})
+			over := w.at
 			if upTo.Equal(start) { // nothing was seen before: it gets shorter as the window moves on
-				over = at.Add(-limit)
+				over = w.at.Add(-limit)
 			}
 			f.Due = soonest(f.Due, h.upcoming(over.Add(h.duration("window"))))
 			hole = &f
 		}
-		if at.After(upTo) {
-			upTo = at
+		if w.at.After(upTo) {
+			upTo = w.at
 		}
-		if !at.Before(start) {
+		if i < len(list) && !w.at.Before(start) {
 			n++
 		}
 	}
