@@ -25,8 +25,12 @@ func judgeAccounts(h host) []AssetFinding {
 		found = append(found, h.find(v, "", say(key, append([]any{"host", h.agent.Name}, pairs...)...)))
 	}
 	var next time.Time // when the age of a password tells otherwise
-	if age := h.duration("age"); age > 0 {
+	age := h.duration("age")
+	if age > 0 {
 		found, next = h.passwords(facts, age)
+	}
+	if len(facts.Accounts) == 0 && (age > 0 || h.flag("admins")) { // there is root at least
+		add(Unproven, "accounts_none")
 	}
 	if length := h.number("length"); length > 0 {
 		switch p := facts.Policy; {
@@ -49,10 +53,15 @@ func judgeAccounts(h host) []AssetFinding {
 		found = append(found, h.admins(facts, gaps)...)
 	}
 	if h.flag("secrets") {
+		held := 0
 		for _, s := range facts.Secrets {
+			held += s.Count
 			if s.Open > 0 {
 				add(Breached, "secrets_open", "kind_codes", "secret_"+s.Kind, "open", s.Open, "count", s.Count)
 			}
+		}
+		if held == 0 {
+			add(Unproven, "secrets_none")
 		}
 	}
 	if rest := besides(gaps, "ages of passwords", "settings of sshd", "rules of sudo"); len(rest) > 0 { // those count where they are asked for

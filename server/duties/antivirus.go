@@ -78,6 +78,12 @@ func (h host) product(p evidence.AntivirusProduct, gaps []evidence.Gap) AssetFin
 	case age > limit:
 		return h.outOfDate(p, looked, find, "built", h.clock(h.at.Add(-age)), "age", hours(age), "limit", hours(limit))
 	}
+	switch {
+	case p.Running == evidence.Unknown && h.flag("running"):
+		return find(Unproven, "av_running_unknown", "gaps", gapText(of(gaps, "service of "+p.Name)))
+	case p.Licence == evidence.Unknown:
+		return find(Unproven, "av_licence_unknown", "gaps", gapText(of(gaps, "licence of "+p.Name)))
+	}
 	if f, asked := h.looking(p, find); asked {
 		return f
 	}

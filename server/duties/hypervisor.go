@@ -2,6 +2,7 @@ package duties
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -66,6 +67,10 @@ func judgeHypervisor(h host) []AssetFinding {
 	return found
 }
 
+// unfilled are the forms of stores that have no filling of their own: Proxmox VE reaches
+// through them to LUNs, or to the stores of an ESXi host (pvesm(1)).
+var unfilled = []string{"iscsi", "iscsidirect", "esxi"}
+
 func (h host) stores(facts evidence.Hypervisor, bad func(Verdict, string, string, ...any)) {
 	limit := h.number("store")
 	for _, x := range facts.Stores {
@@ -81,6 +86,8 @@ func (h host) stores(facts evidence.Hypervisor, bad func(Verdict, string, string
 			bad(Breached, name, "hyper_store_full", "used", fmt.Sprintf("%.0f", taken/float64(x.Size)), "limit", limit)
 		case x.State == evidence.HyperUnknown && h.anyUp(facts, x.Host):
 			bad(Unproven, name, "hyper_unknown")
+		case x.State == evidence.HyperAvailable && (x.Size <= 0 || x.Free < 0) && !slices.Contains(unfilled, x.Form):
+			bad(Unproven, name, "hyper_store_unknown")
 		}
 	}
 }
@@ -96,14 +103,16 @@ func (h host) anyUp(facts evidence.Hypervisor, name string) bool {
 	return true
 }
 
-// guests finds guests that crashed and snapshots that are too old; next is when another
-// snapshot is.
+// guests finds guests that crashed or of which nobody knows, and snapshots that are too
+// old; next is when another snapshot is.
 func (h host) guests(facts evidence.Hypervisor, bad func(Verdict, string, string, ...any)) (next time.Time) {
 	days := h.duration("snapshot")
 	for _, g := range facts.Guests {
 		switch {
 		case g.State == evidence.HyperCrashed:
 			bad(Breached, g.Name, "hyper_guest_crashed")
+		case g.State == evidence.HyperUnknown && h.anyUp(facts, g.Host):
+			bad(Unproven, g.Name, "hyper_unknown")
 		case days > 0 && g.Oldest != nil && h.at.Sub(h.local(g.Oldest.Time)) > days:
 			bad(Breached, g.Name, "hyper_snapshot", "count", g.Snapshots, "taken", h.clock(h.local(g.Oldest.Time)), "limit", int(days.Hours()/24))
 		case g.Oldest != nil:

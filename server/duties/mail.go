@@ -84,6 +84,14 @@ func (w *mailWindow) add(s Seen) {
 	if len(gaps) > 0 {
 		w.missing(s, say("gaps", "host", w.agent.Name, "gaps", gapText(gaps)))
 	}
+	if len(facts.Sources) == 0 { // a queue alone shows no account
+		w.missing(s, say("eventlog_no_sources", "host", w.agent.Name, "gaps", gapText(gaps)))
+	}
+	for _, src := range facts.Sources {
+		if !src.Whole {
+			w.missing(s, say("eventlog_not_whole", "host", w.agent.Name, "source", src.Source, "to", w.clock(to), "gaps", gapText(gaps)))
+		}
+	}
 	w.upTo = to
 	w.messages, w.recipients = w.messages+facts.Messages, w.recipients+facts.Recipients
 	w.cites = append(w.cites, Cite{s.Log, s.Index})

@@ -2,6 +2,7 @@ package duties
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/attesto/attesto/evidence"
 )
@@ -60,14 +61,25 @@ func (h host) device(d evidence.StorageDevice) AssetFinding {
 		return find(Breached, "storage_warning", "reason_codes", why)
 	}
 	good := find(Fulfilled, "storage_good")
-	if days := h.duration("scrub"); days > 0 && d.Scrubbed != nil {
+	switch days := h.duration("scrub"); {
+	case days == 0:
+	case d.Scrubbed != nil:
 		scrubbed := h.local(d.Scrubbed.Time)
 		if h.at.Sub(scrubbed) > days {
 			return find(Breached, "storage_unscrubbed", "scrubbed", h.clock(scrubbed), "limit", int(days.Hours()/24))
 		}
 		good.Due = soonest(good.Due, h.upcoming(scrubbed.Add(days)))
+	case scrubs(d):
+		return find(Unproven, "storage_scrub_unknown", "limit", int(days.Hours()/24))
 	}
 	return good
+}
+
+// scrubs reports whether a device should tell when it was last read through: a pool, but
+// for those of LVM, which are not, and of btrfs, whose counters do not say. While one is
+// read through it tells of that instead.
+func scrubs(d evidence.StorageDevice) bool {
+	return d.Kind == evidence.StoragePool && !strings.HasPrefix(d.Form, "lvm") && d.Form != "btrfs" && d.State != evidence.StorageChecking && d.Progress == nil
 }
 
 // tolerated reports whether the only sign is sectors that were replaced, and those are
