@@ -69,7 +69,7 @@ func TestNoPageScansEvidence(t *testing.T) {
 // openTables grow with what happened, and judging reads what is open, or ended not long ago.
 var openTables = map[string][][]string{
 	"alert":     {{"party", "resolved"}, {"id"}},
-	"outbox":    {{"alert_id", "event", "state"}},
+	"outbox":    {{"alert_id"}},
 	"case_file": {{"closed"}},
 	"statement": {{"org_id", "duty"}},
 }
