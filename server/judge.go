@@ -136,6 +136,7 @@ func (j *Judge) Sweep(ctx context.Context) error {
 	b := j.batch()
 	recovered, err := j.bePatient(ctx)
 	if err != nil {
+		j.started = false // if that lasts, it is an outage
 		return err
 	}
 	errs := []error{b.missing(ctx)}
@@ -157,22 +158,34 @@ func (j *Judge) Sweep(ctx context.Context) error {
 // metaSwept is when a server last swept, in microseconds.
 const metaSwept = "judge.swept"
 
-// bePatient notes that this server sweeps. When none has swept for long, agents
-// get time to deliver what they kept before their silence raises alerts;
-// recovered is true once that time is over.
+// wake notes, when this server begins to judge, for how long none has. After an outage
+// agents get time to deliver what they kept before their silence raises alerts.
+func (j *Judge) wake(ctx context.Context, now time.Time) error {
+	if j.started {
+		return nil
+	}
+	last, err := j.store.Meta(ctx, metaSwept)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	micros, _ := strconv.ParseInt(last, 10, 64) // unreadable counts as never
+	if off := (duties.Outage{From: store.Time(micros), To: now}); micros > 0 && off.To.Sub(off.From) > outage {
+		if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.AddOutage(ctx, off) }); err != nil {
+			return err
+		}
+		j.mercy = now.Add(outage)
+		j.log.WarnContext(ctx, "the server was off; silence raises no alerts until agents had time to deliver", "since", off.From, "until", j.mercy)
+	}
+	j.started = true
+	return nil
+}
+
+// bePatient notes that this server sweeps; recovered is true once the time is over that
+// agents got after an outage.
 func (j *Judge) bePatient(ctx context.Context) (recovered bool, err error) {
 	now := j.now()
-	if !j.started {
-		last, err := j.store.Meta(ctx, metaSwept)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return false, err
-		}
-		micros, _ := strconv.ParseInt(last, 10, 64) // unreadable counts as never
-		if micros > 0 && now.Sub(store.Time(micros)) > outage {
-			j.mercy = now.Add(outage)
-			j.log.WarnContext(ctx, "the server was off; silence raises no alerts until agents had time to deliver", "since", store.Time(micros), "until", j.mercy)
-		}
-		j.started = true
+	if err := j.wake(ctx, now); err != nil {
+		return false, err
 	}
 	if !j.mercy.IsZero() && !now.Before(j.mercy) {
 		j.mercy, recovered = time.Time{}, true
@@ -351,6 +364,9 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		return nil
 	}
 	b.done[board] = true
+	if err := b.catchUp(ctx, org, d); err != nil {
+		return fmt.Errorf("judging what %s of %s has missed: %w", d.ID, org, err)
+	}
 	q, err := b.question(ctx, org, d)
 	if err != nil {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)

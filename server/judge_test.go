@@ -496,6 +496,97 @@ func TestBoardsFollowOrganisations(t *testing.T) {
 	})
 }
 
+// TestDaysWithoutTheServer has a host look once, then nobody judges for six days: the days
+// are unproven from when the look no longer proves, not from when somebody judges again.
+// If the server was off, it is the cause.
+func TestDaysWithoutTheServer(t *testing.T) {
+	for _, off := range []bool{true, false} {
+		eachJudged(t, func(t *testing.T, j *judged) {
+			ctx := context.Background()
+			day := time.Date(2026, 6, 1, 0, 0, 0, 0, j.customer.Location())
+			j.now = day.Add(10 * time.Hour)
+			j.shop()
+			provider, customer := j.enrolled(j.provider), j.enrolled(j.customer)
+			provider.pushes(provider.dnsbl(evidence.NotListed))
+			customer.pushes(customer.backups(evidence.BackupOK))
+			j.settle()
+			if err := j.srv.ConfirmReview(ctx, j.customer.ID, "BK-C1", "u_1"); err != nil {
+				t.Fatal(err)
+			}
+			j.settle()
+			j.now = day.AddDate(0, 0, 6).Add(8 * time.Hour)
+			if off {
+				j.restart()
+			}
+			provider.pushes(provider.dnsbl(evidence.NotListed))
+			j.settle()
+			j.wants(j.customer.ID, "PE-P3", "fulfilled dnsbl_clean")
+			cause := duties.CauseAgentOff
+			if off {
+				cause = duties.CauseServer
+			}
+			for _, of := range []store.Board{{Org: j.provider.ID, Duty: "PE-P3"}, {Org: j.customer.ID, Duty: "PE-P3"}, {Org: j.customer.ID, Duty: "BK-C1"}} {
+				if got, sum := j.days(of.Org, of.Duty, day, 6); got != "fuuuuu" || len(sum.Gaps) != 1 || sum.Gaps[0].Cause != cause {
+					t.Errorf("off %t, %s: days %s, %+v; want fuuuuu, the cause %s", off, of.Duty, got, sum, cause)
+				}
+			}
+			changes, err := j.store.VerdictChanges(ctx, j.customer.ID, "PE-P3", day, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lapsed := map[string]bool{}
+			for _, c := range changes {
+				if c.Verdict == duties.Unproven && c.Was != nil && c.At.Equal(day.Add(36*time.Hour+time.Millisecond)) {
+					lapsed[c.Part] = true
+				}
+			}
+			if !lapsed[""] || !lapsed["dnsbl"] {
+				t.Errorf("a look of ten holds for 26 hours: %+v", changes)
+			}
+		})
+	}
+}
+
+// TestDayOfItsOwn has a host look and a person review every other day only, each time
+// within what is fresh: a day without a look, or without a review, ends unproven.
+func TestDayOfItsOwn(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		zone := j.customer.Location()
+		day := time.Date(2026, 6, 1, 0, 0, 0, 0, zone)
+		j.now = day
+		j.shop()
+		provider, customer := j.enrolled(j.provider), j.enrolled(j.customer)
+		for at := day; at.Before(day.AddDate(0, 0, 6)); at = at.Add(20 * time.Minute) {
+			j.now = at.Add(11 * time.Minute)
+			n, clock := at.Day(), at.Format("15:04")
+			if n%2 == 1 && (clock == "00:20" || clock == "22:40") {
+				provider.pushes(provider.dnsbl(evidence.NotListed))
+			}
+			if at.Hour()%8 == 1 && at.Minute() == 0 {
+				customer.pushes(customer.backups(evidence.BackupOK))
+			}
+			if n%2 == 1 && clock == "01:20" {
+				if err := j.srv.ConfirmReview(ctx, j.customer.ID, "BK-C1", "u_1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if at.Hour()%6 == 0 || at.Hour() == 23 {
+				j.settle()
+			} else if err := j.srv.Judge().Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j.now = day.AddDate(0, 0, 6)
+		j.settle()
+		for duty, org := range map[string]string{"PE-P3": j.provider.ID, "BK-C1": j.customer.ID} {
+			if got, sum := j.days(org, duty, day, 6); got != "fufufu" || sum.Expected != 6 || sum.Covered != 3 {
+				t.Errorf("%s: days %s, %d of %d", duty, got, sum.Covered, sum.Expected)
+			}
+		}
+	})
+}
+
 // TestServiceGivenUp has a customer give up a service for four days and take it again:
 // the days between do not apply, those before stay as they were, and it is judged anew.
 func TestServiceGivenUp(t *testing.T) {

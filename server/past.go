@@ -81,13 +81,35 @@ type retold struct {
 // retell judges a stretch of a duty's past again by the rules of now.
 func (b *batch) retell(ctx context.Context, o store.Org, d duties.Duty, from, to time.Time) ([]retold, error) {
 	var told []retold
+	err := b.leaves(ctx, o, d, from, to, func(list []boardStory) []duties.Verdict {
+		if told == nil {
+			told = make([]retold, len(list))
+		}
+		stood := make([]duties.Verdict, len(list))
+		for i, each := range list {
+			each.Known = true
+			told[i].boards = each.boards
+			told[i].known = append(told[i].known, b.catalogue.Replay(d, each.Story)...)
+			stood[i] = told[i].known[len(told[i].known)-1].Verdict
+			each.Known = false
+			told[i].facts = append(told[i].facts, b.catalogue.Replay(d, each.Story)...)
+		}
+		return stood
+	})
+	return told, err
+}
+
+// leaves gives the stories of a stretch of a duty's past, some days after others, to each,
+// which says how the duty stood at their end.
+func (b *batch) leaves(ctx context.Context, o store.Org, d duties.Duty, from, to time.Time, each func([]boardStory) []duties.Verdict) error {
 	var towards map[string][]duties.Statement
 	if d.Party == duties.Provider {
 		var err error
 		if towards, err = b.towards(ctx, d.ID, from); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	var before []duties.Verdict // of each board's story, where the leaf before ended
 	for start := from; start.Before(to); start = start.Add(leaf) {
 		end := start.Add(leaf)
 		if end.After(to) {
@@ -95,24 +117,89 @@ func (b *batch) retell(ctx context.Context, o store.Org, d duties.Duty, from, to
 		}
 		s, err := b.story(ctx, o, d, start, end)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		list, err := b.stories(ctx, o, d, s, towards)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if told == nil {
-			told = make([]retold, len(list))
+		for i := range list {
+			if before == nil && len(s.Off) > 0 {
+				if list[i].Before, err = b.stood(ctx, list[i].boards[0], d.ID, start); err != nil {
+					return err
+				}
+			}
+			if before != nil {
+				list[i].Before = before[i]
+			}
 		}
+		before = each(list)
+	}
+	return nil
+}
+
+// stood is how a duty stood on a board just before a moment.
+func (b *batch) stood(ctx context.Context, board, duty string, at time.Time) (duties.Verdict, error) {
+	past, err := b.store.History(ctx, board, duty, at.Add(-1))
+	known, _, _ := past[duty].At(at.Add(-1))
+	return known.Verdict, err
+}
+
+// catchUp judges a duty as of the moments since what it rests on has lapsed that nobody
+// judged: each turn is written with its true time, by what had been received then. It is
+// a minute's worth, or all that a server that was off has missed.
+func (b *batch) catchUp(ctx context.Context, org string, d duties.Duty) error {
+	due, err := b.store.Lapsed(ctx, org, d.ID, b.at)
+	if err != nil || due.IsZero() {
+		return err
+	}
+	if err := b.wake(ctx, b.at); err != nil {
+		return err
+	}
+	o, err := b.org(ctx, org)
+	if err != nil {
+		return err
+	}
+	var shared, own []store.Verdict
+	err = b.leaves(ctx, o, d, due, b.at, func(list []boardStory) []duties.Verdict {
+		stood := make([]duties.Verdict, len(list))
 		for i, each := range list {
 			each.Known = true
-			told[i].boards = each.boards
-			told[i].known = append(told[i].known, b.catalogue.Replay(d, each.Story)...)
-			each.Known = false
-			told[i].facts = append(told[i].facts, b.catalogue.Replay(d, each.Story)...)
+			var last duties.Judgement
+			b.catalogue.Through(d, each.Story, func(j duties.Judgement) {
+				stood[i] = j.Whole.Verdict
+				if !last.At.IsZero() && !j.Turned(last) {
+					return
+				}
+				last = j
+				rows := verdicts(each.boards[0], d.ID, j.At, j.Whole, j.Parts)
+				if own = append(own, rows...); len(each.boards) > 1 {
+					shared = append(shared, rows...)
+				}
+			})
 		}
+		return stood
+	})
+	if err != nil {
+		return err
 	}
-	return told, nil
+	return b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		last, err := tx.LockVerdict(ctx, org, d.ID)
+		if err != nil || !last.Before(due) {
+			return err // another server has caught up
+		}
+		for _, v := range own {
+			if err := tx.PutVerdict(ctx, v); err != nil {
+				return err
+			}
+		}
+		for _, v := range shared {
+			if err := tx.ShareVerdict(ctx, v, d.Service); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // boardStory is a story with the boards that it is told on.
@@ -164,13 +251,18 @@ func (b *batch) story(ctx context.Context, o store.Org, d duties.Duty, from, to 
 	if s.Params, err = b.paramsOf(ctx, o.ID, d.ID); err != nil {
 		return s, err
 	}
+	if s.Off, err = b.store.Outages(ctx, from, to); err != nil {
+		return s, err
+	}
 	agents, err := b.agentsOf(ctx, o.ID)
 	if err != nil {
 		return s, err
 	}
-	left, err := b.left(ctx, o.ID)
-	if err != nil {
-		return s, err
+	left := map[string]time.Time{}
+	if slices.ContainsFunc(agents, func(a store.Agent) bool { return a.State == store.AgentRevoked }) {
+		if left, err = b.left(ctx, o.ID); err != nil {
+			return s, err
+		}
 	}
 	for _, a := range agents {
 		if a.Standing() == store.AgentWaiting || !a.Serves(d.Service, "") {
@@ -192,7 +284,7 @@ func (b *batch) story(ctx context.Context, o store.Org, d duties.Duty, from, to 
 				s.Forked[a.ID] = forks[0].Received
 			}
 		}
-		s.Agents = append(s.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Skew: a.Skew})
+		s.Agents = append(s.Agents, duties.Agent{ID: a.ID, Name: a.Name, Enrolled: a.Enrolled, Skew: a.Skew, Talked: a.Seen})
 		for _, need := range b.catalogue.Needs(d, s.Params) {
 			looks, err := b.pastLooks(ctx, a, need, from, to)
 			if err != nil {

@@ -14,7 +14,7 @@ const (
 	CauseCloned       Cause = "cloned"        // two hosts used one key
 	CausePeople       Cause = "people"        // nobody confirmed, stated or acted
 	CauseBuilding     Cause = "building"      // all is well and only time is missing
-	CauseServer       Cause = "server"        // this version cannot judge it
+	CauseServer       Cause = "server"        // the server was off, or this version cannot judge it
 	CauseFacts        Cause = "facts"         // what was seen is not in order, or does not tell
 )
 
@@ -35,7 +35,7 @@ var causes = map[string]Cause{
 	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
 	"need_never": CausePeople, "need_lapsed": CausePeople, "need_none": CausePeople, "tested_old": CausePeople, "tested_unsigned": CausePeople,
 	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople, "case_missed": CausePeople,
-	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer,
+	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer, "server_off": CauseServer,
 }
 
 // argCause is the argument of messages that rest on what kept something else from being

@@ -143,6 +143,7 @@ type Question struct {
 	Cases      []Case      // of the organisation, open or ended within Recall
 	Watched    bool        // somebody of the party can be reached, so that no case means no occasion
 
+	days     int      // of the duty's windows
 	releases Releases // of the catalogue
 	past     *past    // of a question that Replay asks
 }

@@ -92,13 +92,14 @@ type host struct {
 	agent Agent
 	at    time.Time
 	zone  *time.Location
+	days  int // of the duty's windows
 	values
 	looks    []Seen // of this agent and kind, oldest first
 	releases Releases
 }
 
 func newHost(a Agent, q Question, v values, kind evidence.Kind) host {
-	h := host{agent: a, at: q.At, zone: q.Zone, values: v, releases: q.releases}
+	h := host{agent: a, at: q.At, zone: q.Zone, days: q.days, values: v, releases: q.releases}
 	if q.past != nil {
 		h.looks = q.past.looksUntil(lookKey{a.ID, kind}, q.At)
 		return h
@@ -149,9 +150,27 @@ func (h host) find(v Verdict, thing string, why Message) AssetFinding {
 	if len(h.looks) > 0 {
 		f.Cites = []Cite{{h.newest().Log, h.newest().Index}}
 		f.measured = h.moment(h.newest())
-		f.Due = h.upcoming(h.moment(h.newest()).Add(h.duration("fresh")))
+		f.Due = h.upcoming(h.holds(h.newest()))
 	}
 	return f
+}
+
+// holds is the last moment at which a look proves anything: while it is fresh, and no
+// longer than lapses has it.
+func (h host) holds(s Seen) time.Time {
+	last := lapses(h.moment(s), h.days, h.zone)
+	if fresh := h.moment(s).Add(h.duration("fresh")); fresh.Before(last) {
+		return fresh
+	}
+	return last
+}
+
+// lapses is the last moment at which what was done at another counts for a duty whose
+// windows have some days. It counts for the window in which it was done, and through the
+// next one so that nobody need be early, but not at its end: a window without a look or
+// a review of its own is not proven.
+func lapses(at time.Time, days int, zone *time.Location) time.Time {
+	return midnight(at, zone, max(1, days)+1).Add(-2 * time.Millisecond)
 }
 
 // upcoming is the first moment after a limit is passed, zero when that is over.
@@ -190,8 +209,11 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 	}
 	last, fresh := h.newest(), h.duration("fresh")
 	switch {
-	case h.at.Sub(h.moment(last)) > fresh:
-		found := one(h.silence(last, fresh), "at", h.clock(h.moment(last)), "received", h.clock(last.Received), "limit", hours(fresh),
+	case h.at.After(h.holds(last)):
+		if window := time.Duration(h.days) * 24 * time.Hour; h.at.Sub(h.moment(last)) <= fresh {
+			fresh = min(fresh, window)
+		}
+		found := one(h.silence(last), "at", h.clock(h.moment(last)), "received", h.clock(last.Received), "limit", hours(fresh),
 			"skew", h.agent.Skew.Round(time.Second))
 		found[0].Stopped = true
 		if found[0].Why.Key == "stale_kind" {
@@ -200,7 +222,7 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 		return found, false
 	case last.Outcome == evidence.Failed:
 		found := one("look_failed", "at", h.clock(h.moment(last)), "reason_codes", last.Reason, "gaps", firstGap(last))
-		found[0].Stopped = h.stopped(fresh)
+		found[0].Stopped = h.stopped()
 		return found, false
 	case last.Outcome == evidence.Unsupported && c.elsewhere:
 		return one(c.none, "gaps", firstGap(last)), true
@@ -219,31 +241,31 @@ func (c check) host(h host) (found []AssetFinding, none bool) {
 
 // The bounds within which a host's silence is told apart.
 const (
-	inTouch   = 2 * time.Hour   // a host that was in touch this recently is on
+	inTouch   = 2 * time.Hour   // a host that was in touch so shortly before, or after, was on
 	clockFine = 5 * time.Minute // a clock that was set by less explains no silence
 )
 
 // silence is the message for a look that is too old.
-func (h host) silence(last Seen, fresh time.Duration) string {
+func (h host) silence(last Seen) string {
 	switch {
 	case (h.agent.Skew - last.Skew).Abs() > clockFine:
 		return "stale_clock"
-	case last.Received.Sub(h.moment(last)) > fresh:
+	case last.Received.After(h.holds(last)):
 		return "stale_late"
-	case !h.agent.Talked.IsZero() && h.at.Sub(h.agent.Talked) <= inTouch:
+	case !h.agent.Talked.IsZero() && h.at.Sub(h.agent.Talked).Abs() <= inTouch:
 		return "stale_kind"
 	}
 	return "stale"
 }
 
 // stopped reports whether there were good looks once, but none that is fresh.
-func (h host) stopped(fresh time.Duration) bool {
+func (h host) stopped() bool {
 	good := false
 	for _, s := range h.looks {
 		if s.Outcome == evidence.Failed {
 			continue
 		}
-		if h.at.Sub(h.moment(s)) <= fresh {
+		if !h.at.After(h.holds(s)) {
 			return false
 		}
 		good = true

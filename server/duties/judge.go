@@ -15,7 +15,7 @@ func (c *Catalogue) Judge(d Duty, q Question) (whole Finding, parts []PartFindin
 	if q.Zone == nil {
 		q.Zone = time.UTC
 	}
-	q.releases = c.Releases()
+	q.releases, q.days = c.Releases(), d.Rhythm()
 	parts = make([]PartFinding, len(d.Parts))
 	for i, p := range d.Parts {
 		if p.Proof != ProofReview {

@@ -116,7 +116,7 @@ func look(c check, q Question, v values) jobsSeen {
 		for _, j := range facts.Jobs {
 			s.jobs = append(s.jobs, backupJob{h, j})
 		}
-		s.until = soonest(s.until, h.upcoming(h.moment(h.newest()).Add(h.duration("fresh"))))
+		s.until = soonest(s.until, h.upcoming(h.holds(h.newest())))
 		if len(gaps) > 0 {
 			return []AssetFinding{h.find(Unproven, "", say("gaps", "host", h.agent.Name, "gaps", gapText(gaps)))}
 		}

@@ -19,15 +19,44 @@ type Story struct {
 	// Forked and Left say from when on an agent's chain had two continuations, and when
 	// it was revoked; agents without an entry never did.
 	Forked, Left map[string]time.Time
+	// Off is when no server judged, and Before how the duty stood when the stretch begins.
+	Off    []Outage
+	Before Verdict
+}
+
+// Judgement is how a duty stood from a moment on.
+type Judgement struct {
+	At    time.Time
+	Whole Finding
+	Parts []PartFinding
+}
+
+// Turned reports whether the duty or a part of it stood otherwise before.
+func (j Judgement) Turned(before Judgement) bool {
+	same := func(a, b Finding) bool { return a.Verdict == b.Verdict && a.Cause() == b.Cause() }
+	return !same(j.Whole, before.Whole) || !slices.EqualFunc(j.Parts, before.Parts, func(a, b PartFinding) bool { return same(a.Finding, b.Finding) })
 }
 
 // Replay judges a duty again through a stretch of time and returns its turns, the
 // first one at the stretch's start.
 func (c *Catalogue) Replay(d Duty, s Story) []Turn {
+	var turns []Turn
+	c.Through(d, s, func(j Judgement) {
+		t := Turn{At: j.At, Verdict: j.Whole.Verdict, Why: j.Whole.Why}
+		if n := len(turns); n == 0 || turns[n-1].Verdict != t.Verdict || turns[n-1].Cause() != t.Cause() {
+			turns = append(turns, t)
+		}
+	})
+	return turns
+}
+
+// Through judges a duty at each moment of a stretch of time at which it may stand
+// otherwise than before, the first one at the stretch's start.
+func (c *Catalogue) Through(d Duty, s Story, each func(Judgement)) {
 	if s.Zone == nil {
 		s.Zone = time.UTC
 	}
-	s.releases = c.Releases()
+	s.releases, s.days = c.Releases(), d.Rhythm()
 	r := &past{Story: s, looks: map[lookKey][]Seen{}, talks: map[string][]talk{}, hosts: map[hostPart][]hostTurn{}, place: map[hostPart]int{}, logs: map[string][]logHit{}}
 	r.sort()
 	moments := append(r.people(), s.From)
@@ -46,14 +75,16 @@ func (c *Catalogue) Replay(d Duty, s Story) []Turn {
 			}
 		}
 	}
+	for _, o := range s.Off {
+		moments = append(moments, o.To)
+	}
 	slices.SortFunc(moments, time.Time.Compare)
-	var turns []Turn
+	before := s.Before
 	for i, at := 0, s.From; at.Before(s.To); {
-		whole, _ := c.Judge(d, r.question(at))
-		t := Turn{At: at, Verdict: whole.Verdict, Why: whole.Why}
-		if n := len(turns); n == 0 || turns[n-1].Verdict != t.Verdict || turns[n-1].Cause() != t.Cause() {
-			turns = append(turns, t)
-		}
+		whole, parts := c.Judge(d, r.question(at))
+		whole = s.excuse(whole, at, before)
+		before = whole.Verdict
+		each(Judgement{at, whole, parts})
 		for i < len(moments) && !moments[i].After(at) {
 			i++
 		}
@@ -66,7 +97,6 @@ func (c *Catalogue) Replay(d Duty, s Story) []Turn {
 		}
 		at = next
 	}
-	return turns
 }
 
 type lookKey struct {
@@ -187,6 +217,7 @@ func (r *past) timeline(chk check, p Part, a Agent) []hostTurn {
 		at = a.Enrolled
 	}
 	var turns []hostTurn
+	now := a // as it was in touch last
 	first, next, talked := 0, 0, 0
 	for at.Before(end) {
 		for next < len(looks) && !r.visible(looks[next]).After(at) {
@@ -198,11 +229,11 @@ func (r *past) timeline(chk check, p Part, a Agent) []hostTurn {
 		for talked < len(talks) && !talks[talked].at.After(at) {
 			talked++
 		}
-		if talked > 0 {
+		if a.Talked, a.Skew = now.Talked, now.Skew; talked > 0 && now.Talked.Sub(at).Abs() > inTouch {
 			a.Talked, a.Skew = talks[talked-1].at, talks[talked-1].skew
 		}
 		a.Forked = !forked.IsZero() && !at.Before(forked)
-		found, none := chk.host(host{agent: a, at: at, zone: r.Zone, values: v, releases: r.releases, looks: inOrder(looks[first:next])})
+		found, none := chk.host(host{agent: a, at: at, zone: r.Zone, days: r.days, values: v, releases: r.releases, looks: inOrder(looks[first:next])})
 		turns = append(turns, hostTurn{at, found, none})
 		upto := end
 		soon := func(t time.Time) {

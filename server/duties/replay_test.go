@@ -13,11 +13,16 @@ import (
 func TestReplay(t *testing.T) {
 	hourly := lookCase{Series: 24, Ago: "0s"}
 	of := func(agent string, l lookCase) lookCase { l.Agent = agent; return l }
+	late := func(opened string) judgeCase {
+		return judgeCase{Looks: []lookCase{}, Watched: true, Cases: []caseCase{{Workflow: "notice", Service: "sc", Title: "Slow", Opened: opened}}}
+	}
 	two := []agentCase{{Name: "mx1"}, {Name: "mx2"}}
 	for _, tt := range []struct {
 		name, file, duty string
 		tc               judgeCase
 		left, forked     map[string]string
+		off              []string // from and to
+		before           duties.Verdict
 		want             string
 	}{
 		{name: "nothing happens", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, want: "-10 fulfilled dnsbl_clean"},
@@ -36,6 +41,13 @@ func TestReplay(t *testing.T) {
 			want: "-10 unproven need_never, -8 unproven need_blind, -3 fulfilled need_met"},
 		{name: "a case step by step", file: "people", duty: "SC-C3", tc: judgeCase{Looks: []lookCase{}, Watched: true, Cases: []caseCase{{Workflow: "notice", Service: "sc", Title: "Slow", Opened: "-6h", Steps: []string{"-4h", "-3h", "-1h"}}}},
 			want: "-10 no_occasion no_case, -1 fulfilled case_done"},
+		{name: "a host that falls silent while the server is off", file: "dnsbl", tc: judgeCase{Looks: []lookCase{{Ago: "30h"}}}, off: []string{"-8h", "-2h"},
+			want: "-10 fulfilled dnsbl_clean, -4 unproven server_off, -2 unproven stale"},
+		{name: "a host that fell silent before", file: "dnsbl", tc: judgeCase{Looks: []lookCase{{Ago: "30h"}}}, off: []string{"-3h", "-2h"}, want: "-10 fulfilled dnsbl_clean, -4 unproven stale"},
+		{name: "late while the server is off", file: "people", duty: "SC-P5", tc: late("-28h"), off: []string{"-8h", "-2h"}, want: "-10 no_occasion case_running, -4 unproven server_off, -2 breached case_overdue"},
+		{name: "late just before the server is off", file: "people", duty: "SC-P5", tc: late("-33h"), off: []string{"-8h", "-2h"}, want: "-10 no_occasion case_running, -9 breached case_overdue"},
+		{name: "late before the server was off", file: "people", duty: "SC-P5", tc: late("-40h"), off: []string{"-20h", "-2h"}, before: duties.Breached, want: "-10 breached case_overdue"},
+		{name: "late since the server was off", file: "people", duty: "SC-P5", tc: late("-40h"), off: []string{"-20h", "-2h"}, want: "-10 unproven server_off, -2 breached case_overdue"},
 	} {
 		var f caseFile
 		readCases(t, "testdata/"+tt.file+".yaml", &f)
@@ -44,7 +56,10 @@ func TestReplay(t *testing.T) {
 		}
 		d, _ := builtin(t).Duty(f.Duty)
 		q := question(t, f, tt.tc)
-		s := duties.Story{Question: q, From: q.At.Add(-10 * time.Hour), To: q.At.Add(time.Second), Known: true, Left: moments(t, q, tt.left), Forked: moments(t, q, tt.forked)}
+		s := duties.Story{Question: q, From: q.At.Add(-10 * time.Hour), To: q.At.Add(time.Second), Known: true, Left: moments(t, q, tt.left), Forked: moments(t, q, tt.forked), Before: tt.before}
+		if tt.off != nil {
+			s.Off = []duties.Outage{{From: q.At.Add(duration(t, tt.off[0])), To: q.At.Add(duration(t, tt.off[1]))}}
+		}
 		var turns []string
 		for _, turn := range builtin(t).Replay(d, s) {
 			turns = append(turns, fmt.Sprint(int(turn.At.Sub(q.At).Round(time.Minute)/time.Hour), " ", turn.Verdict, " ", turn.Why.Key))

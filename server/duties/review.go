@@ -29,9 +29,10 @@ func judgeReview(d Duty, p Part, q Question, others []PartFinding) PartFinding {
 }
 
 // judgeLook asks whether a person of the party has confirmed having looked. A
-// confirmation holds until the end of the next day of the cadence, in the
-// organisation's zone: who looks every day is never without proof. A finding of
-// the log rules that came after it opens it again.
+// confirmation holds until just before the end of the next day of the cadence, in the
+// organisation's zone: who looks every day is never without proof, and a day on which
+// nobody looked ends without. A finding of the log rules that came after it opens it
+// again.
 func judgeLook(d Duty, q Question, v values) Finding {
 	party := []any{"party_codes", d.Party}
 	if len(q.Reviews) == 0 {
@@ -39,7 +40,7 @@ func judgeLook(d Duty, q Question, v values) Finding {
 	}
 	last := q.Reviews[len(q.Reviews)-1]
 	cites := []Cite{{last.Log, last.Index}}
-	until := reviewHolds(last.At, d.Every, q.Zone)
+	until := lapses(last.At, q.days, q.Zone).Add(time.Millisecond)
 	args := append(party, "at", clock(last.At, q.Zone))
 	if !q.At.Before(until) {
 		return Finding{Why: say("review_old", args...), Cites: cites}
@@ -146,11 +147,3 @@ func (a Raised) lacks(at time.Time, ack time.Duration) (key string, due time.Tim
 
 // toldWithin is how soon an alert must have been delivered to count as one.
 const toldWithin = time.Hour
-
-// reviewHolds is until when a review of a moment holds: the end of the day that
-// lies one cadence, at least a day, after it.
-func reviewHolds(at time.Time, every time.Duration, zone *time.Location) time.Time {
-	days := max(1, int(every.Hours()/24))
-	y, m, day := at.In(zone).Date()
-	return time.Date(y, m, day+days+1, 0, 0, 0, 0, zone)
-}

@@ -169,8 +169,8 @@ func (s sim) truth(a simAgent, fresh time.Duration, known bool) []state {
 			out = append(out, state{'u', "cloned"})
 		case newest < 0:
 			out = append(out, state{'u', "not_installed"})
-		case at.Sub(looks[newest].moment()) > fresh:
-			out = append(out, state{'u', "silent"})
+		case at.Sub(looks[newest].moment()) > fresh, s.last(at) && s.day(looks[newest].moment()) != s.day(at):
+			out = append(out, state{'u', "silent"}) // too long ago, or the day ends and nobody looked in it
 		case looks[newest].result == 'u':
 			out = append(out, state{'u', "collector"})
 		case looks[newest].result == 'b':
@@ -182,8 +182,8 @@ func (s sim) truth(a simAgent, fresh time.Duration, known bool) []state {
 	return out
 }
 
-// reviewed is the party's review at each step: one of a day holds until the end of the
-// next.
+// reviewed is the party's review at each step: one of a day holds through the next, which
+// ends without all the same if it has none of its own.
 func (s sim) reviewed(reviews []time.Time) []state {
 	var out []state
 	last := time.Time{}
@@ -191,11 +191,8 @@ func (s sim) reviewed(reviews []time.Time) []state {
 		for len(reviews) > 0 && !reviews[0].After(at) {
 			last, reviews = reviews[0], reviews[1:]
 		}
-		day := func(t time.Time) time.Time {
-			y, m, d := t.In(s.zone).Date()
-			return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
-		}
-		if !last.IsZero() && day(at).Sub(day(last)) <= 24*time.Hour {
+		days := s.day(at) - s.day(last)
+		if !last.IsZero() && (days == 0 || days == 1 && !s.last(at)) {
 			out = append(out, state{'f', ""})
 			return
 		}
@@ -203,6 +200,15 @@ func (s sim) reviewed(reviews []time.Time) []state {
 	})
 	return out
 }
+
+// day numbers the days of the zone.
+func (s sim) day(t time.Time) int {
+	y, m, d := t.In(s.zone).Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60))
+}
+
+// last reports whether a moment is the last one of its day that the reference sees.
+func (s sim) last(at time.Time) bool { return s.day(at) != s.day(at.Add(step-time.Minute)) }
 
 // worst is the weakest of several states at each step; hosts that are not there yet say
 // nothing, and without any nothing is proven.

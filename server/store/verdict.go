@@ -104,8 +104,11 @@ func (v Verdict) Cause() duties.Cause { return duties.Finding{Verdict: v.Verdict
 // moment over one of an earlier.
 const onConflict = ` ON CONFLICT (org_id, duty, part) DO UPDATE SET verdict = excluded.verdict,
 	since = CASE WHEN verdict.verdict = excluded.verdict THEN verdict.since ELSE excluded.since END,
-	at = excluded.at, why = excluded.why, assets = excluded.assets, cites = excluded.cites, due = excluded.due, cause = excluded.cause
+	at = excluded.at, why = excluded.why, assets = excluded.assets, cites = excluded.cites, due = excluded.due, cause = excluded.cause, soon = 0
 	WHERE verdict.at <= excluded.at`
+
+// sameMoment has the last of several turns of one moment count.
+const sameMoment = ` ON CONFLICT (org_id, duty, part, at) DO UPDATE SET verdict = excluded.verdict, why = excluded.why, cites = excluded.cites, cause = excluded.cause`
 
 // LockVerdict keeps other servers from judging the same duty until the
 // transaction ends, and returns when it was last judged, zero for never.
@@ -132,8 +135,7 @@ func (t *Tx) PutVerdict(ctx context.Context, v Verdict) error {
 	args := append([]any{v.Org}, row...)
 	if _, err := t.exec(ctx, "noting a verdict's change", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why, cites, cause)
 		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($5 AS BIGINT), COALESCE(MAX(v.verdict), ''), CAST($4 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT)
-		FROM verdict v WHERE v.org_id = $1 AND v.duty = $2 AND v.part = $3 HAVING COALESCE(MAX(v.verdict), '') <> $4 OR COALESCE(MAX(v.cause), '') <> $8
-		ON CONFLICT DO NOTHING`, v.Org, v.Duty, v.Part, row[2], row[3], row[5], row[7], row[9]); err != nil {
+		FROM verdict v WHERE v.org_id = $1 AND v.duty = $2 AND v.part = $3 HAVING COALESCE(MAX(v.verdict), '') <> $4 OR COALESCE(MAX(v.cause), '') <> $8`+sameMoment, v.Org, v.Duty, v.Part, row[2], row[3], row[5], row[7], row[9]); err != nil {
 		return err
 	}
 	_, err = t.exec(ctx, "writing a verdict", `INSERT INTO verdict (`+verdictColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`+onConflict, args...)
@@ -187,8 +189,7 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 		SELECT o.id, CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($4 AS BIGINT), COALESCE(v.verdict, ''), CAST($3 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($8 AS TEXT)
 		FROM org o LEFT JOIN verdict v ON v.org_id = o.id AND v.duty = $1 AND v.part = $2
 		WHERE o.kind = 'customer' AND o.erased = 0 AND ',' || o.services || ',' LIKE $7
-			AND (COALESCE(v.verdict, '') <> $3 OR COALESCE(v.cause, '') <> $8)
-		ON CONFLICT DO NOTHING`, row[0], row[1], row[2], row[3], row[5], row[7], having, row[9]); err != nil {
+			AND (COALESCE(v.verdict, '') <> $3 OR COALESCE(v.cause, '') <> $8)`+sameMoment, row[0], row[1], row[2], row[3], row[5], row[7], having, row[9]); err != nil {
 		return err
 	}
 	_, err = t.exec(ctx, "sharing a verdict", `INSERT INTO verdict (`+verdictColumns+`)
@@ -199,20 +200,20 @@ func (t *Tx) ShareVerdict(ctx context.Context, v Verdict, service string) error 
 
 // DueSoon has one duty judged again with the next sweep.
 func (t *Tx) DueSoon(ctx context.Context, org, duty string) error {
-	_, err := t.exec(ctx, "having a duty judged again", `UPDATE verdict SET due = 1 WHERE org_id = $1 AND duty = $2 AND part = ''`, org, duty)
+	_, err := t.exec(ctx, "having a duty judged again", `UPDATE verdict SET soon = 1 WHERE org_id = $1 AND duty = $2 AND part = ''`, org, duty)
 	return err
 }
 
 // DueNow has all duties of an organisation judged again with the next sweep, as
 // when an agent comes or goes.
 func (t *Tx) DueNow(ctx context.Context, org string) error {
-	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET due = 1 WHERE org_id = $1 AND part = ''`, org)
+	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET soon = 1 WHERE org_id = $1 AND part = ''`, org)
 	return err
 }
 
 // RestVerdicts leaves an organisation's board as it is for good.
 func (t *Tx) RestVerdicts(ctx context.Context, org string) error {
-	_, err := t.exec(ctx, "leaving a board as it is", `UPDATE verdict SET due = 0 WHERE org_id = $1`, org)
+	_, err := t.exec(ctx, "leaving a board as it is", `UPDATE verdict SET due = 0, soon = 0 WHERE org_id = $1`, org)
 	return err
 }
 
@@ -224,8 +225,7 @@ func (t *Tx) GiveUpDuty(ctx context.Context, org, duty string, at time.Time, why
 		return err
 	}
 	if _, err := t.exec(ctx, "noting that a duty was given up", `INSERT INTO verdict_change (org_id, duty, part, at, was, verdict, why)
-		SELECT org_id, duty, part, CAST($3 AS BIGINT), verdict, CAST($4 AS TEXT), CAST($5 AS TEXT) FROM verdict WHERE org_id = $1 AND duty = $2
-		ON CONFLICT (org_id, duty, part, at) DO UPDATE SET verdict = excluded.verdict, why = excluded.why, cites = '', cause = ''`,
+		SELECT org_id, duty, part, CAST($3 AS BIGINT), verdict, CAST($4 AS TEXT), CAST($5 AS TEXT) FROM verdict WHERE org_id = $1 AND duty = $2`+sameMoment,
 		org, duty, Micros(at), duties.NotApplicable.String(), words); err != nil {
 		return err
 	}
@@ -246,14 +246,25 @@ func (r Reader) VerdictsOf(ctx context.Context, org, duty string) ([]Verdict, er
 // Board names a duty of an organisation.
 type Board struct{ Org, Duty string }
 
-// DueVerdicts lists the duties that must be judged again for time alone.
+// DueVerdicts lists the duties that must be judged again, for time alone or because
+// something happened.
 func (r Reader) DueVerdicts(ctx context.Context, now time.Time) ([]Board, error) {
-	return all(ctx, r, "reading due verdicts", `SELECT org_id, duty FROM verdict WHERE due > 0 AND due <= $1 ORDER BY due`,
+	return all(ctx, r, "reading due verdicts", `SELECT org_id, duty FROM verdict WHERE due > 0 AND due <= $1
+		UNION SELECT org_id, duty FROM verdict WHERE soon > 0`,
 		[]any{Micros(now)}, func(row func(...any) error) (Board, error) {
 			var b Board
 			err := row(&b.Org, &b.Duty)
 			return b, err
 		})
+}
+
+// Lapsed is when what a duty's verdict rests on has lapsed without anybody judging it
+// since; zero where nothing has.
+func (r Reader) Lapsed(ctx context.Context, org, duty string, now time.Time) (time.Time, error) {
+	var due int64
+	err := r.one(ctx, "reading when a verdict lapsed", `SELECT COALESCE(MAX(due), 0) FROM verdict WHERE org_id = $1 AND duty = $2 AND part = '' AND due > at AND due < $3`,
+		[]any{org, duty, Micros(now)}, &due)
+	return Time(due), err
 }
 
 // JudgedDuties counts the duties that have a verdict, by organisation and group:
