@@ -115,6 +115,16 @@ func TestOSCAL(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.compareOSCAL(t, dir, got, stated)
+			clouds := 0
+			for _, d := range stated {
+				if strings.HasPrefix(d.ID, "SC-") {
+					clouds++
+				}
+			}
+			catalog := string(w.read(dir, "oscal/catalog.json"))
+			if n, code := strings.Count(catalog, `"value": "5(2)"`), strings.Count(catalog, `"value": "CISPE Data Protection Code of Conduct"`); n != len(stated) || code != clouds {
+				t.Errorf("the catalog names article 5(2) %d times and the code of infrastructure %d times for %d duties, %d of them of infrastructure", n, code, len(stated), clouds)
+			}
 		})
 	}
 }

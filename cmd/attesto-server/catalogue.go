@@ -184,6 +184,7 @@ type clauses struct {
 	Dlgs138  []string `json:"dlgs_138_2024_art_24_2,omitempty"`
 	ISO27001 []string `json:"iso_27001_2022,omitempty"`
 	AgID     []string `json:"agid,omitempty"`
+	Codes    []string `json:"codes_of_conduct,omitempty"`
 }
 
 func (a *app) catalogueJSON(c *duties.Catalogue, lang string) error {
@@ -192,7 +193,7 @@ func (a *app) catalogueJSON(c *duties.Catalogue, lang string) error {
 		f := d.Family
 		out := dutyJSON{ID: d.ID, Service: d.Service, Party: d.Party, Title: textJSON(d.Title), Cadence: d.Cadence, Every: int64(d.Every.Seconds()),
 			SetByYou: d.SetByYou, Proven: provenBy(d), Any: d.Any, Own: d.Own, Parts: []partJSON{},
-			Clauses: clauses{f.ID, f.GDPR, f.NIS2, f.Dlgs138, f.ISO27001, f.AgID}}
+			Clauses: clauses{f.ID, f.GDPR, f.NIS2, f.Dlgs138, f.ISO27001, f.AgID, f.Codes}}
 		for _, p := range d.Parts {
 			part := partJSON{Name: p.Name, Proof: p.Proof, Check: p.Check, Judged: p.Judged, Title: textJSON(p.Title), Params: []paramJSON{}}
 			for _, name := range slices.Sorted(maps.Keys(p.Params)) {

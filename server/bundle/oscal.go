@@ -76,8 +76,16 @@ func oscalControlOf(d duties.Duty) oscalControl {
 	if d.Any {
 		how = "one of: "
 	}
-	return oscalControl{ID: controlID(d.ID), Title: d.Title.In(duties.English),
-		Props: []oscalProp{prop("party", d.Party), prop("cadence", d.CadenceText.In(duties.English)), prop("title-it", d.Title.In(duties.Italian))},
+	props := []oscalProp{prop("party", d.Party), prop("cadence", d.CadenceText.In(duties.English)), prop("title-it", d.Title.In(duties.Italian))}
+	for _, norm := range []struct {
+		name    string
+		clauses []string
+	}{{"gdpr", d.Family.GDPR}, {"reg-2024-2690", d.Family.NIS2}, {"dlgs-138-2024-art-24-2", d.Family.Dlgs138}, {"iso-27001-2022", d.Family.ISO27001}, {"agid", d.Family.AgID}, {"code-of-conduct", d.Family.Codes}} {
+		for _, clause := range norm.clauses {
+			props = append(props, prop(norm.name, clause))
+		}
+	}
+	return oscalControl{ID: controlID(d.ID), Title: d.Title.In(duties.English), Props: props,
 		Parts: []oscalPart{
 			{ID: controlID(d.ID) + "_smt", Name: "statement", Prose: d.Title.In(duties.English)},
 			{ID: objectiveID(d.ID), Name: "assessment-objective", Prose: "Proven by " + how + strings.Join(proofs, "; ")},

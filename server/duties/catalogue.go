@@ -35,6 +35,7 @@ type Catalogue struct {
 	duties    []Duty
 	workflows []Workflow
 	families  []Family
+	general   []Family // whose clauses stand with those of others
 	digest    evidence.Digest
 	byID      map[string]int
 	words     map[string]wordings
@@ -413,6 +414,9 @@ func (c *Catalogue) readFamilies(dir fs.FS) error {
 		if f.ID == "" || f.Title.missing() {
 			return fmt.Errorf("family %q: id or title is missing", f.ID)
 		}
+		if f.general() {
+			c.general = append(c.general, f)
+		}
 		for _, id := range f.Duties {
 			at, ok := c.byID[id]
 			if !ok {
@@ -424,12 +428,37 @@ func (c *Catalogue) readFamilies(dir fs.FS) error {
 			c.duties[at].Family = f
 		}
 	}
-	for _, d := range c.duties {
+	c.families = slices.DeleteFunc(c.families, Family.general)
+	for i, d := range c.duties {
 		if d.Family.ID == "" {
 			return fmt.Errorf("duty %s is in no family", d.ID)
 		}
+		c.duties[i].Family = c.clauses(d.Family, d.Service)
 	}
 	return nil
+}
+
+// general reports whether a family's clauses stand with those of others.
+func (f Family) general() bool { return f.All || len(f.Services) > 0 }
+
+// clauses are a family's, with those that stand with every duty of a service.
+func (c *Catalogue) clauses(f Family, service string) Family {
+	for _, g := range c.general {
+		if !g.All && !slices.Contains(g.Services, service) {
+			continue
+		}
+		for _, x := range []struct {
+			to   *[]string
+			more []string
+		}{{&f.GDPR, g.GDPR}, {&f.NIS2, g.NIS2}, {&f.Dlgs138, g.Dlgs138}, {&f.ISO27001, g.ISO27001}, {&f.AgID, g.AgID}, {&f.Codes, g.Codes}} {
+			for _, clause := range x.more {
+				if !slices.Contains(*x.to, clause) {
+					*x.to = append(slices.Clone(*x.to), clause)
+				}
+			}
+		}
+	}
+	return f
 }
 
 func (c *Catalogue) readWords(dir fs.FS) error {

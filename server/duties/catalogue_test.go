@@ -277,3 +277,39 @@ func TestCheckToCome(t *testing.T) {
 		t.Error("there is a duty of any id")
 	}
 }
+
+// With every duty stands what asks for evidence of it; with those of infrastructure, and
+// no others, the code of conduct that is for infrastructure.
+func TestClausesOfAllDuties(t *testing.T) {
+	for _, d := range append(builtin(t).Duties(), own(t).Duties()...) {
+		f := d.Family
+		if d.Own && f.ID == "" {
+			continue // clauses of its own, or none
+		}
+		for _, want := range []string{"5(2)", "28(3)(h)"} {
+			if !slices.Contains(f.GDPR, want) {
+				t.Errorf("%s names no %s: %v", d.ID, want, f.GDPR)
+			}
+		}
+		for _, want := range []string{"5.28", "5.35", "5.36", "8.34"} {
+			n := 0
+			for _, have := range f.ISO27001 {
+				if have == want {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("%s names A.%s %d times", d.ID, want, n)
+			}
+		}
+		if code := slices.Contains(f.GDPR, "28(5)") && slices.Contains(f.Codes, "CISPE Data Protection Code of Conduct"); code != (d.Service == "sc") || !code && len(f.Codes) > 0 {
+			t.Errorf("%s names codes %v, %v", d.ID, f.Codes, f.GDPR)
+		}
+	}
+	if d, _ := builtin(t).Duty("PE-P3"); !slices.Equal(d.Family.GDPR, []string{"32(1)(b)", "5(2)", "28(3)(h)"}) || d.Family.ID != "F13" {
+		t.Errorf("PE-P3 %+v", d.Family)
+	}
+	if d, _ := own(t).Duty("DN-C1"); !slices.Equal(d.Family.GDPR, []string{"32(1)(b)"}) {
+		t.Errorf("clauses of its own: %+v", d.Family)
+	}
+}

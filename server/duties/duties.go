@@ -84,7 +84,10 @@ type Family struct {
 	Dlgs138  []string `yaml:"dlgs138"`  // letters of D.Lgs. 138/2024, art. 24(2)
 	ISO27001 []string `yaml:"iso27001"` // controls of ISO/IEC 27001:2022 annex A
 	AgID     []string `yaml:"agid"`     // ABSC of Circolare AgID 2/2017
+	Codes    []string `yaml:"codes"`    // codes of conduct (GDPR art. 40)
 	Duties   []string `yaml:"duties"`
+	All      bool     `yaml:"all"`      // its clauses stand with every duty
+	Services []string `yaml:"services"` // its clauses stand with every duty of these services
 }
 
 // Agent is a host that should prove a duty.

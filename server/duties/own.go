@@ -274,7 +274,7 @@ func (c *Catalogue) addDuty(f ownDuty) error {
 	case f.Clauses != nil:
 		d.Family = *f.Clauses
 	case at >= 0:
-		d.Family = c.families[at]
+		d.Family = c.clauses(c.families[at], service)
 	case f.Family != "":
 		bad("family", "there is no family %s: want one of F1 to F16, or clauses of its own", f.Family)
 	}

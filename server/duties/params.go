@@ -63,10 +63,9 @@ func (p Param) validate() error {
 	if _, ok := unitLength[p.Unit]; !ok {
 		errs = append(errs, under("", fmt.Errorf("unit %q: want minutes, hours, days, percent, count or flag", p.Unit), "unit"))
 	}
-	switch {
-	case p.Source == Source{}:
+	if p.Source == (Source{}) {
 		errs = append(errs, missing("source is missing: say who asks for this figure"))
-	default:
+	} else {
 		errs = append(errs, under("", lacks("source", p.Source.Text), "source"))
 	}
 	if p.Every && unitLength[p.Unit] == 0 {

@@ -75,7 +75,7 @@ checks:
   signed: {title: {en: a, it: a}, kind: backups, rule: facts.jobs.size() > 0, good: {en: a, it: a}, bad: {it: a}, cure: {en: a, it: a}}
 duties:
   - {id: DN-P1, title: {en: a, it: a}, cadence: hourly, parts: [check signed], famly: F1}
-  - {id: DN-P4, title: {en: a}, cadence: dayly, parts: [check sofware, check software], set: {software: {pending: 900, reboots: 1}}}
+  - {id: DN-P4, title: {en: a}, cadence: dayly, parts: [check softwares, check software], set: {software: {pending: 900, reboots: 1}}}
   - {id: DN-C1, title: {en: a, it: a}, cadence: daily, parts: [workflow]}
 workflows:
   - {id: w, title: {en: a, it: a}, about: {en: a, it: a}, opens: nobody, steps: [{id: s, title: {en: a, it: a}, party: customer, within: soon, proves: [DN-C1, DN-P1, DN-C9]}]}
@@ -98,7 +98,7 @@ not_applicable:
 		`own.yaml:8: unknown key "famly" does not exist: there are family, `,
 		"own.yaml:9: duty DN-P4: title is missing in Italian",
 		`own.yaml:9: duty DN-P4: cadence "dayly" does not exist: there are daily, `,
-		`own.yaml:9: duty DN-P4: check "sofware" does not exist: there are software, `,
+		`own.yaml:9: duty DN-P4: check "softwares" does not exist: there are software, `,
 		"own.yaml:9: duty DN-P4: set: part software: pending: 900 days is outside 0 to 90 days",
 		`own.yaml:9: duty DN-P4: set: part software: parameter "reboots" does not exist: there are reboot, `,
 		`own.yaml:12: workflow w: opens "nobody": want provider, customer or either`,

@@ -122,6 +122,23 @@ func TestFiguresOfADuty(t *testing.T) {
 	}
 }
 
+// A duty's page names what asks for it, and what asks for evidence of all of them.
+func TestClausesOfADuty(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	c := s.signedIn(s.add(s.customer, store.RoleAdmin))
+	for duty, want := range map[string]map[string]bool{
+		"SC-C5": {"art. 32(1)(c), art. 5(2), art. 28(3)(h), art. 28(5)": true, "A.8.13, A.5.28, A.5.35": true, "Codes of conduct</dt><dd>CISPE": true},
+		"PE-C1": {"art. 5(2), art. 28(3)(h)</dd>": true, "A.5.28": true, "CISPE": false},
+	} {
+		_, body := s.get(c, "/orgs/"+s.customer.ID+"/duties/"+duty)
+		for text, there := range want {
+			if strings.Contains(body, text) != there {
+				t.Errorf("%s: %q on the page: %v, want %v", duty, text, !there, there)
+			}
+		}
+	}
+}
+
 // The page of agents says how much still waits on a host.
 func TestBacklogIsShown(t *testing.T) {
 	s := newSite(t, storetest.SQLite(t))
