@@ -291,7 +291,7 @@ func casesFor(ctx context.Context, r store.Reader, org string, of map[string]sto
 	}
 	told, err := r.ToldAlerts(ctx, org, duties.Customer, at.Add(-duties.Recall))
 	for _, a := range told {
-		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, of[a.Org].Name, a.Name, a.Opened, a.Delivered, a.Acked, a.Resolved))
+		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, of[a.Org].Name, a.Name, a.Silenced, a.Opened, a.Delivered, a.Acked, a.Resolved))
 	}
 	for i, k := range list {
 		if left := of[k.Org].Erased; !left.IsZero() && (k.Closed.IsZero() || !k.Closed.Before(left)) {

@@ -18,7 +18,8 @@ import (
 // saidEvents are the log's words for what people said, each with the table whose row the
 // duties are judged by.
 var saidEvents = map[string]string{eventAttested: "statement", eventWaived: "statement", eventStanding: "statement", eventNeed: "statement", eventRestore: "statement",
-	eventCosigned: "statement", eventOpened: "case", eventStep: "step", eventRead: "read", eventReview: "review", eventDigest: "review"}
+	eventCosigned: "statement", eventOpened: "case", eventStep: "step", eventRead: "read", eventReview: "review", eventDigest: "review",
+	eventSilenced: "silence", eventUnsilenced: "silence end"}
 
 // saidKinds are the kinds of statements by the log's words for them.
 var saidKinds = map[string]string{eventAttested: duties.StatementAttestation, eventWaived: duties.StatementWaiver, eventStanding: duties.StatementStanding,
@@ -114,7 +115,7 @@ func sameSaid(r store.SaidRow, w evidence.Workflow, table string) error {
 		return fmt.Errorf("%s, signed was %s", r.Word, w.Event)
 	case r.User != w.By:
 		return errors.New("somebody else said it")
-	case table == "statement" && r.Subject != w.Duty || w.Event == eventReview && r.Subject != w.Duty:
+	case table == "statement" && r.Subject != w.Duty || table == "silence" && r.Subject != w.Duty || w.Event == eventReview && r.Subject != w.Duty:
 		return fmt.Errorf("signed was duty %q", w.Duty)
 	case r.Table == "review" && w.Event == eventDigest && (evidence.At(r.At).After(w.At.Time) || w.At.Sub(r.At) > digestHolds), moved && w.Event != eventDigest:
 		return fmt.Errorf("it was said at %s", w.At.Format(time.RFC3339))
@@ -151,7 +152,9 @@ func (d saidWords) same(r store.SaidRow, event string) error {
 		return errors.New("another case was read")
 	case r.Table == "step" && (d.Case != r.Key || d.Step != r.Word || d.Skipped != r.Flag):
 		return errors.New("another step was recorded")
-	case r.Table == "statement" && d.Until != r.Until.UTC().Format(time.RFC3339):
+	case (r.Table == "silence" || r.Table == "silence end") && d.Silence != r.Key, r.Table == "silence" && d.Part+" "+d.Asset+" "+d.Name != r.About:
+		return errors.New("another silence was set")
+	case (r.Table == "statement" || r.Table == "silence") && d.Until != r.Until.UTC().Format(time.RFC3339):
 		return fmt.Errorf("it holds until %s", d.Until)
 	case r.Table == "statement" && d.Good != nil && *d.Good != r.Flag:
 		return errors.New("what was found is another")

@@ -19,6 +19,7 @@ func (s *Server) startPages() error {
 		DeclareNeed: s.DeclareNeed, RecordRestore: s.pageRestore, CosignRestore: s.CosignRestore,
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, PassCase: s.pagePass, ReadCase: s.ReadCase, AckAlert: s.AckAlert,
+		Silence: s.pageSilence, Unsilence: s.Unsilence,
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
@@ -82,6 +83,10 @@ func (s *Server) pageStep(ctx context.Context, q web.Stepping) error {
 		return err
 	}
 	return s.StepCase(ctx, StepRequest{Org: q.Org, Case: q.Case, Step: q.Step, Skip: q.Skip, Withdraw: q.Withdraw, Text: q.Text, File: file, User: q.User})
+}
+
+func (s *Server) pageSilence(ctx context.Context, q web.Silencing) (string, error) {
+	return s.Silence(ctx, SilenceRequest{Org: q.Org, Alert: q.Alert, Agent: q.Agent, Hours: q.Hours, Reason: q.Reason, User: q.User})
 }
 
 func (s *Server) pagePass(ctx context.Context, q web.Passing) (string, error) {

@@ -77,6 +77,12 @@ type stated struct {
 	Skipped  bool   `json:"skipped,omitempty"`
 	Closes   *bool  `json:"closes,omitempty"` // the case, with this step; nil: not said yet then
 
+	Silence string `json:"silence,omitempty"` // the id of one
+	Alert   string `json:"alert,omitempty"`   // on whose page it was set
+	Part    string `json:"part,omitempty"`    // of what is silent
+	Asset   string `json:"asset,omitempty"`   // likewise
+	Name    string `json:"name,omitempty"`    // of the asset, for people
+
 	Hosts       []string `json:"hosts,omitempty"`       // of a report that nobody placed yet: who says to be at what it speaks of
 	HostsMore   bool     `json:"hostsMore,omitempty"`   // than these
 	HostsUnread bool     `json:"hostsUnread,omitempty"` // not all hosts could be asked

@@ -29,6 +29,7 @@ type Done struct {
 	Step    string
 	At      time.Time
 	Skipped bool
+	Unasked bool // whom it is for did not want it: it proves nothing, and the time of the next step runs from it
 	Cites   []Cite
 }
 
@@ -68,7 +69,7 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 	f.Cites = slices.Clone(c.Cites)
 	for n, done := range c.Steps {
 		s := w.Steps[min(n, len(w.Steps)-1)]
-		if due := c.before(n).Add(s.Within); slices.Contains(s.Proves, d.ID) {
+		if due := c.before(n).Add(s.Within); !done.Unasked && slices.Contains(s.Proves, d.ID) {
 			f.Cites = append(f.Cites, done.Cites...)
 			ok = true
 			switch why := append(args(s, due), "at", clock(done.At, q.Zone)); {
@@ -125,16 +126,21 @@ func (c *Catalogue) judgeWorkflow(d Duty, p Part, q Question) PartFinding {
 
 // NoticeOf is an alert of a customer's duty as the notice that it is: told when a
 // channel took it, acknowledged by a person, solved when evidence showed it. One that
-// ended by itself lacks what nobody did: that counts where it was due before.
-func NoticeOf(id, org, duty, customer, name string, opened, told, acked, solved time.Time) Case {
+// ended by itself lacks what nobody did: that counts where it was due before. Of one that
+// was raised under the customer's own silence nobody owes to tell it, and the customer's
+// time to act runs from the start.
+func NoticeOf(id, org, duty, customer, name string, silenced bool, opened, told, acked, solved time.Time) Case {
 	c := Case{ID: id, Org: org, Workflow: "notice", Service: serviceOf(duty), Customer: customer, Title: duty + " " + name, Opened: opened, Closed: solved}
 	if told.IsZero() || !acked.IsZero() && acked.Before(told) {
 		told = acked
 	}
+	if silenced {
+		told = opened
+	}
 	if told.IsZero() {
 		return c
 	}
-	c.Steps = append(c.Steps, Done{Step: "told", At: told})
+	c.Steps = append(c.Steps, Done{Step: "told", At: told, Unasked: silenced})
 	if acked.IsZero() {
 		return c
 	}

@@ -81,7 +81,7 @@ func TestNoticeOf(t *testing.T) {
 		"solved before it was taken":   {at(1), never, at(9), []time.Time{at(1)}},
 		"told, taken on, solved":       {at(1), at(5), at(9), []time.Time{at(1), at(5), at(9)}},
 	} {
-		c := duties.NoticeOf("k_1", "o_1", "SC-C1", "Shop", "mx1", now, tt.told, tt.acked, tt.solved)
+		c := duties.NoticeOf("k_1", "o_1", "SC-C1", "Shop", "mx1", false, now, tt.told, tt.acked, tt.solved)
 		var got []time.Time
 		for _, s := range c.Steps {
 			got = append(got, s.At)

@@ -77,9 +77,16 @@ func (t *Tx) FireAlert(ctx context.Context, a alert.Alert, reach Reach) (bool, e
 	if err != nil {
 		return false, err
 	}
+	loud, by, err := t.loud(ctx, a)
+	if err != nil {
+		return false, err
+	}
+	if loud.After(a.Opened) {
+		a.Silence = by
+	}
 	n, err := t.exec(ctx, "opening an alert", `INSERT INTO alert (`+alertColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, 'firing', $7, $8, $9, '', $10, 0, '', 0, $11, 0, '') ON CONFLICT DO NOTHING`,
-		a.ID, a.Org, a.Duty, a.Part, a.Asset, a.Name, a.Party, a.Verdict.String(), why, Micros(a.Opened), before[0]+1)
+		VALUES ($1, $2, $3, $4, $5, $6, 'firing', $7, $8, $9, '', $10, 0, '', 0, $11, 0, $12) ON CONFLICT DO NOTHING`,
+		a.ID, a.Org, a.Duty, a.Part, a.Asset, a.Name, a.Party, a.Verdict.String(), why, Micros(a.Opened), before[0]+1, a.Silence)
 	if err != nil || n == 0 {
 		return false, err
 	}

@@ -181,6 +181,7 @@ type Told struct {
 	ID, Org, Duty, Name     string
 	Opened, Acked, Resolved time.Time
 	Delivered               time.Time // zero: to nobody yet
+	Silenced                bool      // it was raised under a silence of its organisation
 }
 
 // heard is when an alert's organisation first heard of it.
@@ -213,10 +214,10 @@ func (r Reader) ToldAlerts(ctx context.Context, org, party string, since time.Ti
 	if org != "" {
 		fit, args = ` AND org_id = $3`, append(args, org)
 	}
-	return all(ctx, r, "reading who was told", `SELECT a.id, a.org_id, a.duty, a.name, a.opened, a.acked, a.resolved, `+heard+` FROM alert a
+	return all(ctx, r, "reading who was told", `SELECT a.id, a.org_id, a.duty, a.name, a.opened, a.acked, a.resolved, a.silence <> '', `+heard+` FROM alert a
 		WHERE `+standing(fit)+` AND a.part <> 'workflow' ORDER BY a.opened DESC, a.id`, args, func(row func(...any) error) (v Told, err error) {
 		var opened, acked, resolved, delivered int64
-		err = row(&v.ID, &v.Org, &v.Duty, &v.Name, &opened, &acked, &resolved, &delivered)
+		err = row(&v.ID, &v.Org, &v.Duty, &v.Name, &opened, &acked, &resolved, &v.Silenced, &delivered)
 		v.Opened, v.Acked, v.Resolved, v.Delivered = Time(opened), Time(acked), Time(resolved), Time(delivered)
 		return v, err
 	})

@@ -87,7 +87,7 @@ func (r Reader) ProviderOrg(ctx context.Context) (Org, error) {
 func (t *Tx) EraseOrg(ctx context.Context, id string, at time.Time) error {
 	for _, statement := range []string{
 		`DELETE FROM api_token WHERE org_id = $1`, `DELETE FROM enroll_token WHERE org_id = $1`, `DELETE FROM channel WHERE org_id = $1`,
-		`DELETE FROM member WHERE org_id = $1`, `DELETE FROM link WHERE org_id = $1`, `UPDATE alert SET name = '', why = '', ended = '', next = 0 WHERE org_id = $1`, `UPDATE case_file SET title = '', subject = '' WHERE org_id = $1`,
+		`DELETE FROM member WHERE org_id = $1`, `DELETE FROM link WHERE org_id = $1`, `UPDATE alert SET name = '', why = '', ended = '', next = 0 WHERE org_id = $1`, `UPDATE silence SET name = '' WHERE org_id = $1`, `UPDATE case_file SET title = '', subject = '' WHERE org_id = $1`,
 		`UPDATE outbox SET error = '' WHERE org_id = $1`, `DELETE FROM delivery_attempt WHERE org_id = $1`,
 	} {
 		if _, err := t.exec(ctx, "erasing organisation "+id, statement, id); err != nil {

@@ -40,7 +40,11 @@ func (t *Tx) tend(ctx context.Context, a alert.Alert, reach Reach, at time.Time)
 	if err != nil {
 		return 0, err
 	}
-	posts, next := a.Tend(list, a.Opened, at)
+	loud, _, err := t.loud(ctx, a)
+	if err != nil {
+		return 0, err
+	}
+	posts, next := a.Tend(list, loud, at)
 	if err := t.post(ctx, a, posts, at); err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/alert"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -20,7 +21,9 @@ type agentPage struct {
 	Customers []store.Org // whom it may work for; of the provider's agents
 	Provider  bool
 	MayManage bool
-	Reasons   []string // for revoking it
+	Reasons   []string      // for revoking it
+	Silences  []silenceBody // of all that it raises
+	Silencing *silenceForm  // where the reader may silence it
 }
 
 func (w *Web) agent(rw http.ResponseWriter, r *http.Request) error {
@@ -44,6 +47,17 @@ func (w *Web) agentPageOf(r *http.Request) (agentPage, error) {
 	body := agentPage{Agent: one[0], Services: w.servicesOf(org), MayManage: viewerOf(ctx).manages(org.ID), Provider: org.Kind == store.Provider, Reasons: reasons}
 	if body.Firing, err = w.firingOn(r, a); err != nil {
 		return body, err
+	}
+	held, err := w.silences(ctx, org.ID)
+	if err == nil {
+		body.Silences, err = held.that(ctx, func(s alert.Silence) bool { return s.Host() && s.Asset == a.ID })
+	}
+	if err != nil {
+		return body, err
+	}
+	if viewerOf(ctx).actsFor(org.ID, org.Kind) {
+		body.Silencing = newSilenceForm("/orgs/" + org.ID + "/agents/" + a.ID + "/silence")
+		body.Silencing.Host = true
 	}
 	suggested, because, err := w.Suggested(ctx, a)
 	if err != nil {

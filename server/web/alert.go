@@ -9,15 +9,17 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
 // alertPage is one alert with all that became of it.
 type alertPage struct {
 	alertBody
-	Over    string // why it ended
-	AckedBy actor
-	Told    []deliveryBody
+	Over      string // why it ended
+	AckedBy   actor
+	Told      []deliveryBody
+	Silencing *silenceForm // where the reader may silence it
 }
 
 // deliveryBody is one message of an alert to one channel.
@@ -44,6 +46,12 @@ func (w *Web) alert(rw http.ResponseWriter, r *http.Request) error {
 	return w.render(rw, r, http.StatusOK, "alert", "alert_title", body)
 }
 
+// alertRow is an alert as lists have it, without why it was raised.
+func alertRow(a alert.Alert) store.BoardAlert {
+	return store.BoardAlert{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Asset, Name: a.Name, State: a.State, Party: a.Party,
+		Verdict: a.Verdict.String(), Opened: a.Opened, Acked: a.Acked, Resolved: a.Resolved, Fired: a.Fired, Calm: a.Calm}
+}
+
 func (w *Web) alertPageOf(r *http.Request) (alertPage, error) {
 	ctx, org := r.Context(), orgOf(r.Context())
 	a, err := w.Store.Alert(ctx, r.PathValue("alert"))
@@ -53,8 +61,7 @@ func (w *Web) alertPageOf(r *http.Request) (alertPage, error) {
 	if err != nil {
 		return alertPage{}, err
 	}
-	row := store.BoardAlert{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Asset, Name: a.Name, State: a.State, Party: a.Party,
-		Verdict: a.Verdict.String(), Opened: a.Opened, Acked: a.Acked, Resolved: a.Resolved, Fired: a.Fired, Calm: a.Calm}
+	row := alertRow(a)
 	concerns, err := w.concerns(r, row)
 	if err == nil && !concerns {
 		err = notFound()
@@ -77,6 +84,15 @@ func (w *Web) alertPageOf(r *http.Request) (alertPage, error) {
 	page.Why, page.Cure = w.Catalogue.Shown(lang, a.Why)
 	page.Over, _ = w.Catalogue.Shown(lang, a.Ended)
 	page.MayAck = a.State == alert.Firing && a.Acked.IsZero() && viewerOf(ctx).actsFor(a.Org, a.Party)
+	if a.State == alert.Firing && viewerOf(ctx).actsFor(a.Org, a.Party) {
+		page.Silencing = newSilenceForm("/orgs/" + a.Org + "/alerts/" + a.ID + "/silence")
+		page.Silencing.Either = a.Part != duties.ProofWorkflow
+	}
+	one := []alertBody{page.alertBody}
+	if err := w.silenced(ctx, a.Org, one); err != nil {
+		return page, err
+	}
+	page.alertBody = one[0]
 	if page.AckedBy, err = w.actorOf(ctx, a.AckedBy); err != nil {
 		return page, err
 	}

@@ -18,6 +18,9 @@ func (w *Web) alerts(rw http.ResponseWriter, r *http.Request) error {
 	if err := w.undelivered(r, body.Alerts); err != nil {
 		return err
 	}
+	if err := w.silenced(r.Context(), "", body.Alerts); err != nil {
+		return err
+	}
 	return w.render(rw, r, http.StatusOK, "alerts", "alerts_title", body)
 }
 
@@ -70,7 +73,8 @@ type alertBody struct {
 	OrgName          string
 	Title, Why, Cure string
 	MayAck           bool
-	Undelivered      int // messages that did not reach whom they were for, of those that the reader may see
+	Silences         []silenceBody // that cover it while it fires
+	Undelivered      int           // messages that did not reach whom they were for, of those that the reader may see
 }
 
 // undelivered counts what did not reach whom it was for.

@@ -84,17 +84,18 @@ type (
 		Seen    evidence.Time `json:"seen"`
 	}
 	alertAnswer struct {
-		ID       string         `json:"id"`
-		Org      string         `json:"org"`
-		Duty     string         `json:"duty"`
-		Part     string         `json:"part"`
-		Asset    string         `json:"asset"`
-		State    string         `json:"state"`
-		Verdict  string         `json:"verdict"`
-		Why      string         `json:"why"`
-		Opened   evidence.Time  `json:"opened"`
-		Resolved *evidence.Time `json:"resolved"`
-		Fired    int            `json:"fired"` // how often within a day, this time included
+		ID       string          `json:"id"`
+		Org      string          `json:"org"`
+		Duty     string          `json:"duty"`
+		Part     string          `json:"part"`
+		Asset    string          `json:"asset"`
+		State    string          `json:"state"`
+		Verdict  string          `json:"verdict"`
+		Why      string          `json:"why"`
+		Opened   evidence.Time   `json:"opened"`
+		Resolved *evidence.Time  `json:"resolved"`
+		Fired    int             `json:"fired"`    // how often within a day, this time included
+		Silences []silenceAnswer `json:"silences"` // that cover it while it fires
 	}
 )
 
@@ -208,6 +209,9 @@ func (w *Web) apiAlerts(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := w.silenced(r.Context(), "", list); err != nil {
+		return err
+	}
 	out := []alertAnswer{}
 	for _, a := range list {
 		out = append(out, alertAnswerOf(a))
@@ -217,7 +221,7 @@ func (w *Web) apiAlerts(rw http.ResponseWriter, r *http.Request) error {
 }
 
 func alertAnswerOf(a alertBody) alertAnswer {
-	b := alertAnswer{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Name, State: a.State, Verdict: a.Verdict, Why: a.Why, Opened: moment(a.Opened), Fired: a.Fired}
+	b := alertAnswer{ID: a.ID, Org: a.Org, Duty: a.Duty, Part: a.Part, Asset: a.Name, State: a.State, Verdict: a.Verdict, Why: a.Why, Opened: moment(a.Opened), Fired: a.Fired, Silences: silenceAnswers(a.Silences)}
 	if a.State == alert.Resolved {
 		b.Resolved = since(a.Resolved)
 	}

@@ -209,6 +209,7 @@ func TestPagesInChromium(t *testing.T) {
 	admin, operator := w.add(w.customer, store.RoleAdmin), w.add(w.provider, store.RoleOperator)
 	told := raised(t, w.site)
 	w.deliver()
+	w.silenced(told, w.mail.id)
 	c, digest := w.signedIn(admin), "/orgs/"+w.customer.ID+"/digest/bk"
 	_, shown := w.get(c, digest)
 	w.send(c, "POST", digest, seal(t, shown), nil)

@@ -32,6 +32,7 @@ type dutyBody struct {
 	FigureTurns []figureTurn
 	MaySet      bool // the reader may set them
 	Log         logFoot
+	Silenced    []alertBody // open alerts of which its party is not told
 }
 
 type partBody struct {
@@ -124,6 +125,9 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 		return body, err
 	}
 	if err := w.dutyFigures(r, &body); err != nil {
+		return body, err
+	}
+	if body.Silenced, err = w.silencedDuty(r, d); err != nil {
 		return body, err
 	}
 	body.Log, err = w.logFoot(r, org.ID)

@@ -225,6 +225,13 @@ func visits(w *town) []visit {
 		{"POST /orgs/{org}/cases/{case}/steps/{step}", p + "/cases/" + w.vendor + "/steps/pass", "snnnnooff"},
 		{"POST /orgs/{org}/alerts/{alert}/ack", c + "/alerts/" + w.theirsAlert + "/ack", "snnnnnnnn"},
 		{"POST /orgs/{org}/alerts/{alert}/ack", c + "/alerts/" + w.ownAlert + "/ack", "soffnffnn"},
+		{"POST /orgs/{org}/alerts/{alert}/silence", c + "/alerts/" + w.theirsAlert + "/silence", "snnnnnnnn"},
+		{"POST /orgs/{org}/alerts/{alert}/silence", c + "/alerts/" + w.ownAlert + "/silence", "soffnffnn"},
+		{"POST /orgs/{org}/alerts/{alert}/silence", p + "/alerts/" + w.theirsAlert + "/silence", "snnnnooff"},
+		{"POST /orgs/{org}/agents/{agent}/silence", c + "/agents/" + w.erp.id + "/silence", "soffnffnn"},
+		{"POST /orgs/{org}/agents/{agent}/silence", p + "/agents/" + w.mail.id + "/silence", "snnnnooff"},
+		{"POST /orgs/{org}/silences/{silence}/end", c + "/silences/si_none/end", "snffnffnn"},
+		{"POST /orgs/{org}/silences/{silence}/end", p + "/silences/si_none/end", "snnnnnnff"},
 		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + fmt.Sprint(w.fileIndex), "sooonoonn"},
 		{"GET /orgs/{org}/files/{epoch}/{index}", c + "/files/1/" + erp, "snnnnnnnn"}, // no file there
 
@@ -240,6 +247,12 @@ func visits(w *town) []visit {
 		{"POST /api/v1/orgs/{org}/workflows/{workflow}", "/api/v1" + c + "/workflows/incident", "uoffnffnn" + "ufonff"},
 		{"POST /api/v1/orgs/{org}/cases/{case}/steps/{step}", "/api/v1" + c + "/cases/" + w.notice + "/steps/acted", "uoffnffnn" + "ufonff"},
 		{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", "/api/v1" + c + "/alerts/" + w.theirsAlert + "/ack", "unnnnnnnn" + "ufnnfn"},
+		{"GET /api/v1/orgs/{org}/silences", "/api/v1" + c + "/silences", "uooonoonn" + "uoonoo"},
+		{"GET /api/v1/orgs/{org}/silences", "/api/v1" + p + "/silences", "unnnnoooo" + "unnnoo"},
+		{"POST /api/v1/orgs/{org}/alerts/{alert}/silence", "/api/v1" + c + "/alerts/" + w.theirsAlert + "/silence", "unnnnnnnn" + "ufnnfn"},
+		{"POST /api/v1/orgs/{org}/alerts/{alert}/silence", "/api/v1" + c + "/alerts/" + w.ownAlert + "/silence", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/agents/{agent}/silence", "/api/v1" + c + "/agents/" + w.erp.id + "/silence", "uoffnffnn" + "ufonff"},
+		{"POST /api/v1/orgs/{org}/silences/{silence}/end", "/api/v1" + c + "/silences/si_none/end", "unffnffnn" + "ufnnff"},
 
 		{"POST /signout", "/signout", "soooooooo"}, // last: it ends the sessions
 	}

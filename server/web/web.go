@@ -72,6 +72,10 @@ type Deps struct {
 	StepCase func(ctx context.Context, s Stepping) error
 	// AckAlert records that a user has taken an alert on.
 	AckAlert func(ctx context.Context, org, alert, user string) error
+	// Silence keeps messages of alerts from the channels of the organisation whose duties
+	// they are, and returns its id; Unsilence ends a silence before its time.
+	Silence   func(ctx context.Context, q Silencing) (id string, err error)
+	Unsilence func(ctx context.Context, org, silence, user string) error
 	// Released reads an epoch of an organisation's log whose head may be handed out.
 	Released func(ctx context.Context, org string, epoch int64) (ledger.State, error)
 	// ReadOnly reports whether an organisation's log may not be continued.
@@ -218,6 +222,9 @@ var routes = []route{
 	{"GET /orgs/{org}/alerts", seeOrg, false, (*Web).alerts},
 	{"GET /orgs/{org}/alerts/{alert}", seeOrg, false, (*Web).alert},
 	{"POST /orgs/{org}/alerts/{alert}/ack", ackAlert, false, (*Web).ackAlert},
+	{"POST /orgs/{org}/alerts/{alert}/silence", ackAlert, false, (*Web).silenceAlert},
+	{"POST /orgs/{org}/agents/{agent}/silence", actOrg, false, (*Web).silenceHost},
+	{"POST /orgs/{org}/silences/{silence}/end", actOrg, false, (*Web).unsilence},
 	{"POST /orgs/{org}/duties/{duty}/statement", stateOrg, false, (*Web).state},
 	{"GET /orgs/{org}/digest/{service}", seeOrg, false, (*Web).digest},
 	{"POST /orgs/{org}/digest/{service}", actOrg, false, (*Web).confirmDigest},
@@ -253,6 +260,10 @@ var routes = []route{
 	{"GET /api/v1/orgs/{org}/alerts", seeOrg, true, (*Web).apiAlerts},
 	{"GET /api/v1/orgs/{org}/alerts/{alert}", seeOrg, true, (*Web).apiAlert},
 	{"POST /api/v1/orgs/{org}/alerts/{alert}/ack", ackAlert, true, (*Web).apiAckAlert},
+	{"GET /api/v1/orgs/{org}/silences", seeOrg, true, (*Web).apiSilences},
+	{"POST /api/v1/orgs/{org}/alerts/{alert}/silence", ackAlert, true, (*Web).apiSilenceAlert},
+	{"POST /api/v1/orgs/{org}/agents/{agent}/silence", actOrg, true, (*Web).apiSilenceHost},
+	{"POST /api/v1/orgs/{org}/silences/{silence}/end", actOrg, true, (*Web).apiUnsilence},
 	{"POST /api/v1/orgs/{org}/duties/{duty}/statement", stateOrg, true, (*Web).apiState},
 	{"GET /api/v1/orgs/{org}/digest/{service}", seeOrg, true, (*Web).apiDigest},
 	{"POST /api/v1/orgs/{org}/digest/{service}", actOrg, true, (*Web).apiConfirmDigest},
