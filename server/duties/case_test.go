@@ -2,6 +2,7 @@ package duties_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,8 +130,11 @@ func TestNoticeThatEnded(t *testing.T) {
 		"missed and still open":            {ago(50), ago(49), never, never, "fulfilled case_done", "breached case_overdue"},
 		"nobody was told, and it is open":  {ago(50), never, never, never, "breached case_overdue", "no_occasion no_case"},
 		"told late, and not taken on then": {ago(120), ago(80), never, ago(1), "breached case_late", "breached case_missed"},
+		"silenced, and nobody acted":       {ago(50), never, never, ago(1), "no_occasion no_case", "breached case_missed"},
+		"silenced, and it is open":         {ago(120), never, never, never, "no_occasion no_case", "breached case_overdue"},
+		"silenced, told late, taken on":    {ago(20), ago(12), ago(11), never, "no_occasion no_case", "fulfilled case_done"},
 	} {
-		k := duties.NoticeOf("k_1", "o_1", "SC-C5", "Shop", "mx1", tt.opened, tt.told, tt.acked, tt.solved)
+		k := duties.NoticeOf("k_1", "o_1", "SC-C5", "Shop", "mx1", strings.HasPrefix(name, "silenced"), tt.opened, tt.told, tt.acked, tt.solved)
 		for duty, want := range map[string]string{"SC-P5": tt.provider, "SC-C3": tt.customer} {
 			d, _ := c.Duty(duty)
 			got, parts := c.Judge(d, duties.Question{At: now, Watched: true, Cases: []duties.Case{k}})
