@@ -132,7 +132,7 @@ func TestNoticeThatEnded(t *testing.T) {
 		"told late, and not taken on then": {ago(120), ago(80), never, ago(1), "breached case_late", "breached case_missed"},
 		"silenced, and nobody acted":       {ago(50), never, never, ago(1), "no_occasion no_case", "breached case_missed"},
 		"silenced, and it is open":         {ago(120), never, never, never, "no_occasion no_case", "breached case_overdue"},
-		"silenced, told late, taken on":    {ago(20), ago(12), ago(11), never, "no_occasion no_case", "fulfilled case_done"},
+		"silenced, told late, taken on":    {ago(20), ago(12), ago(11), never, "no_occasion no_case", "no_occasion case_running"},
 	} {
 		k := duties.NoticeOf("k_1", "o_1", "SC-C5", "Shop", "mx1", strings.HasPrefix(name, "silenced"), tt.opened, tt.told, tt.acked, tt.solved)
 		for duty, want := range map[string]string{"SC-P5": tt.provider, "SC-C3": tt.customer} {
