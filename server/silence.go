@@ -59,7 +59,7 @@ func (s *Server) Silence(ctx context.Context, q SilenceRequest) (string, error) 
 			return err
 		}
 		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: q.Org, Event: eventSilenced, At: evidence.At(now), By: q.User, Duty: row.Duty},
-			stated{Silence: row.ID, Alert: q.Alert, Duty: row.Duty, Part: row.Part, Asset: row.Asset, Name: row.Name, Until: row.Until.UTC().Format(time.RFC3339), Text: q.Reason})
+			stated{Silence: row.ID, Duty: row.Duty, Part: row.Part, Asset: row.Asset, Name: row.Name, Until: row.Until.UTC().Format(time.RFC3339), Text: q.Reason})
 		if err != nil {
 			return err
 		}

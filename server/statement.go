@@ -78,7 +78,6 @@ type stated struct {
 	Closes   *bool  `json:"closes,omitempty"` // the case, with this step; nil: not said yet then
 
 	Silence string `json:"silence,omitempty"` // the id of one
-	Alert   string `json:"alert,omitempty"`   // on whose page it was set
 	Part    string `json:"part,omitempty"`    // of what is silent
 	Asset   string `json:"asset,omitempty"`   // likewise
 	Name    string `json:"name,omitempty"`    // of the asset, for people

@@ -4,8 +4,9 @@ import "time"
 
 const (
 	// Remind is how long after the last message an alert that nobody has taken on is
-	// told again, and RemindTaken one that somebody has.
-	Remind      = 24 * time.Hour
+	// told again.
+	Remind = 24 * time.Hour
+	// RemindTaken is Remind of an alert that somebody has taken on.
 	RemindTaken = 7 * 24 * time.Hour
 	// recheck is when to look again after a message that has not been delivered yet.
 	recheck = time.Hour

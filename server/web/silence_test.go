@@ -90,7 +90,7 @@ func TestHostIsSilencedByTheAPI(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req, err := http.NewRequestWithContext(context.Background(), "POST", s.http.URL+"/api/v1"+path, bytes.NewReader(text))
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.http.URL+"/api/v1"+path, bytes.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
