@@ -38,7 +38,7 @@ func judgeEndpoints(h host) []AssetFinding {
 		found, of[e.Name] = append(found, f), nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(of)) { // asked before, and no longer
-		if w := h.unwatched(name, of[name], hole == nil); len(of[name]) > 0 && w != nil {
+		if w := h.unwatched(name, of[name], hole == nil); w != nil {
 			found = append(found, *w)
 		}
 	}

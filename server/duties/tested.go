@@ -79,7 +79,7 @@ func judgeTested(d Duty, q Question, want restoreTerm) (f Finding, ok bool) {
 // have been decrypted: who could decrypt has the password. Duties with alternatives
 // take such tests as a statement.
 func orByHand(d Duty, q Question, v values, pf PartFinding) PartFinding {
-	if d.Any || pf.Part.Check != "restore" || !v.flag("decrypted") {
+	if d.Any || !v.flag("decrypted") {
 		return pf
 	}
 	hand, tried := judgeTested(d, q, restoreTerm{within: v.duration("age"), decrypted: true})
