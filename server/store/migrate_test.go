@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -15,13 +15,14 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
 
 // Blobs that were stored by their digest alone come to lie beside every record that
 // names them, with their marks; none is lost.
 func TestBlobsMoveToTheirRecords(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, dsn string) {
+	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
 		ctx := context.Background()
 		db := atVersion(t, dsn, 20)
 		sha := func(name string) []byte { d := evidence.Sum([]byte(name)); return d[:] }
@@ -35,7 +36,7 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 			{`INSERT INTO blob_want (org_id, agent_id, sha, log_id, idx) VALUES `, [][]any{{"o_1", "a_1", sha("owed"), "l_1", 3}}},
 		} {
 			for _, row := range add.rows {
-				if _, err := db.ExecContext(ctx, add.query+values(1, len(row)), row...); err != nil {
+				if _, err := db.ExecContext(ctx, add.query+store.Values(1, len(row)), row...); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -52,22 +53,22 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 				detail = sha(it.detail)
 			}
 			if _, err := db.ExecContext(ctx, `INSERT INTO item (org_id, agent_id, kind, log_id, idx, schema, from_at, to_at, received, outcome, reason, facts, detail)
-				VALUES `+values(1, 13), it.org, "a_1", it.kind, it.log, it.index, 0, 0, 0, it.index, "failed", "", sha(it.facts), detail); err != nil {
+				VALUES `+store.Values(1, 13), it.org, "a_1", it.kind, it.log, it.index, 0, 0, 0, it.index, "failed", "", sha(it.facts), detail); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		opened, err := Open(ctx, dsn, slog.New(slog.DiscardHandler))
+		opened, err := store.Open(ctx, dsn, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = opened.Close() })
 		var got []string
 		for _, org := range []string{"o_1", "o_2"} {
-			var places []Place
-			if err := opened.Places(ctx, org, func(p Place, _ bool) { places = append(places, p) }); err != nil {
+			var places []store.Place
+			if err := opened.Places(ctx, org, func(p store.Place, _ bool) { places = append(places, p) }); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range places {
@@ -75,7 +76,7 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, fmt.Sprintf("%s %s %d: %s, erased %d by %s %d", p.Org, p.Log, p.Index, b.Data, Micros(b.Erased), b.Log, b.Index))
+				got = append(got, fmt.Sprintf("%s %s %d: %s, erased %d by %s %d", p.Org, p.Log, p.Index, b.Data, store.Micros(b.Erased), b.Log, b.Index))
 			}
 			wants, err := opened.Wants(ctx, org)
 			if err != nil {
@@ -96,26 +97,26 @@ func TestBlobsMoveToTheirRecords(t *testing.T) {
 
 // Channels keep what they are when the list of kinds grows, and may be of the new one.
 func TestChannelsKeepTheirKind(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, dsn string) {
+	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
 		ctx := context.Background()
 		db := atVersion(t, dsn, 64)
 		_, err := db.ExecContext(ctx, `INSERT INTO org (id, kind, name, created) VALUES ('o_1', 'provider', 'Provider', 0)`)
 		for _, row := range [][]any{{"c_1", "o_1", "email", "a@b.example", nil, "both", 1}, {"c_2", "o_1", "webhook", "https://x.example", []byte("abc"), "", 2}} {
 			if err == nil {
-				_, err = db.ExecContext(ctx, `INSERT INTO channel (id, org_id, kind, target, secret, party, created) VALUES `+values(1, len(row)), row...)
+				_, err = db.ExecContext(ctx, `INSERT INTO channel (id, org_id, kind, target, secret, party, created) VALUES `+store.Values(1, len(row)), row...)
 			}
 		}
 		if err = errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)
 		}
-		opened, err := Open(ctx, dsn, slog.New(slog.DiscardHandler))
+		opened, err := store.Open(ctx, dsn, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = opened.Close() })
 		add := func(kind string) error {
-			return opened.Tx(ctx, func(ctx context.Context, tx *Tx) error {
-				return tx.AddChannel(ctx, alert.Channel{ID: "c_" + kind, Org: "o_1", Kind: kind, Target: "slack://x", Created: Time(3)})
+			return opened.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+				return tx.AddChannel(ctx, alert.Channel{ID: "c_" + kind, Org: "o_1", Kind: kind, Target: "slack://x", Created: store.Time(3)})
 			})
 		}
 		if err := add(alert.Chat); err != nil {
@@ -150,13 +151,19 @@ func atVersion(t *testing.T, dsn string, version int64) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := fs.Sub(embedded, "migrations")
+	files, err := fs.Sub(store.Embedded, "migrations")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := provider(db, postgres, files)
+	p, err := store.Migrations(db, postgres, files)
 	if err == nil {
 		_, err = p.UpTo(context.Background(), version)
+	}
+	if err == nil {
+		var got int64
+		if got, err = p.GetDBVersion(context.Background()); err == nil && got != version {
+			err = fmt.Errorf("the database is at version %d, want %d: take an empty one", got, version)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)

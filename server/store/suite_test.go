@@ -324,7 +324,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 
 // Two servers that start at once on an empty database both come up.
 func TestOpenAtOnce(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, dsn string) {
+	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {

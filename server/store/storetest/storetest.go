@@ -1,4 +1,4 @@
-// Package storetest gives tests an empty database on each engine.
+// Package storetest gives tests a database of their own on each engine.
 package storetest
 
 import (
@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"os"
 	"os/exec"
@@ -18,56 +20,139 @@ import (
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/attesto/attesto/server/store"
 )
 
-// Each runs fn as a subtest on SQLite and on PostgreSQL, each time with the DSN
-// of an empty database. PostgreSQL is the server of ATTESTO_TEST_POSTGRES (a DSN
-// whose user may create databases) or, without it, a private one that is started
-// once per test binary from the installed programs and ends with it. Where there
-// is none, the subtest is skipped, under CI=true it fails.
+// Each runs fn as a subtest on SQLite and on PostgreSQL, each time with the DSN of
+// a database that has the schema and no rows. PostgreSQL is the server of
+// ATTESTO_TEST_POSTGRES (a DSN whose user may create databases) or, without it, a
+// private one that is started once per test binary from the installed programs and
+// ends with it. Where there is none, the subtest is skipped, under CI=true it fails.
 func Each(t *testing.T, fn func(t *testing.T, dsn string)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { fn(t, SQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { fn(t, Postgres(t)) })
 }
 
+// EachEmpty is Each with databases that have nothing in them yet.
+func EachEmpty(t *testing.T, fn func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { fn(t, "sqlite:"+filepath.Join(t.TempDir(), "attesto.db")) })
+	t.Run("postgres", func(t *testing.T) { fn(t, create(t, postgres(t), "")) })
+}
+
 // SQLite is the DSN of a database file in a temporary folder.
-func SQLite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "attesto.db") }
+func SQLite(t testing.TB) string {
+	t.Helper()
+	file, err := migrated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "attesto.db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
+}
 
 // Postgres is the DSN of a fresh database, dropped when the test ends.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	server := os.Getenv("ATTESTO_TEST_POSTGRES")
-	if server == "" {
-		var err error
-		if server, err = cluster(); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skip(err)
-		}
+	server := postgres(t)
+	if os.Getenv("ATTESTO_TEST_POSTGRES") != "" { // nothing of ours may stay on it
+		return create(t, server, "")
 	}
+	if err := template(); err != nil {
+		t.Fatal(err)
+	}
+	return create(t, server, " TEMPLATE attesto")
+}
+
+// migrated is a database file that the store has migrated: the migrations are run
+// once per test binary, not for every test.
+var migrated = sync.OnceValues(func() (file []byte, err error) {
+	dir, err := os.MkdirTemp("", "attesto")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "attesto.db")
+	if err := migrate("sqlite:" + path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// template makes the database attesto on the private PostgreSQL, migrated.
+var template = sync.OnceValue(func() error {
+	server, err := cluster()
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return err
+	}
+	if err := admin(server, "CREATE DATABASE attesto"); err != nil {
+		return err
+	}
+	u.Path = "/attesto"
+	return migrate(u.String())
+})
+
+func migrate(dsn string) error {
+	s, err := store.Open(context.Background(), dsn, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+func postgres(t testing.TB) string {
+	t.Helper()
+	if server := os.Getenv("ATTESTO_TEST_POSTGRES"); server != "" {
+		return server
+	}
+	server, err := cluster()
+	switch {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatal(err)
+	case err != nil:
+		t.Skip(err)
+	}
+	return server
+}
+
+func create(t testing.TB, server, how string) string {
+	t.Helper()
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatalf("ATTESTO_TEST_POSTGRES: %v", err)
 	}
 	name := "attesto_" + strings.ToLower(rand.Text())
-	admin(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	if err := admin(server, "CREATE DATABASE "+name+how); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := admin(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
 	u.Path = "/" + name
 	return u.String()
 }
 
-func admin(t testing.TB, server, statement string) {
-	t.Helper()
+func admin(server, statement string) (err error) {
 	db, err := sql.Open("pgx", server)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	defer func() { _ = db.Close() }()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	if _, err := db.ExecContext(context.Background(), statement); err != nil {
-		t.Fatalf("%s: %v", statement, err)
+		return fmt.Errorf("%s: %w", statement, err)
 	}
+	return nil
 }
 
 var cluster = sync.OnceValues(startCluster)
@@ -78,7 +163,7 @@ var cluster = sync.OnceValues(startCluster)
 const keeper = `
 set -e
 "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1
-"$2/pg_ctl" -D "$1/data" -w -l "$1/log" -o "-c listen_addresses='' -c unix_socket_directories='$1' -c fsync=off -c max_connections=200" start >>"$1/log" 2>&1
+"$2/pg_ctl" -D "$1/data" -w -l "$1/log" -o "-c listen_addresses='' -c unix_socket_directories='$1' -c fsync=off -c full_page_writes=off -c max_connections=200" start >>"$1/log" 2>&1
 echo ready
 cat >/dev/null || true
 "$2/pg_ctl" -D "$1/data" -m immediate stop >/dev/null 2>&1 || true
