@@ -157,11 +157,11 @@ var savedTables = []string{"record", "entry", "tile", "checkpoint", "blob", "ite
 func save(t *testing.T, dsn string) func() {
 	t.Helper()
 	run := func(format string) {
+		text := "BEGIN;"
 		for _, table := range savedTables {
-			for _, text := range strings.Split(fmt.Sprintf(format, table), ";") {
-				statement(t, dsn, text)
-			}
+			text += fmt.Sprintf(format, table) + ";"
 		}
+		statement(t, dsn, text+"COMMIT")
 	}
 	run(`CREATE TABLE saved_%[1]s AS SELECT * FROM %[1]s`)
 	return func() {

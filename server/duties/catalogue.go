@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,7 @@ type Catalogue struct {
 	byID      map[string]int
 	words     map[string]wordings
 	builtin   Releases
-	releases  atomic.Pointer[Releases]
+	releases  *atomic.Pointer[Releases]
 }
 
 type dutyFile struct {
@@ -84,8 +85,22 @@ type checkFile struct {
 	Params map[string]Param `yaml:"params"`
 }
 
-// Builtin reads and validates the catalogue that is built in.
+// Builtin is the catalogue that is built in, read and validated once: each caller has
+// releases of its own, which Renew changes, and shares the rest, which nothing does.
 func Builtin() (*Catalogue, error) {
+	c, err := readOnce()
+	if err != nil {
+		return nil, err
+	}
+	own := *c
+	own.releases = &atomic.Pointer[Releases]{}
+	own.releases.Store(&own.builtin)
+	return &own, nil
+}
+
+var readOnce = sync.OnceValues(readBuiltin)
+
+func readBuiltin() (*Catalogue, error) {
 	dir, err := fs.Sub(builtin, "catalogue")
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalogue: %w", err)
@@ -143,6 +158,7 @@ func Read(dir fs.FS) (*Catalogue, error) {
 	if c.builtin, err = readReleases(dir); err != nil {
 		return nil, err
 	}
+	c.releases = &atomic.Pointer[Releases]{}
 	c.releases.Store(&c.builtin)
 	return c, c.unused()
 }
