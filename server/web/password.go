@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/attesto/attesto/evidence"
 )
 
 // argon2id with 19 MiB, two passes, one lane (OWASP Password Storage Cheat Sheet).
@@ -37,6 +40,9 @@ func HashPassword(password string) (string, error) {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
 		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
 }
+
+// nobodys is the hash of a password that nobody has.
+var nobodys = sync.OnceValues(func() (string, error) { return HashPassword(evidence.NewID("")) })
 
 // passwordFault is why a new password is refused; key names the words for people.
 type passwordFault struct{ key, say string }
