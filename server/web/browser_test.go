@@ -182,9 +182,9 @@ func (b *tab) fits(where string) {
 
 func (b *tab) shoot(name string) {
 	b.t.Helper()
-	image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	image, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: new(true), OptimizeForSpeed: new(true)})
 	b.must(err)
-	b.keep(name+".png", image)
+	b.keep(name+".png", image.Data)
 }
 
 // keep writes a file into the folder of ATTESTO_ARTIFACTS, else of the test.
