@@ -42,8 +42,10 @@ deps: ## install what the tests need (Debian or Ubuntu)
 	@packaging/scripts/install-packages.sh $(TEST_PACKAGES)
 	@packaging/scripts/unpack-package.sh exim4-daemon-light
 
-# These take longest; begun first, the others run beside them.
+# These take longest; begun first, the others run beside them. One more than there are
+# processors: some wait for programs that are killed and started again.
 LONGEST := ./server ./server/web ./cmd ./agent
+AT_ONCE := $(shell expr $$(nproc) + 1)
 # What the race detector need not watch, at half the time of all tests: SQLite, which is C
 # turned into Go on a heap outside Go's, where it sees nothing anyway; and the arithmetic of
 # Ed25519, pure functions. Only packages that share no generic code with ours may stand here:
@@ -53,7 +55,7 @@ UNWATCHED := -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=crypto/interna
 .PHONY: test
 test: deps ## install what tests need, then run all of them with the race detector
 	go vet ./...
-	CI=$${CI:-true} go test -race $(UNWATCHED) -timeout 40m $(LONGEST) ./...
+	CI=$${CI:-true} go test -race -p $(AT_ONCE) $(UNWATCHED) -timeout 40m $(LONGEST) ./...
 	go test -run '^(TestBounded|Fuzz)' ./collectors/... # what parsers allocate, which the race detector changes
 	go -C tools test ./mutate # the tool of the mutation run
 
