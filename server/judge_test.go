@@ -514,6 +514,7 @@ func TestDaysWithoutTheServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			j.settle()
+			j.opens(server.CaseRequest{Org: j.customer.ID, Workflow: "notice", Service: "sc", Title: "Disk nearly full", User: "u_ops"})
 			j.now = day.AddDate(0, 0, 6).Add(8 * time.Hour)
 			if off {
 				j.restart()
@@ -528,6 +529,15 @@ func TestDaysWithoutTheServer(t *testing.T) {
 			for _, of := range []store.Board{{Org: j.provider.ID, Duty: "PE-P3"}, {Org: j.customer.ID, Duty: "PE-P3"}, {Org: j.customer.ID, Duty: "BK-C1"}} {
 				if got, sum := j.days(of.Org, of.Duty, day, 6); got != "fuuuuu" || len(sum.Gaps) != 1 || sum.Gaps[0].Cause != cause {
 					t.Errorf("off %t, %s: days %s, %+v; want fuuuuu, the cause %s", off, of.Duty, got, sum, cause)
+				}
+			}
+			board, err := j.store.Verdicts(ctx, j.customer.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range board {
+				if d, _ := j.srv.Catalogue().Duty(v.Duty); d.Party == duties.Provider && !v.Due.IsZero() {
+					t.Errorf("%s of the provider would be judged as a duty of the customer at %s", v.Duty, v.Due)
 				}
 			}
 			changes, err := j.store.VerdictChanges(ctx, j.customer.ID, "PE-P3", day, 50)

@@ -173,6 +173,9 @@ func (b *batch) catchUp(ctx context.Context, org string, d duties.Duty) error {
 				}
 				last = j
 				rows := verdicts(each.boards[0], d.ID, j.At, j.Whole, j.Parts)
+				if each.boards[0] != org {
+					rows[0].Due = time.Time{} // the provider's row has it judged again
+				}
 				if own = append(own, rows...); len(each.boards) > 1 {
 					shared = append(shared, rows...)
 				}
