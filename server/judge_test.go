@@ -557,6 +557,31 @@ func TestDaysWithoutTheServer(t *testing.T) {
 	}
 }
 
+// TestFailureIsAcknowledged has a backup fail after a review and run well an hour later:
+// the day is not proven until somebody looks again.
+func TestFailureIsAcknowledged(t *testing.T) {
+	j := newJudged(t, storetest.SQLite(t))
+	ctx := context.Background()
+	j.now = time.Date(2026, 6, 1, 8, 0, 0, 0, j.customer.Location())
+	j.shop()
+	h := j.enrolled(j.customer)
+	for _, step := range []struct{ result, want string }{{evidence.BackupOK, "unproven review_never"}, {"", "fulfilled backup_good"},
+		{evidence.BackupFailed, "breached backup_failed"}, {evidence.BackupOK, "unproven review_failed"}, {"", "fulfilled backup_good"}} {
+		j.advance(time.Hour)
+		if step.result != "" {
+			h.pushes(h.backups(step.result))
+		} else if err := j.srv.ConfirmReview(ctx, j.customer.ID, "SC-C5", "u_1"); err != nil {
+			t.Fatal(err)
+		}
+		j.settle()
+		j.wants(j.customer.ID, "SC-C5", step.want)
+	}
+	out, err := j.srv.Rejudge(ctx, server.RejudgeRequest{From: j.now.Add(-4 * time.Hour), Org: j.customer.ID, Duty: "SC-C5", DryRun: true})
+	if err != nil || len(out.Changed) > 0 {
+		t.Errorf("told again: %+v (%v)", out.Changed, err)
+	}
+}
+
 // TestDayOfItsOwn has a host look and a person review every other day only, each time
 // within what is fresh: a day without a look, or without a review, ends unproven.
 func TestDayOfItsOwn(t *testing.T) {

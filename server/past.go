@@ -315,7 +315,7 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	}
 	slices.SortStableFunc(s.Statements, byTime) // those on a duty and those on all were read apart
 	standing := stands(s.Statements)
-	if standing {
+	if standing || d.Acknowledged {
 		if s.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.Party, d.ID, s.From.Add(-duties.Recall)); err != nil {
 			return err
 		}

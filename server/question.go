@@ -59,7 +59,7 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 		return err
 	}
 	standing := stands(q.Statements)
-	if standing {
+	if standing || d.Acknowledged {
 		if q.Alerts, err = b.store.RaisedAlerts(ctx, o.ID, d.Party, d.ID, b.at.Add(-duties.Recall)); err != nil {
 			return err
 		}

@@ -45,14 +45,15 @@ type Catalogue struct {
 }
 
 type dutyFile struct {
-	ID      string                      `yaml:"id"`
-	Title   Text                        `yaml:"title"`
-	Cadence string                      `yaml:"cadence"`
-	Parts   []string                    `yaml:"parts"`
-	Any     bool                        `yaml:"any"`
-	Asked   [][]string                  `yaml:"asked"`  // protocols of endpoints, one of each set
-	Set     map[string]Params           `yaml:"set"`    // other defaults, by part
-	Bounds  map[string]map[string]bound `yaml:"bounds"` // what the duty leaves open, by part and parameter
+	ID           string                      `yaml:"id"`
+	Title        Text                        `yaml:"title"`
+	Cadence      string                      `yaml:"cadence"`
+	Parts        []string                    `yaml:"parts"`
+	Any          bool                        `yaml:"any"`
+	Acknowledged bool                        `yaml:"acknowledged"` // a failure wants a later review, or somebody who takes its alert on
+	Asked        [][]string                  `yaml:"asked"`        // protocols of endpoints, one of each set
+	Set          map[string]Params           `yaml:"set"`          // other defaults, by part
+	Bounds       map[string]map[string]bound `yaml:"bounds"`       // what the duty leaves open, by part and parameter
 }
 
 // bound is how far a duty lets a figure be set.
@@ -250,7 +251,7 @@ func validateParams(have map[string]Param, want []string) error {
 }
 
 func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
-	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
+	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, Acknowledged: d.Acknowledged, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
 	errs := []error{lacks("title", d.Title)}
 	bad := func(err error, path ...any) { errs = append(errs, under("", err, path...)) }
 	prefix := strings.ToUpper(service) + "-"
@@ -290,6 +291,9 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 			err = under("part "+name, p.bind(d.Bounds[name]))
 		}
 		bad(under("bounds", err), "bounds", name)
+	}
+	if out.Acknowledged && !out.Has(ProofReview) {
+		return out, errors.New("acknowledged: it has no part review")
 	}
 	if out.Asked = d.Asked; len(d.Asked) > 0 && !out.hasCheck("endpoints") {
 		bad(errors.New("asked: it wants the part check endpoints"), "asked")

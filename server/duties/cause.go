@@ -30,7 +30,7 @@ var causes = map[string]Cause{
 	"look_failed": CauseCollector, "facts_missing": CauseNetwork, "facts_unknown": CauseServer, "facts_unreadable": CauseCollector, "gaps": CauseCollector,
 	"health_hole": CauseAgentOff, "endpoints_hole": CauseAgentOff, "endpoint_hole": CauseCollector, "endpoints_unasked": CauseNotInstalled, "mail_hole": CauseCollector, "trend_short": CauseAgentOff, "trend_none": CauseCollector,
 	"eventlog_hole": CauseCollector, "eventlog_not_whole": CauseCollector,
-	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople,
+	"review_never": CausePeople, "review_old": CausePeople, "review_open": CausePeople, "review_failed": CausePeople,
 	"standing_not_told": CausePeople, "standing_not_acked": CausePeople, "standing_told_late": CausePeople, "standing_acked_late": CausePeople,
 	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
 	"need_never": CausePeople, "need_lapsed": CausePeople, "need_none": CausePeople, "tested_old": CausePeople, "tested_unsigned": CausePeople,

@@ -48,19 +48,20 @@ const (
 
 // Duty is one duty of the shared-responsibility list.
 type Duty struct {
-	ID          string
-	Service     string // sc, wh, pe or bk
-	Party       string // Provider or Customer
-	Title       Text
-	Cadence     string // as the list states it
-	CadenceText Text
-	Every       time.Duration // 0 when it waits for an event
-	SetByYou    bool          // the list names no figure: Every is a default that an organisation may change
-	Any         bool          // one proven part is enough; otherwise the duty is as good as its weakest part
-	Parts       []Part
-	Asked       [][]string // of each set of protocols one must be among the endpoints that are asked
-	Family      Family
-	Own         bool // of the operator, not of the list
+	ID           string
+	Service      string // sc, wh, pe or bk
+	Party        string // Provider or Customer
+	Title        Text
+	Cadence      string // as the list states it
+	CadenceText  Text
+	Every        time.Duration // 0 when it waits for an event
+	SetByYou     bool          // the list names no figure: Every is a default that an organisation may change
+	Any          bool          // one proven part is enough; otherwise the duty is as good as its weakest part
+	Parts        []Part
+	Acknowledged bool       // who looked before a failure came has not acknowledged it
+	Asked        [][]string // of each set of protocols one must be among the endpoints that are asked
+	Family       Family
+	Own          bool // of the operator, not of the list
 }
 
 // Part is one thing that a duty asks for.

@@ -32,7 +32,8 @@ func judgeReview(d Duty, p Part, q Question, others []PartFinding) PartFinding {
 // confirmation holds until just before the end of the next day of the cadence, in the
 // organisation's zone: who looks every day is never without proof, and a day on which
 // nobody looked ends without. A finding of the log rules that came after it opens it
-// again.
+// again, and so does a failure, where the duty has failures acknowledged, until somebody
+// looks or takes its alert on.
 func judgeLook(d Duty, q Question, v values) Finding {
 	party := []any{"party_codes", d.Party}
 	if len(q.Reviews) == 0 {
@@ -47,6 +48,12 @@ func judgeLook(d Duty, q Question, v values) Finding {
 	}
 	if open := untriaged(q, last.At, v.number("severity")); len(open) > 0 {
 		return Finding{Why: say("review_open", append(args, "count", len(open), "findings", listed(findingNames(open)))...), Cites: cites, Due: until}
+	}
+	for _, a := range q.Alerts {
+		opened := a.Opened
+		if a = a.asOf(q.At); d.Acknowledged && opened.After(last.At) && !opened.After(q.At) && a.Acked.IsZero() {
+			return Finding{Why: say("review_failed", append(args, "alert", a.Name, "opened", clock(opened, q.Zone))...), Cites: cites, Due: until}
+		}
 	}
 	return Finding{Verdict: Fulfilled, Why: say("review_done", append(args, "until", clock(until, q.Zone))...), Cites: cites, Due: until}
 }
