@@ -237,6 +237,9 @@ type reportHint struct {
 	hosts   []string
 	more    bool // hosts than these
 	unread  bool // not all hosts could be asked
+
+	since  time.Time // of a case that is passed on: when its first term began
+	origin string    // likewise: where it stood
 }
 
 // among is the organisation among whose cases the same is looked for, or "" for all: what

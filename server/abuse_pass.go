@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
@@ -16,11 +18,13 @@ type PassRequest struct {
 	Org  string // the provider
 	Case string
 	To   string // the customer
+	Mail bool   // the file, too: a whole mail may speak of others
 	User string
 }
 
 // PassCase opens a case, which was opened before anybody knew whom it concerns, with a
-// customer in the same words, and withdraws it where it stood. Its times begin anew.
+// customer in the same words, and withdraws it where it stood. It can be passed on to more
+// customers then, once to each. Its times go on.
 func (s *Server) PassCase(ctx context.Context, q PassRequest) (id string, err error) {
 	err = s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		id, err = s.passTx(ctx, tx, q)
@@ -44,6 +48,10 @@ func (s *Server) passTx(ctx context.Context, tx *store.Tx, q PassRequest) (strin
 	if err != nil {
 		return "", err
 	}
+	passed, err := tx.PassedOn(ctx, c.ID)
+	if err != nil {
+		return "", err
+	}
 	to, err := tx.Org(ctx, q.To)
 	w, _ := s.catalogue.Workflow(c.Workflow)
 	switch {
@@ -51,7 +59,9 @@ func (s *Server) passTx(ctx context.Context, tx *store.Tx, q PassRequest) (strin
 		return "", duties.Refusal{Key: "case_pass", Err: errors.New("this case concerns nobody else, or there is no such customer")}
 	case err != nil:
 		return "", err
-	case !c.Closed.IsZero() || len(c.Steps) > 0:
+	case slices.ContainsFunc(passed, func(p store.Case) bool { return p.Org == q.To }):
+		return "", duties.Refusal{Key: "case_passed", Err: errors.New("this case was passed on to this customer")}
+	case !c.Undecided() && len(passed) == 0:
 		return "", duties.Refusal{Key: "case_closed", Err: errors.New("this case is closed, or under way")}
 	}
 	service := c.Service
@@ -62,12 +72,30 @@ func (s *Server) passTx(ctx context.Context, tx *store.Tx, q PassRequest) (strin
 	if err != nil {
 		return "", err
 	}
+	if !q.Mail {
+		words.File = nil
+	}
 	id, err := s.openTx(ctx, tx, w, to, CaseRequest{Org: to.ID, Workflow: c.Workflow, Service: service, Title: c.Title, Text: words.Text, File: words.File, User: q.User,
-		report: reportHint{subject: c.Subject}})
+		report: reportHint{subject: c.Subject, since: c.Since, origin: c.ID}})
 	if err != nil {
 		return "", err
 	}
-	return id, s.stepTx(ctx, tx, c, StepRequest{Org: c.Org, Case: c.ID, Withdraw: true, Text: "→ " + to.Name + ", " + id, User: q.User})
+	whither := "→ " + to.Name + ", " + id
+	if len(passed) == 0 {
+		return id, s.stepTx(ctx, tx, c, StepRequest{Org: c.Org, Case: c.ID, Withdraw: true, Text: whither, User: q.User})
+	}
+	_, err = s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: c.Org, Event: eventPassed, At: evidence.At(s.now()), By: q.User},
+		stated{Case: c.ID, Workflow: c.Workflow, Service: c.Service, Text: whither})
+	return id, err
+}
+
+// sinceText is when the first term of a case began as it is signed; empty where that is
+// when it was opened.
+func sinceText(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }
 
 // wordsOf reads what was said beside a log entry; nothing where that was erased.

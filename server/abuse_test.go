@@ -139,11 +139,11 @@ func TestReportsByMail(t *testing.T) {
 	if err != nil || is.Org != j.customer.ID || is.Title != c.Title || is.Service != c.Service || !is.Closed.IsZero() {
 		t.Errorf("with the customer: %+v (%v)", is, err)
 	}
-	if blob, err = j.store.Blob(ctx, store.Place{Org: is.Org, Log: is.Log, Index: is.Index, SHA: is.Data}); err != nil || strings.Contains(string(blob.Data), `"hosts"`) {
+	if blob, err = j.store.Blob(ctx, store.Place{Org: is.Org, Log: is.Log, Index: is.Index, SHA: is.Data}); err != nil || strings.Contains(string(blob.Data), `"hosts"`) || strings.Contains(string(blob.Data), "report.eml") {
 		t.Errorf("words %s (%v)", blob.Data, err)
 	}
 	_, err = j.srv.PassCase(ctx, pass)
-	refused(t, err, "case_closed")
+	refused(t, err, "case_passed")
 	j.sound()
 }
 
@@ -192,11 +192,11 @@ func TestReportsAgain(t *testing.T) {
 			t.Errorf("%+v and %+v", first, second)
 		}
 
-		// Two people pass it on at once, each to another: one of them does.
+		// Two people pass it on at once: one of them does.
 		results := make(chan error, 2)
-		for _, to := range []string{hosting.ID, j.customer.ID} {
+		for range 2 {
 			go func() {
-				_, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: first.ID, To: to, User: "u_ops"})
+				_, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: first.ID, To: hosting.ID, User: "u_ops"})
 				results <- err
 			}()
 		}
@@ -204,7 +204,7 @@ func TestReportsAgain(t *testing.T) {
 			t.Error("a case was passed on twice")
 		}
 		passed := slices.DeleteFunc(cases(3), func(c store.Case) bool { return c.Org == j.provider.ID })
-		if len(passed) != 1 || passed[0].Service != "sc" && passed[0].Org == j.customer.ID || passed[0].Service != "wh" && passed[0].Org == hosting.ID {
+		if len(passed) != 1 || passed[0].Service != "wh" || passed[0].Org != hosting.ID {
 			t.Fatalf("passed on: %+v", passed)
 		}
 		take(reportOf("192.0.2.9", long)) // its case stands with the customer now
@@ -553,4 +553,145 @@ func TestReportNamesHosts(t *testing.T) {
 			t.Errorf("no case of %d", n)
 		}
 	}
+}
+
+// A report may concern several customers: each gets a case of its own, once, whose term
+// goes on from when the report came, and the mail only where that was chosen.
+func TestPassedOnToSeveral(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		other, err := j.srv.AddOrg(ctx, store.Org{Kind: store.Customer, Name: "Other", Services: []string{"sc"}, Lang: "en"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		came := j.now.Truncate(time.Microsecond)
+		if err := j.srv.TakeReport(ctx, reportOf("192.0.2.9", "https://shop.example/"), []byte("the mail")); err != nil {
+			t.Fatal(err)
+		}
+		list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := list[0]
+		j.advance(23 * time.Hour)
+		j.settle()
+		for i, to := range []string{j.customer.ID, other.ID} {
+			id, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: c.ID, To: to, Mail: i == 1, User: "u_ops"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			is, err := j.store.Case(ctx, id)
+			if err != nil || is.Org != to || is.Origin != c.ID || !is.Since.Equal(came) || !is.Opened.Equal(j.now.Truncate(time.Microsecond)) {
+				t.Errorf("%+v (%v)", is, err)
+			}
+			blob, err := j.store.Blob(ctx, store.Place{Org: is.Org, Log: is.Log, Index: is.Index, SHA: is.Data})
+			if err != nil || !strings.Contains(string(blob.Data), "https://shop.example/") || strings.Contains(string(blob.Data), "report.eml") != (i == 1) {
+				t.Errorf("words %s (%v)", blob.Data, err)
+			}
+			_, err = j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: c.ID, To: to, User: "u_ops"})
+			refused(t, err, "case_passed")
+		}
+		j.settle()
+		j.wants(j.customer.ID, "SC-P4", "unproven no_agent")
+		j.advance(2 * time.Hour) // within 24 hours of passing, not of the report
+		j.settle()
+		for _, org := range []string{j.provider.ID, j.customer.ID, other.ID} {
+			j.wants(org, "SC-P4", "breached case_overdue")
+		}
+		if got := j.stated(j.provider.ID); got["case.withdrawn"] != 1 || got["case.passed"] != 1 {
+			t.Errorf("the log states %v", got)
+		}
+		j.sound()
+		attack(t, j.dsn, `UPDATE case_file SET since = since + 1000000 WHERE since > 0`)
+		if got := strings.Join(j.check(t), "\n"); !strings.Contains(got, "its term began at") {
+			t.Errorf("a term that began later: %q", got)
+		}
+	})
+}
+
+// What a case was about goes with its words, and the provider's copy of a report goes with
+// the last customer that it concerned.
+func TestReportsAreErased(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		other, err := j.srv.AddOrg(ctx, store.Org{Kind: store.Customer, Name: "Other", Services: []string{"sc"}, Lang: "en"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := reportOf("192.0.2.9", "https://shop.example/")
+		take := func() {
+			t.Helper()
+			if err := j.srv.TakeReport(ctx, r, []byte("the mail")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take()
+		take()
+		list, err := j.store.Cases(ctx, j.provider.ID, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := list[0]
+		for _, to := range []string{j.customer.ID, other.ID} {
+			if _, err := j.srv.PassCase(ctx, server.PassRequest{Org: j.provider.ID, Case: c.ID, To: to, Mail: true, User: "u_ops"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take()
+		words := func() (there int) {
+			t.Helper()
+			err := j.store.Places(ctx, j.provider.ID, func(p store.Place, has bool) {
+				if blob, err := j.store.Blob(ctx, p); err == nil && has && strings.Contains(string(blob.Data), "shop.example") {
+					there++
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return there
+		}
+		for i, org := range []string{j.customer.ID, other.ID} {
+			if n, want := words(), 3; n != want {
+				t.Errorf("%d: %d words, want %d", i, n, want)
+			}
+			if err := j.srv.EraseOrg(ctx, org, "u_ops"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := words(); n != 0 {
+			t.Errorf("%d words stayed", n)
+		}
+		if was, err := j.store.Case(ctx, c.ID); err != nil || was.Title != "" || was.Subject != "" {
+			t.Errorf("%+v (%v)", was, err)
+		}
+
+		take()
+		j.advance(25 * time.Hour)
+		j.settle()
+		if list, err = j.store.Cases(ctx, j.provider.ID, time.Time{}); err != nil || len(list) != 2 || list[0].Title == "" {
+			t.Fatalf("%+v (%v)", list, err)
+		}
+		if _, err := j.srv.EraseBlobs(ctx, j.provider.ID, []evidence.Digest{list[0].Data}, "request", "u_ops"); err != nil {
+			t.Fatal(err)
+		}
+		if was, err := j.store.Case(ctx, list[0].ID); err != nil || was.Title != "" || was.Subject != "" {
+			t.Errorf("%+v (%v)", was, err)
+		}
+		alerts, err := j.store.Alerts(ctx, j.provider.ID, true, 10)
+		if err != nil || len(alerts) == 0 {
+			t.Fatalf("%+v (%v)", alerts, err)
+		}
+		for _, a := range alerts {
+			if strings.Contains(fmt.Sprint(a), "shop.example") {
+				t.Errorf("an alert remembers: %+v", a)
+			}
+		}
+		j.settle()
+		if again, err := j.store.Alerts(ctx, j.provider.ID, true, 10); err != nil || len(again) != len(alerts) {
+			t.Errorf("%+v, then %+v (%v)", alerts, again, err)
+		}
+		j.sound()
+	})
 }

@@ -46,6 +46,7 @@ const (
 	eventStep      = "case.step"
 	eventWithdrawn = "case.withdrawn"
 	eventRead      = "case.read"
+	eventPassed    = "case.passed" // to one more customer
 )
 
 // OpenCase opens a workflow, signed in the log of the organisation concerned, and
@@ -89,9 +90,10 @@ func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, or
 	if err := q.check(w, org); err != nil {
 		return "", err
 	}
-	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User, Subject: q.report.subject}
+	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User,
+		Subject: q.report.subject, Since: q.report.since, Origin: q.report.origin}
 	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
-		stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Hosts: q.report.hosts, HostsMore: q.report.more, HostsUnread: q.report.unread})
+		stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Since: sinceText(c.Since), Hosts: q.report.hosts, HostsMore: q.report.more, HostsUnread: q.report.unread})
 	if err != nil {
 		return "", err
 	}
@@ -273,8 +275,8 @@ func (s *Server) AckAlert(ctx context.Context, org, id, user string) error {
 
 // casesFor are the cases that duties are judged on: those of an organisation, or of
 // all when org is empty, and the alerts that their customers were told of, which are
-// notices of the server itself. What was open with a customer when it was erased was
-// withdrawn with that.
+// notices of the server itself. What was open with a customer when it was erased ended
+// with that, in one transaction.
 func casesFor(ctx context.Context, r store.Reader, org string, of map[string]store.Org, at time.Time) ([]duties.Case, error) {
 	stored, err := r.Cases(ctx, org, at.Add(-duties.Recall))
 	if err != nil {
@@ -282,7 +284,7 @@ func casesFor(ctx context.Context, r store.Reader, org string, of map[string]sto
 	}
 	var list []duties.Case
 	for _, c := range stored {
-		k := duties.Case{ID: c.ID, Org: c.Org, Workflow: c.Workflow, Service: c.Service, Customer: of[c.Org].Name, Title: c.Title, Opened: c.Opened, Closed: c.Closed,
+		k := duties.Case{ID: c.ID, Org: c.Org, Workflow: c.Workflow, Service: c.Service, Customer: of[c.Org].Name, Title: c.Title, Opened: c.Opened, Since: c.Since, Closed: c.Closed,
 			Withdrawn: c.Withdrawn, Cites: []duties.Cite{{Log: c.Log, Index: c.Index}}}
 		for _, s := range c.Steps {
 			k.Steps = append(k.Steps, duties.Done{Step: s.Step, At: s.At, Skipped: s.Skipped, Cites: []duties.Cite{{Log: s.Log, Index: s.Index}}})
@@ -294,8 +296,8 @@ func casesFor(ctx context.Context, r store.Reader, org string, of map[string]sto
 		list = append(list, duties.NoticeOf(a.ID, a.Org, a.Duty, of[a.Org].Name, a.Name, a.Silenced, a.Opened, a.Delivered, a.Acked, a.Resolved))
 	}
 	for i, k := range list {
-		if left := of[k.Org].Erased; !left.IsZero() && (k.Closed.IsZero() || !k.Closed.Before(left)) {
-			list[i].Closed, list[i].Withdrawn = left, true
+		if left := of[k.Org].Erased; !left.IsZero() && (k.Closed.IsZero() || !k.Closed.Before(left.Add(-time.Minute))) {
+			list[i].Closed, list[i].Left = left, true
 		}
 	}
 	return list, err

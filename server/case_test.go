@@ -166,7 +166,7 @@ func TestOverdueCaseStaysBetweenTheTwo(t *testing.T) {
 		refused(t, j.srv.StepCase(ctx, server.StepRequest{Org: j.customer.ID, Case: id, Step: "suspended", Skip: true}), "text_missing")
 		j.steps(server.StepRequest{Org: j.customer.ID, Case: id, Step: "suspended", Skip: true, Text: "Nothing to switch off.", User: "u_ops"})
 		j.steps(server.StepRequest{Org: j.customer.ID, Case: id, Withdraw: true, Text: "Wrong customer.", User: "u_ops"})
-		j.wants(j.customer.ID, "WH-P7", "no_occasion no_case")
+		j.wants(j.customer.ID, "WH-P7", "breached case_late") // it was late before
 		j.told(2, 2)
 		j.sound()
 	})

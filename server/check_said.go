@@ -148,6 +148,8 @@ func (d saidWords) same(r store.SaidRow, event string) error {
 		return fmt.Errorf("duty %s was not looked at", r.Subject)
 	case r.Table == "case" && (d.Case != r.Key || d.Workflow != r.Word || d.Service != r.Subject || d.Title != r.About):
 		return errors.New("another case was opened")
+	case r.Table == "case" && sinceText(r.Since) != d.Since:
+		return fmt.Errorf("its term began at %q", d.Since)
 	case r.Table == "read" && d.Case != r.Key:
 		return errors.New("another case was read")
 	case r.Table == "step" && (d.Case != r.Key || d.Step != r.Word || d.Skipped != r.Flag):

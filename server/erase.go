@@ -173,6 +173,9 @@ func (s *Server) EraseOrg(ctx context.Context, org, by string) error {
 			return fmt.Errorf("erasing organisation %s: %w", org, err)
 		}
 	}
+	if err := s.erasePassed(ctx, org, by); err != nil {
+		return fmt.Errorf("erasing what was passed on to organisation %s: %w", org, err)
+	}
 	return errors.Join(s.keys.Data.Destroy(org), s.caseMoved(ctx, org))
 }
 

@@ -90,7 +90,7 @@ func (s *Server) pageSilence(ctx context.Context, q web.Silencing) (string, erro
 }
 
 func (s *Server) pagePass(ctx context.Context, q web.Passing) (string, error) {
-	return s.PassCase(ctx, PassRequest{Org: q.Org, Case: q.Case, To: q.To, User: q.User})
+	return s.PassCase(ctx, PassRequest{Org: q.Org, Case: q.Case, To: q.To, Mail: q.Mail, User: q.User})
 }
 
 // LogKey is the key of a log as other tools take it (c2sp.org/signed-note).

@@ -82,6 +82,8 @@ type stated struct {
 	Asset   string `json:"asset,omitempty"`   // likewise
 	Name    string `json:"name,omitempty"`    // of the asset, for people
 
+	Since string `json:"since,omitempty"` // of a case that was passed on: when its first term began
+
 	Hosts       []string `json:"hosts,omitempty"`       // of a report that nobody placed yet: who says to be at what it speaks of
 	HostsMore   bool     `json:"hostsMore,omitempty"`   // than these
 	HostsUnread bool     `json:"hostsUnread,omitempty"` // not all hosts could be asked

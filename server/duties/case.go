@@ -18,8 +18,10 @@ type Case struct {
 	Customer  string // its name
 	Title     string // what it is about, for people
 	Opened    time.Time
+	Since     time.Time // when its first term began, where that was before it was opened here; else zero
 	Closed    time.Time // all steps were taken, or it was withdrawn; zero while it is open
 	Withdrawn bool      // it counts for nothing but what was late in it
+	Left      bool      // it ended since its organisation left: nobody can mend it, so it counts for nothing
 	Steps     []Done    // those taken, in their order
 	Cites     []Cite    // of the opening
 }
@@ -45,7 +47,10 @@ func (c Case) Next(w Workflow) (s Step, due time.Time, ok bool) {
 
 // before is when the time for the n-th step began.
 func (c Case) before(n int) time.Time {
-	if n == 0 {
+	switch {
+	case n == 0 && !c.Since.IsZero():
+		return c.Since
+	case n == 0:
 		return c.Opened
 	}
 	return c.Steps[n-1].At
@@ -105,7 +110,7 @@ func (c *Catalogue) judgeWorkflow(d Duty, p Part, q Question) PartFinding {
 	pf := PartFinding{Part: p}
 	for _, k := range q.Cases {
 		w, known := c.Workflow(k.Workflow)
-		if !known || k.Service != d.Service || !k.Closed.IsZero() && !q.At.Before(k.Closed.Add(Recall)) {
+		if !known || k.Left || k.Service != d.Service || !k.Closed.IsZero() && !q.At.Before(k.Closed.Add(Recall)) {
 			continue
 		}
 		w = w.agreed(d, q.Params)

@@ -313,7 +313,7 @@ func (r *past) question(at time.Time) Question {
 // until is a case as it stood at a moment.
 func (c Case) until(at time.Time) Case {
 	if c.Closed.After(at) {
-		c.Closed, c.Withdrawn = time.Time{}, false
+		c.Closed, c.Withdrawn, c.Left = time.Time{}, false, false
 	}
 	n := 0
 	for n < len(c.Steps) && !c.Steps[n].At.After(at) {

@@ -67,6 +67,9 @@ func (t *Tx) EraseBlob(ctx context.Context, b Blob) error {
 		_, err = t.exec(ctx, "ending what is owed", `DELETE FROM blob_want WHERE org_id = $1 AND log_id = $2 AND idx = $3 AND sha = $4`,
 			p.Org, p.Log, p.Index, p.SHA[:])
 	}
+	if err == nil {
+		err = t.forgetCase(ctx, p)
+	}
 	return err
 }
 

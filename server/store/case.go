@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,6 +20,8 @@ type Case struct {
 	Service   string
 	Title     string
 	Opened    time.Time
+	Since     time.Time // when its first term began: where it stood before it was passed on, or here
+	Origin    string    // of one that was passed on: the provider's case
 	OpenedBy  string
 	Closed    time.Time // zero while it is open
 	Withdrawn bool
@@ -43,18 +46,21 @@ type CaseStep struct {
 	Data    evidence.Digest
 }
 
-const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data, read_at, read_by, read_log, read_idx, read_data, subject, again, again_at`
+const caseColumns = `id, org_id, workflow, service, title, opened, opened_by, closed, withdrawn, log_id, idx, data, read_at, read_by, read_log, read_idx, read_data, subject, again, again_at, since, origin`
 
 func scanCase(row func(...any) error) (Case, error) {
 	var c Case
-	var opened, closed, withdrawn, read, again int64
+	var opened, closed, withdrawn, read, again, since int64
 	var data, readData string
 	err := row(&c.ID, &c.Org, &c.Workflow, &c.Service, &c.Title, &opened, &c.OpenedBy, &closed, &withdrawn, &c.Log, &c.Index, &data,
-		&read, &c.Read.User, &c.Read.Log, &c.Read.Index, &readData, &c.Subject, &c.Again, &again)
+		&read, &c.Read.User, &c.Read.Log, &c.Read.Index, &readData, &c.Subject, &c.Again, &again, &since, &c.Origin)
 	if err != nil {
 		return c, err
 	}
-	c.Opened, c.Closed, c.Withdrawn, c.Read.At, c.AgainAt = Time(opened), Time(closed), withdrawn == 1, Time(read), Time(again)
+	c.Opened, c.Closed, c.Withdrawn, c.Read.At, c.AgainAt, c.Since = Time(opened), Time(closed), withdrawn == 1, Time(read), Time(again), Time(since)
+	if since == 0 {
+		c.Since = c.Opened
+	}
 	c.Data, err = evidence.ParseDigest(data)
 	if err == nil && readData != "" {
 		c.Read.Data, err = evidence.ParseDigest(readData)
@@ -64,8 +70,8 @@ func scanCase(row func(...any) error) (Case, error) {
 
 // AddCase inserts a case without steps.
 func (t *Tx) AddCase(ctx context.Context, c Case) error {
-	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, 0, '', '', 0, '', $11, 0, 0)`,
-		c.ID, c.Org, c.Workflow, c.Service, c.Title, Micros(c.Opened), c.OpenedBy, c.Log, c.Index, c.Data.String(), c.Subject)
+	_, err := t.exec(ctx, "opening a case", `INSERT INTO case_file (`+caseColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, 0, '', '', 0, '', $11, 0, 0, $12, $13)`,
+		c.ID, c.Org, c.Workflow, c.Service, c.Title, Micros(c.Opened), c.OpenedBy, c.Log, c.Index, c.Data.String(), c.Subject, Micros(c.Since), c.Origin)
 	return err
 }
 
@@ -89,6 +95,20 @@ func (t *Tx) ReadCase(ctx context.Context, id string, s CaseStep) (bool, error) 
 // CloseCase ends a case.
 func (t *Tx) CloseCase(ctx context.Context, id string, at time.Time, withdrawn bool) error {
 	_, err := t.exec(ctx, "closing a case", `UPDATE case_file SET closed = $2, withdrawn = $3 WHERE id = $1 AND closed = 0`, id, Micros(at), flag(withdrawn))
+	return err
+}
+
+// forgetCase removes what lists say of a case whose opening words are erased: its title,
+// what it is about, and what was sent of it.
+func (t *Tx) forgetCase(ctx context.Context, p Place) error {
+	list, err := t.cases(ctx, `log_id = $1 AND idx = $2 AND data = $3`, p.Log, p.Index, p.SHA.String())
+	for _, c := range list {
+		_, bad := t.exec(ctx, "forgetting case "+c.ID, `UPDATE case_file SET title = '', subject = '' WHERE id = $1`, c.ID)
+		err = errors.Join(err, bad)
+		_, bad = t.exec(ctx, "forgetting what was sent of case "+c.ID, `UPDATE alert SET asset = $1, name = '', why = '', ended = ''
+			WHERE org_id IN ($2, (SELECT id FROM org WHERE kind = 'provider')) AND opened >= $3 AND (asset = $1 OR asset LIKE $4)`, c.ID, c.Org, Micros(c.Opened), c.ID+"/%")
+		err = errors.Join(err, bad)
+	}
 	return err
 }
 

@@ -31,6 +31,18 @@ func (r Reader) ReportedCase(ctx context.Context, org, subject string) (Case, er
 	return list[0], nil
 }
 
+// PassedOn lists the cases of customers that a case of the provider's was passed on as.
+func (r Reader) PassedOn(ctx context.Context, id string) ([]Case, error) {
+	return r.cases(ctx, `origin = $1 AND origin <> '' ORDER BY opened, id`, id)
+}
+
+// PassedLast lists the provider's cases that were passed on to an organisation, and to
+// none that is not erased.
+func (r Reader) PassedLast(ctx context.Context, org string) ([]Case, error) {
+	return r.cases(ctx, `id IN (SELECT origin FROM case_file WHERE org_id = $1 AND origin <> '') AND NOT EXISTS
+		(SELECT 1 FROM case_file p JOIN org o ON o.id = p.org_id WHERE p.origin = case_file.id AND p.origin <> '' AND o.erased = 0) ORDER BY id`, org)
+}
+
 // Unnamed lists the undecided cases of a workflow of which it is not known what they are
 // about.
 func (r Reader) Unnamed(ctx context.Context, workflow string) ([]Case, error) {

@@ -18,6 +18,7 @@ type SaidRow struct {
 	Party      string          // of a statement: who signed it, where that is said
 	At         time.Time       // of a review: when it was looked at
 	Until      time.Time       // of a statement or silence; of a case when it was closed; else zero
+	Since      time.Time       // of a case that was passed on: when its first term began; else zero
 	Flag       bool            // a good statement, a case withdrawn, or a step left out
 	User       string          // id; empty for the server itself
 	Data       evidence.Digest // of the blob with its words; zero for a review
@@ -29,7 +30,7 @@ type SaidRow struct {
 // of their numbers.
 func (r Reader) SaidRows(ctx context.Context, org string) ([]SaidRow, error) {
 	return all(ctx, r, "reading what people said", `SELECT 'statement', id, kind, duty, about, party, at, until, good, user_id, data, log_id, idx, 0 FROM statement WHERE org_id = $1
-		UNION ALL SELECT 'case', id, workflow, service, title, '', opened, closed, withdrawn, opened_by, data, log_id, idx, 0 FROM case_file WHERE org_id = $1
+		UNION ALL SELECT 'case', id, workflow, service, title, '', opened, closed, withdrawn, opened_by, data, log_id, idx, since FROM case_file WHERE org_id = $1
 		UNION ALL SELECT 'read', id, '', '', '', '', read_at, 0, 0, read_by, read_data, read_log, read_idx, 0 FROM case_file WHERE org_id = $1 AND read_at <> 0
 		UNION ALL SELECT 'step', s.case_id, s.step, '', '', '', s.at, 0, s.skipped, s.user_id, s.data, s.log_id, s.idx, s.n
 			FROM case_step s JOIN case_file c ON c.id = s.case_id WHERE c.org_id = $1
@@ -44,6 +45,9 @@ func (r Reader) SaidRows(ctx context.Context, org string) ([]SaidRow, error) {
 			v.At, v.Flag = Time(at), flag == 1
 			if until != 0 {
 				v.Until = Time(until)
+			}
+			if v.Table == "case" {
+				v.Since = Time(n)
 			}
 			if err == nil && data != "" {
 				v.Data, err = evidence.ParseDigest(data)

@@ -171,7 +171,7 @@ func (w *Web) rowOf(lang string, c store.Case, org string, times agreed) (caseRo
 
 // judgedCase is a case as far as its times go.
 func judgedCase(c store.Case) duties.Case {
-	k := duties.Case{Opened: c.Opened, Closed: c.Closed}
+	k := duties.Case{Opened: c.Opened, Since: c.Since, Closed: c.Closed}
 	for _, s := range c.Steps {
 		k.Steps = append(k.Steps, duties.Done{Step: s.Step, At: s.At})
 	}
@@ -195,6 +195,7 @@ type caseBody struct {
 	HostsMore bool        // than these
 	Unread    bool        // not all hosts could be asked
 	PassTo    []store.Org // whom the reader may pass it on to
+	Passed    []caseRow   // what it was passed on as
 	Log       logFoot
 }
 
@@ -308,7 +309,7 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 		body.Read = &read
 	}
 	body.ReadAfter = len(slices.DeleteFunc(slices.Clone(c.Steps), func(s store.CaseStep) bool { return s.At.After(c.Read.At) }))
-	from := c.Opened
+	from := c.Since
 	for i, s := range f.Steps {
 		step := stepBody{ID: s.ID, Name: s.Title.In(lang), Party: s.Party}
 		if !from.IsZero() {
@@ -330,10 +331,10 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 			body.Next, body.MaySkip = &body.Steps[n], f.Steps[n].MaySkip
 		}
 		body.Withdraw = v.opens(org, f)
-		if f.Early && org.Kind == store.Provider && n == 0 && body.Withdraw {
-			if err := w.passable(r, c, &body); err != nil {
-				return body, err
-			}
+	}
+	if f.Early && org.Kind == store.Provider && len(c.Steps) == 0 && v.opens(org, f) {
+		if err := w.passable(r, c, &body); err != nil {
+			return body, err
 		}
 	}
 	for _, d := range w.Catalogue.Duties() {
@@ -346,8 +347,12 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 }
 
 // passable names the hosts that a report may speak of, and the customers that have a
-// service for which there can be one.
+// service for which there can be one, and who do not have it yet.
 func (w *Web) passable(r *http.Request, c store.Case, body *caseBody) error {
+	passed, err := w.Store.PassedOn(r.Context(), c.ID)
+	if err != nil || !c.Closed.IsZero() && len(passed) == 0 {
+		return err
+	}
 	words, _, err := w.spokenAt(r.Context(), store.Place{Org: c.Org, Log: c.Log, Index: c.Index, SHA: c.Data})
 	if err != nil {
 		return err
@@ -355,9 +360,15 @@ func (w *Web) passable(r *http.Request, c store.Case, body *caseBody) error {
 	orgs, err := w.Store.Orgs(r.Context())
 	body.Hosts, body.HostsMore, body.Unread = words.Hosts, words.HostsMore, words.HostsUnread
 	f, _ := w.Catalogue.Workflow(c.Workflow)
-	body.PassTo = slices.DeleteFunc(orgs, func(o store.Org) bool {
-		return o.Kind != store.Customer || !o.Erased.IsZero() || len(common(f.Services(), o.Services)) == 0
-	})
+	for _, o := range orgs {
+		i := slices.IndexFunc(passed, func(p store.Case) bool { return p.Org == o.ID })
+		switch {
+		case i >= 0:
+			body.Passed = append(body.Passed, caseRow{Case: passed[i], OrgName: o.Name})
+		case o.Kind == store.Customer && o.Erased.IsZero() && len(common(f.Services(), o.Services)) > 0:
+			body.PassTo = append(body.PassTo, o)
+		}
+	}
 	return err
 }
 
@@ -454,7 +465,7 @@ func (w *Web) stepFrom(r *http.Request) (org, id string, err error) {
 	}
 	step := r.PathValue("step")
 	if step == pass {
-		id, err := w.PassCase(r.Context(), Passing{Org: s.Org, User: s.User, Case: r.PathValue("case"), To: f.Customer})
+		id, err := w.PassCase(r.Context(), Passing{Org: s.Org, User: s.User, Case: r.PathValue("case"), To: f.Customer, Mail: f.Mail})
 		return f.Customer, id, refused(err)
 	}
 	return s.Org, r.PathValue("case"), refused(w.StepCase(r.Context(), Stepping{Said: s, Case: r.PathValue("case"), Step: step, Skip: f.Skip, Withdraw: step == withdraw}))

@@ -54,6 +54,7 @@ type Stepping struct {
 type Passing struct {
 	Org, User, Case string
 	To              string // the customer
+	Mail            bool   // with the mail that came
 }
 
 // saying is what forms and the API send to state something.
@@ -66,6 +67,7 @@ type saying struct {
 	Service  string `json:"service"`
 	Skip     bool   `json:"skip"`
 	Customer string `json:"customer"` // whom a case is passed on to
+	Mail     bool   `json:"mail"`     // with the mail that came
 	FileName string `json:"fileName"`
 	File     []byte `json:"file"` // base64
 
@@ -95,7 +97,7 @@ func said(r *http.Request) (saying, Said, error) {
 			return f, Said{}, bad
 		}
 		f = saying{Text: r.PostFormValue("text"), Kind: r.PostFormValue("kind"), Result: r.PostFormValue("result"), Until: r.PostFormValue("until"),
-			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != "", Customer: r.PostFormValue("customer"),
+			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != "", Customer: r.PostFormValue("customer"), Mail: r.PostFormValue("mail") != "",
 			Point: r.PostFormValue("point"), Decrypted: r.PostFormValue("decrypted") != ""}
 		if text := r.PostFormValue("minutes"); text != "" {
 			n, err := strconv.Atoi(text)
