@@ -100,3 +100,25 @@ func paramOf(t *testing.T, c *duties.Catalogue, duty, part, name string) duties.
 	t.Fatalf("%s has no %s of %s", duty, name, part)
 	return duties.Param{}
 }
+
+// An operator bounds the figures of a duty of its own; each bound that cannot be is named.
+func TestOwnBounds(t *testing.T) {
+	duty := func(bounds string) string {
+		return "duties:\n  - {id: BK-P100, title: {en: a, it: a}, cadence: daily, parts: [check backup],\n     bounds: {backup: " + bounds + "}}\n"
+	}
+	c, err := duties.With(map[string][]byte{"own.yaml": []byte(duty("{grace: {max: 10}, retention: {max: 90}}"))}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, most := range map[string]float64{"grace": 10, "retention": 90} {
+		if p := paramOf(t, c, "BK-P100", "backup", name); p.Allows(most) != nil || p.Allows(most+1) == nil {
+			t.Errorf("%s: %s", name, p.Range())
+		}
+	}
+	err = reads(duty("{grace: {max: 3}, hole: {min: 9}}"))
+	for _, want := range []string{"own.yaml:3: duty BK-P100: bounds: part backup: grace: the default: 4 hours is outside 0 to 3 hours", "part backup: hole: the default: 8 days is outside 9 to 400 days"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
