@@ -94,10 +94,10 @@ func take(said map[string][]toldEntry, id string, fits func(toldEntry) bool) boo
 // reviewed notes the reviews that an entry states: each is to have its row, which is one
 // for two of one moment.
 func (l *logCheck) reviewed(where string, w evidence.Workflow, words saidWords) {
-	switch {
-	case w.Event == eventReview:
+	switch w.Event {
+	case eventReview:
 		l.wantReview(where, w.Duty, w.At.Time)
-	case w.Event == eventDigest:
+	case eventDigest:
 		for _, d := range words.Digest.Duties {
 			l.wantReview(where, d.Duty, evidence.At(words.Digest.At).Time)
 		}

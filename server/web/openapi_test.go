@@ -135,7 +135,7 @@ func (o openapi) faults(s schema, answer any, place string) []string {
 			}
 		}
 	default:
-		if kind := map[string]string{"bool": "boolean", "float64": "number", "string": "string"}[fmt.Sprintf("%T", v)]; kind != "" && s.Type != "" && s.Type != kind && !(kind == "number" && s.Type == "integer") {
+		if kind := map[string]string{"bool": "boolean", "float64": "number", "string": "string"}[fmt.Sprintf("%T", v)]; kind != "" && s.Type != "" && s.Type != kind && (kind != "number" || s.Type != "integer") {
 			list = append(list, place+" is a "+kind+" and described as "+s.Type)
 		}
 	}
