@@ -37,6 +37,7 @@ func (s *Server) startJudging() error {
 	s.alerts = &alert.Loop{Queue: outbox{s}, Notifiers: notifiers, Writer: alert.Writer{Catalogue: catalogue, Link: s.dutyLink, Agents: s.agentsLink, Case: s.caseLink, Review: s.reviewURL, Need: s.needLink},
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
+	s.judge.open = s.openFound
 	s.OnAccepted(s.judge.Arrived)
 	s.loops = append(s.loops, s.judge.Run, s.alerts.Run, s.mornings, s.inForce)
 	return nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type CaseRequest struct {
 	User     string
 
 	report reportHint // of a report of abuse
+	found  foundHint  // of what a check found
 }
 
 // StepRequest records a step of a case, or withdraws the case.
@@ -91,7 +93,10 @@ func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, or
 		return "", err
 	}
 	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User,
-		Subject: q.report.subject, Since: q.report.since, Origin: q.report.origin}
+		Subject: cmp.Or(q.report.subject, q.found.subject), Since: q.report.since, Origin: q.report.origin}
+	if !q.found.at.IsZero() && q.found.at.Before(c.Opened) {
+		c.Opened = q.found.at
+	}
 	entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: org.ID, Event: eventOpened, At: evidence.At(c.Opened), By: q.User},
 		stated{Case: c.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Text: q.Text, File: q.File, Since: sinceText(c.Since), Hosts: q.report.hosts, HostsMore: q.report.more, HostsUnread: q.report.unread})
 	if err != nil {
@@ -285,7 +290,7 @@ func casesFor(ctx context.Context, r store.Reader, org string, of map[string]sto
 	var list []duties.Case
 	for _, c := range stored {
 		k := duties.Case{ID: c.ID, Org: c.Org, Workflow: c.Workflow, Service: c.Service, Customer: of[c.Org].Name, Title: c.Title, Opened: c.Opened, Since: c.Since, Closed: c.Closed,
-			Withdrawn: c.Withdrawn, Cites: []duties.Cite{{Log: c.Log, Index: c.Index}}}
+			Withdrawn: c.Withdrawn, Subject: c.Subject, Cites: []duties.Cite{{Log: c.Log, Index: c.Index}}}
 		for _, s := range c.Steps {
 			k.Steps = append(k.Steps, duties.Done{Step: s.Step, At: s.At, Skipped: s.Skipped, Cites: []duties.Cite{{Log: s.Log, Index: s.Index}}})
 		}

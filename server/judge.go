@@ -38,6 +38,7 @@ type Judge struct {
 	log       *slog.Logger
 	now       func() time.Time
 	alerted   func() // called after alerts were put into the outbox
+	open      func(context.Context, duties.Duty, duties.Undealt) (bool, error)
 
 	mu      sync.Mutex
 	pending map[string]map[evidence.Kind]bool // by organisation
@@ -372,6 +373,12 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
 	whole, parts := b.catalogue.Judge(d, q)
+	if b.openFound(ctx, org, d, parts) { // judged by the cases that are open now
+		if q, err = b.question(ctx, org, d); err != nil {
+			return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
+		}
+		whole, parts = b.catalogue.Judge(d, q)
+	}
 	boards, until, err := b.boards(ctx, d, q)
 	if !until.IsZero() && (whole.Due.IsZero() || until.Before(whole.Due)) {
 		whole.Due = until
@@ -425,6 +432,23 @@ func (b *batch) noticed(ctx context.Context, org string, d duties.Duty) {
 	if provider, err := b.store.ProviderOrg(ctx); err == nil {
 		b.note(provider.ID, []evidence.Kind{kindWorkflow})
 	}
+}
+
+// openFound opens cases about what a provider's duty found and nobody deals with. What
+// could not be opened stays what was found.
+func (b *batch) openFound(ctx context.Context, org string, d duties.Duty, parts []duties.PartFinding) (opened bool) {
+	if d.Party != duties.Provider || b.open == nil {
+		return false
+	}
+	for _, u := range b.catalogue.Undealt(d, parts) {
+		done, err := b.open(ctx, d, u)
+		if err != nil {
+			b.log.ErrorContext(ctx, "no case could be opened about what was found", "duty", d.ID, "subject", u.Subject, "err", err)
+		}
+		opened = opened || done
+	}
+	delete(b.cases, org)
+	return opened
 }
 
 // boards are the verdicts of a provider's duty on its customers' boards where they

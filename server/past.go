@@ -328,6 +328,7 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	}
 	if d.Has(duties.ProofWorkflow) {
 		s.Cases, err = b.casesSince(ctx, o, s.From)
+		s.Dealt = b.dealt(s.Cases)
 	}
 	return err
 }

@@ -72,6 +72,7 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 	}
 	if d.Has(duties.ProofWorkflow) {
 		q.Cases, err = b.casesOf(ctx, o)
+		q.Dealt = b.dealt(q.Cases)
 	}
 	return err
 }
@@ -129,11 +130,23 @@ func (b *batch) casesSince(ctx context.Context, o store.Org, at time.Time) ([]du
 	}
 	list, err := casesFor(ctx, b.store.Reader, whose, of, at)
 	for i, c := range list {
-		if w, _ := b.catalogue.Workflow(c.Workflow); c.Org == o.ID && w.Own {
+		w, _ := b.catalogue.Workflow(c.Workflow)
+		list[i].Unplaced = c.Org == o.ID && w.Early && o.Kind == store.Provider
+		if c.Org == o.ID && w.Own {
 			list[i].Org = "" // the provider's own affairs count on every board
 		}
 	}
 	return list, err
+}
+
+// dealt are the cases that were opened about what checks found.
+func (b *batch) dealt(list []duties.Case) (out []duties.Case) {
+	for _, c := range list {
+		if w, _ := b.catalogue.Workflow(c.Workflow); w.Found != "" && c.Subject != "" {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // paramsOf are the figures that an organisation has set for a duty of its.

@@ -22,6 +22,8 @@ type Case struct {
 	Closed    time.Time // all steps were taken, or it was withdrawn; zero while it is open
 	Withdrawn bool      // it counts for nothing but what was late in it
 	Left      bool      // it ended since its organisation left: nobody can mend it, so it counts for nothing
+	Subject   string    // what a check found, of a case that was opened about it
+	Unplaced  bool      // it stands with the provider, who has not said which customer it concerns
 	Steps     []Done    // those taken, in their order
 	Cites     []Cite    // of the opening
 }
@@ -42,27 +44,33 @@ func (c Case) Next(w Workflow) (s Step, due time.Time, ok bool) {
 		return Step{}, time.Time{}, false
 	}
 	s = w.Steps[len(c.Steps)]
-	return s, c.before(len(c.Steps)).Add(s.Within), true
+	return s, c.due(len(c.Steps), s), true
 }
 
-// before is when the time for the n-th step began.
-func (c Case) before(n int) time.Time {
-	switch {
-	case n == 0 && !c.Since.IsZero():
-		return c.Since
-	case n == 0:
-		return c.Opened
+// due is by when the n-th step must be taken.
+func (c Case) due(n int, s Step) time.Time {
+	switch first := n == 0 || s.Opening; {
+	case first && !c.Since.IsZero():
+		return c.Since.Add(s.Within)
+	case first:
+		return c.Opened.Add(s.Within)
 	}
-	return c.Steps[n-1].At
+	return c.Steps[n-1].At.Add(s.Within)
 }
 
-// missed is the step that was due before a case ended, and that nobody took; missed is
-// false where it ended before its next step was due.
-func (c Case) missed(w Workflow) (s Step, due time.Time, missed bool) {
-	open := c
-	open.Closed = time.Time{}
-	s, due, waits := open.Next(w)
-	return s, due, waits && c.Closed.After(due)
+// awaits is the step that counts for a duty, was not taken yet and is due first: the next
+// one, or one whose time runs from the opening whatever is done before it.
+func (c Case) awaits(w Workflow, d Duty) (step Step, due time.Time, ok bool) {
+	for n := len(c.Steps); n < len(w.Steps); n++ {
+		s := w.Steps[n]
+		if !slices.Contains(s.Proves, d.ID) || n > len(c.Steps) && !s.Opening {
+			continue
+		}
+		if at := c.due(n, s); !ok || at.Before(due) {
+			step, due, ok = s, at, true
+		}
+	}
+	return step, due, ok
 }
 
 // judge says how a case stands for a duty; ok is false where it says nothing.
@@ -74,7 +82,7 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 	f.Cites = slices.Clone(c.Cites)
 	for n, done := range c.Steps {
 		s := w.Steps[min(n, len(w.Steps)-1)]
-		if due := c.before(n).Add(s.Within); !done.Unasked && slices.Contains(s.Proves, d.ID) {
+		if due := c.due(n, s); !done.Unasked && slices.Contains(s.Proves, d.ID) {
 			f.Cites = append(f.Cites, done.Cites...)
 			ok = true
 			switch why := append(args(s, due), "at", clock(done.At, q.Zone)); {
@@ -86,16 +94,16 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 			}
 		}
 	}
+	s, due, waits := c.awaits(w, d)
 	if !c.Closed.IsZero() {
 		f.Due = c.Closed.Add(Recall)
-		if s, due, missed := c.missed(w); missed && !f.Past && slices.Contains(s.Proves, d.ID) {
+		if waits && !f.Past && c.Closed.After(due) {
 			f.Verdict, f.Past, f.Why = Breached, true, say("case_missed", append(args(s, due), "at", clock(c.Closed, q.Zone))...)
 		}
 		return f, f.Past || ok && !c.Withdrawn
 	}
-	s, due, waits := c.Next(w)
 	switch {
-	case !waits || !slices.Contains(s.Proves, d.ID) || f.Past:
+	case !waits || f.Past:
 		return f, ok
 	case q.At.Before(due):
 		f.Verdict, f.Why, f.Due = NoOccasion, say("case_running", args(s, due)...), due

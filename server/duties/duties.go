@@ -145,6 +145,7 @@ type Question struct {
 
 	Statements []Statement // of the party about this duty, oldest first
 	Cases      []Case      // of the organisation, open or ended within Recall
+	Dealt      []Case      // that were opened about what a check found, with whomever they stand
 	Watched    bool        // somebody of the party can be reached, so that no case means no occasion
 
 	days     int      // of the duty's windows
@@ -201,6 +202,8 @@ type AssetFinding struct {
 	Stopped bool
 	// Building says that all is well and only time is missing.
 	Building bool
+	// Shown is when a look showed it last, of what a case can be opened about.
+	Shown time.Time
 	// Found says that somebody must look at it, though nothing is breached by it.
 	Found bool
 	// Past says that nothing can be done about it any more.

@@ -87,7 +87,10 @@ type caseCase struct {
 	Opened    string   `yaml:"opened"`
 	Steps     []string `yaml:"steps"`
 	Withdrawn bool     `yaml:"withdrawn"`
-	Closed    string   `yaml:"closed"` // where that is not its last step
+	Closed    string   `yaml:"closed"`    // where that is not its last step
+	About     string   `yaml:"about"`     // a thing of the first host that a check found
+	Elsewhere bool     `yaml:"elsewhere"` // with another organisation
+	Unplaced  bool     `yaml:"unplaced"`
 }
 
 type agentCase struct {
@@ -335,7 +338,14 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 		q.Alerts = append(q.Alerts, r)
 	}
 	for i, k := range tc.Cases {
-		q.Cases = append(q.Cases, happened(t, k, q.At, i))
+		c := happened(t, k, q.At, i)
+		if c.Unplaced = k.Unplaced; k.About != "" {
+			c.Subject = duties.Subject(string(evidence.KindMail), duties.Asset{Agent: q.Agents[0].ID, Thing: k.About})
+			q.Dealt = append(q.Dealt, c)
+		}
+		if !k.Elsewhere {
+			q.Cases = append(q.Cases, c)
+		}
 	}
 	return q
 }

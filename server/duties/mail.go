@@ -150,7 +150,7 @@ func (w *mailWindow) suspected(a *suspect) (f AssetFinding, ok bool) {
 	}
 	f = w.find(Breached, a.name, say("mail_suspect", "host", w.agent.Name, "account", a.name, "signs_codes", strings.Join(codes, ", "),
 		"figures", strings.Join(figures, ", "), "at", w.clock(a.last)))
-	f.Cites = a.cites
+	f.Cites, f.Shown = a.cites, a.last
 	return f, true
 }
 

@@ -186,7 +186,7 @@ func (r *past) people() []time.Time {
 	for _, v := range r.Statements {
 		list = append(list, v.At, v.Until)
 	}
-	for _, k := range r.Cases {
+	for _, k := range slices.Concat(r.Cases, r.Dealt) {
 		list = append(list, k.Opened, k.Closed)
 		for _, s := range k.Steps {
 			list = append(list, s.At)
@@ -294,7 +294,7 @@ func until[T any](list []T, at time.Time, when func(T) time.Time) int {
 func (r *past) question(at time.Time) Question {
 	q := r.Question
 	q.At, q.Facts, q.past = at, nil, r
-	q.Agents, q.Cases = nil, nil
+	q.Agents, q.Cases, q.Dealt = nil, casesUntil(r.Cases, at), casesUntil(r.Dealt, at)
 	for _, a := range r.Agents {
 		if left, ok := r.Left[a.ID]; !a.Enrolled.After(at) && (!ok || at.Before(left)) {
 			q.Agents = append(q.Agents, a)
@@ -302,12 +302,17 @@ func (r *past) question(at time.Time) Question {
 	}
 	q.Reviews = r.Reviews[:until(r.Reviews, at, func(v Review) time.Time { return v.At })]
 	q.Statements = r.Statements[:until(r.Statements, at, func(v Statement) time.Time { return v.At })]
-	for _, k := range r.Cases {
+	return q
+}
+
+// casesUntil are cases as they stood at a moment.
+func casesUntil(list []Case, at time.Time) (out []Case) {
+	for _, k := range list {
 		if !k.Opened.After(at) {
-			q.Cases = append(q.Cases, k.until(at))
+			out = append(out, k.until(at))
 		}
 	}
-	return q
+	return out
 }
 
 // until is a case as it stood at a moment.

@@ -21,6 +21,7 @@ type Workflow struct {
 	Opens string // Provider, Customer or Either
 	Own   bool   // the provider's own affair: no customer is concerned
 	Early bool   // the provider may open one before it knows which customer is concerned
+	Found string // the check of which the server opens one about each thing that it finds
 	Steps []Step
 }
 
@@ -29,7 +30,8 @@ type Step struct {
 	ID       string
 	Title    Text
 	Party    string        // who takes it
-	Within   time.Duration // after the step before, or the opening
+	Within   time.Duration // after the step before; of the first one, and where Opening says so, after the opening
+	Opening  bool          // its time runs from the opening, whatever comes before it
 	Most     time.Duration // the longest that Within may be agreed to be
 	Proves   []string      // the duties that it counts for, if they are of the case's service
 	MaySkip  bool          // it can be left out, with a reason
@@ -43,6 +45,7 @@ type workflowFile struct {
 	Opens string     `yaml:"opens"`
 	Own   bool       `yaml:"own"`
 	Early bool       `yaml:"early"`
+	Found string     `yaml:"found"`
 	Steps []stepFile `yaml:"steps"`
 }
 
@@ -51,6 +54,7 @@ type stepFile struct {
 	Title  Text     `yaml:"title"`
 	Party  string   `yaml:"party"`
 	Within string   `yaml:"within"`
+	From   string   `yaml:"from"`
 	Most   string   `yaml:"most"`
 	Proves []string `yaml:"proves"`
 	May    string   `yaml:"may"`
@@ -131,6 +135,9 @@ func (c *Catalogue) addWorkflow(f workflowFile) error {
 	errs := []error{err}
 	if _, twice := c.Workflow(w.ID); twice {
 		errs = append(errs, under("", errors.New("stated twice: give it another id"), "id"))
+	}
+	if _, known := c.checks[w.Found]; w.Found != "" && !known {
+		errs = append(errs, under("", fmt.Errorf("found %q: there is no such check", w.Found), "found"))
 	}
 	for i, s := range f.Steps {
 		for _, id := range s.Proves {
@@ -218,7 +225,7 @@ func (c *Catalogue) walked(duty string) error {
 }
 
 func (f workflowFile) workflow() (Workflow, error) {
-	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own, Early: f.Early}
+	w := Workflow{ID: f.ID, Title: f.Title, About: f.About, Opens: f.Opens, Own: f.Own, Early: f.Early, Found: f.Found}
 	errs := []error{lacks("title", f.Title), lacks("about", f.About)}
 	if f.ID == "" {
 		errs = append(errs, missing("id is missing"))
@@ -231,6 +238,9 @@ func (f workflowFile) workflow() (Workflow, error) {
 	}
 	if f.Early && (f.Opens != Provider || slices.ContainsFunc(f.Steps, func(s stepFile) bool { return s.Party != Provider || s.By != "" })) {
 		errs = append(errs, under("", errors.New("early: the provider must open it and take each step itself, as no customer is known yet"), "early"))
+	}
+	if f.Found != "" && !f.Early {
+		errs = append(errs, under("", errors.New("found: the provider opens it before a customer is known: say early: true"), "found"))
 	}
 	for i, s := range f.Steps {
 		step, err := s.step()
@@ -271,5 +281,8 @@ func (s stepFile) step() (Step, error) {
 	if s.By != "" && s.By != "delivery" {
 		bad("by", "by %q: want delivery, or nothing", s.By)
 	}
-	return Step{s.ID, s.Title, s.Party, within, most, s.Proves, s.May == "skip", s.By == "delivery"}, errors.Join(errs...)
+	if s.From != "" && s.From != "opening" {
+		bad("from", "from %q: want opening, or nothing", s.From)
+	}
+	return Step{s.ID, s.Title, s.Party, within, s.From == "opening", most, s.Proves, s.May == "skip", s.By == "delivery"}, errors.Join(errs...)
 }

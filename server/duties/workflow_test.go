@@ -35,7 +35,7 @@ func TestWorkflows(t *testing.T) {
 	if got, want := strings.Join(delivered, " "), "notice.told"; got != want {
 		t.Errorf("by delivery are taken %s, want %s", got, want)
 	}
-	if got, want := strings.Join(inProviders, " "), "abuse vendor"; got != want {
+	if got, want := strings.Join(inProviders, " "), "abuse account vendor"; got != want {
 		t.Errorf("opened in the provider's log are %s, want %s", got, want)
 	}
 	if got, want := strings.Join(inCustomers, " "), "notice incident abuse account export"; got != want {
@@ -96,8 +96,8 @@ func TestTwoDutiesOfAStep(t *testing.T) {
 	for i, id := range []string{"password", "purged", "informed"} {
 		done = append(done, duties.Done{Step: id, At: now.Add(time.Duration(i-180) * time.Minute)})
 	}
-	done[2].At = now.Add(-2 * time.Hour) // 59 minutes after what came before
-	k := duties.Case{ID: "k_1", Workflow: "account", Service: "pe", Opened: now.Add(-181 * time.Minute), Steps: done}
+	done[2].At = now.Add(-2 * time.Hour) // 59 minutes after what came before, and an hour after the opening
+	k := duties.Case{ID: "k_1", Workflow: "account", Service: "pe", Opened: now.Add(-180 * time.Minute), Steps: done}
 	for _, tt := range []struct {
 		duty string
 		set  float64

@@ -132,6 +132,24 @@ func (r Reader) Case(ctx context.Context, id string) (Case, error) {
 	return list[0], nil
 }
 
+// CaseAbout reports whether a case about a subject is open, or ended since a moment.
+func (r Reader) CaseAbout(ctx context.Context, subject string, since time.Time) (bool, error) {
+	list, err := all(ctx, r, "looking for a case", `SELECT 1 FROM case_file WHERE subject = $1 AND (closed = 0 OR closed >= $2) LIMIT 1`, []any{subject, Micros(since)},
+		func(row func(...any) error) (n int64, err error) { return n, row(&n) })
+	return len(list) > 0, err
+}
+
+// CountFound counts the cases of a workflow that the server itself opened with an
+// organisation since a moment.
+func (r Reader) CountFound(ctx context.Context, org, workflow string, since time.Time) (int64, error) {
+	list, err := all(ctx, r, "counting cases", `SELECT COUNT(*) FROM case_file WHERE org_id = $1 AND workflow = $2 AND opened >= $3 AND opened_by = ''`, []any{org, workflow, Micros(since)},
+		func(row func(...any) error) (n int64, err error) { return n, row(&n) })
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	return list[0], nil
+}
+
 // Cases lists the cases of an organisation, or of all when org is empty, that are open,
 // oldest first, and then those that ended since a moment.
 func (r Reader) Cases(ctx context.Context, org string, since time.Time) ([]Case, error) {

@@ -97,8 +97,8 @@ type Reports struct {
 // CountReports counts the reports that an organisation took by itself.
 func (r Reader) CountReports(ctx context.Context, org string, since time.Time) (Reports, error) {
 	list, err := all(ctx, r, "counting reports", `SELECT
-		(SELECT count(*) FROM case_file WHERE org_id = $1 AND opened_by = '' AND `+undecided+`),
-		(SELECT count(*) FROM case_file WHERE org_id = $1 AND opened_by = '' AND opened > $2),
+		(SELECT count(*) FROM case_file WHERE org_id = $1 AND opened_by = '' AND workflow = 'abuse' AND `+undecided+`),
+		(SELECT count(*) FROM case_file WHERE org_id = $1 AND workflow = 'abuse' AND opened > $2 AND opened_by = ''),
 		(SELECT count(*) FROM case_again WHERE org_id = $1 AND at > $2)`, []any{org, Micros(since)},
 		func(row func(...any) error) (n Reports, err error) { return n, row(&n.Waiting, &n.New, &n.Again) })
 	if err != nil || len(list) == 0 {
