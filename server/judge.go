@@ -423,12 +423,13 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 	return nil
 }
 
-// noticed has those judged too who are told of a customer's alert, and act: it is a notice.
+// noticed has those judged too who are told of an alert, and act: a customer's is a
+// notice, and of the provider's its customers must know.
 func (b *batch) noticed(ctx context.Context, org string, d duties.Duty) {
+	b.note(org, []evidence.Kind{kindWorkflow})
 	if d.Party != duties.Customer {
 		return
 	}
-	b.note(org, []evidence.Kind{kindWorkflow})
 	if provider, err := b.store.ProviderOrg(ctx); err == nil {
 		b.note(provider.ID, []evidence.Kind{kindWorkflow})
 	}
@@ -489,6 +490,7 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) (l
 		of := b.serving(q, o.ID)
 		of.Statements = append(slices.Clone(q.Statements), towards[o.ID]...)
 		of.Cases, of.Zone = append(slices.Clone(cases[o.ID]), cases[""]...), o.Location()
+		of.Problems = duties.Concerning(q.Problems, o.ID)
 		whole, parts := b.catalogue.Judge(d, of)
 		list = append(list, verdicts(o.ID, d.ID, q.At, whole, parts)...)
 		for i := range list {

@@ -232,7 +232,7 @@ func (b *batch) stories(ctx context.Context, o store.Org, d duties.Duty, s dutie
 		}
 		own := s
 		own.Question = b.serving(s.Question, c.ID)
-		own.Zone, own.Cases = c.Location(), nil
+		own.Zone, own.Cases, own.Problems = c.Location(), nil, duties.Concerning(s.Problems, c.ID)
 		own.Statements = slices.Concat(s.Statements, towards[c.ID])
 		slices.SortStableFunc(own.Statements, byTime)
 		for _, k := range s.Cases {
@@ -329,6 +329,9 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 	if d.Has(duties.ProofWorkflow) {
 		s.Cases, err = b.casesSince(ctx, o, s.From)
 		s.Dealt = b.dealt(s.Cases)
+	}
+	if err == nil && b.catalogue.TellsProblems(d) {
+		s.Problems, err = b.problems(ctx, o, d, s.From)
 	}
 	return err
 }

@@ -74,6 +74,9 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 		q.Cases, err = b.casesOf(ctx, o)
 		q.Dealt = b.dealt(q.Cases)
 	}
+	if err == nil && b.catalogue.TellsProblems(d) {
+		q.Problems, err = b.problems(ctx, o, d, b.at)
+	}
 	return err
 }
 

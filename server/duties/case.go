@@ -115,7 +115,7 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 
 // judgeWorkflow judges a duty by the cases in which a step of its counts.
 func (c *Catalogue) judgeWorkflow(d Duty, p Part, q Question) PartFinding {
-	pf := PartFinding{Part: p}
+	pf := PartFinding{Part: p, Assets: c.judgeProblems(d, q)}
 	for _, k := range q.Cases {
 		w, known := c.Workflow(k.Workflow)
 		if !known || k.Left || k.Service != d.Service || !k.Closed.IsZero() && !q.At.Before(k.Closed.Add(Recall)) {

@@ -145,6 +145,7 @@ type Question struct {
 
 	Statements []Statement // of the party about this duty, oldest first
 	Cases      []Case      // of the organisation, open or ended within Recall
+	Problems   []Problem   // that the provider found, of a duty to tell customers of them
 	Dealt      []Case      // that were opened about what a check found, with whomever they stand
 	Watched    bool        // somebody of the party can be reached, so that no case means no occasion
 

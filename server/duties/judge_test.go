@@ -56,8 +56,18 @@ type judgeCase struct {
 	Alarm   []string                 `yaml:"alarm"`
 	Cites   []int64                  `yaml:"cites"`
 
-	Building *bool        `yaml:"building"`
-	Alerts   []raisedCase `yaml:"alerts"`
+	Building *bool         `yaml:"building"`
+	Alerts   []raisedCase  `yaml:"alerts"`
+	Problems []problemCase `yaml:"problems"`
+}
+
+// problemCase is an alert about a breach of the provider's: moments, and the customers whom
+// it concerns with when they were told, empty for not yet.
+type problemCase struct {
+	Duty   string            `yaml:"duty"`
+	Opened string            `yaml:"opened"`
+	Ended  string            `yaml:"ended"`
+	Told   map[string]string `yaml:"told"`
 }
 
 // statedCase is a statement made at a moment, until another.
@@ -337,6 +347,9 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 		}
 		q.Alerts = append(q.Alerts, r)
 	}
+	for _, p := range tc.Problems {
+		q.Problems = append(q.Problems, problem(t, p, q.At))
+	}
 	for i, k := range tc.Cases {
 		c := happened(t, k, q.At, i)
 		if c.Unplaced = k.Unplaced; k.About != "" {
@@ -348,6 +361,20 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 		}
 	}
 	return q
+}
+
+func problem(t *testing.T, p problemCase, at time.Time) duties.Problem {
+	t.Helper()
+	out := duties.Problem{ID: "al_1", Duty: p.Duty, Name: "tank", Opened: at.Add(duration(t, p.Opened)), Hearers: slices.Sorted(maps.Keys(p.Told)), Told: map[string]time.Time{}}
+	if p.Ended != "" {
+		out.Ended = at.Add(duration(t, p.Ended))
+	}
+	for customer, told := range p.Told {
+		if told != "" {
+			out.Told[customer] = at.Add(duration(t, told))
+		}
+	}
+	return out
 }
 
 // weekCase is a week by hours: all alike, but for the last ones of peak; the disk fills

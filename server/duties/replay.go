@@ -192,6 +192,9 @@ func (r *past) people() []time.Time {
 			list = append(list, s.At)
 		}
 	}
+	for _, p := range r.Problems {
+		list = append(list, p.moments()...)
+	}
 	for _, a := range r.Alerts {
 		list = append(list, a.Opened, a.Delivered, a.Acked, a.Ended)
 	}

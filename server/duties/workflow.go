@@ -92,6 +92,12 @@ func (w Workflow) Proves(duty string) bool {
 	return slices.ContainsFunc(w.Steps, func(s Step) bool { return slices.Contains(s.Proves, duty) })
 }
 
+// TellsProblems reports whether a duty is judged by what customers are told of the
+// problems that the provider found.
+func (c *Catalogue) TellsProblems(d Duty) bool {
+	return slices.ContainsFunc(c.workflows, func(w Workflow) bool { return w.wantsProblems(d) })
+}
+
 func serviceOf(duty string) string {
 	service, _, _ := strings.Cut(duty, "-")
 	return strings.ToLower(service)
