@@ -195,13 +195,9 @@ func (s *Server) ConfirmReview(ctx context.Context, board, duty, user string) er
 	if !ok {
 		return fmt.Errorf("duty %s: %w", duty, store.ErrNotFound)
 	}
-	owner := board
-	if d.Party == duties.Provider {
-		provider, err := s.store.ProviderOrg(ctx)
-		if err != nil {
-			return err
-		}
-		owner = provider.ID
+	owner, err := s.ownerOf(ctx, board, d)
+	if err != nil {
+		return err
 	}
 	seen, err := s.store.VerdictsOf(ctx, owner, duty)
 	if err != nil {

@@ -47,13 +47,53 @@ func (s *Server) Digest(ctx context.Context, org, service string) (d duties.Dige
 	if len(d.Duties) == 0 {
 		return d, "", fmt.Errorf("duties to review in service %s: %w", service, store.ErrNotFound)
 	}
+	seal, err = s.seal(d)
+	return d, seal, err
+}
+
+// seal is what was shown, with the server's seal under it.
+func (s *Server) seal(d duties.Digest) (string, error) {
 	b, _, err := d.Encode()
 	if err != nil {
-		return d, "", err
+		return "", err
 	}
 	mac, err := s.mac("digest", b)
 	text := base64.RawURLEncoding
-	return d, text.EncodeToString(b) + "." + text.EncodeToString(mac), err
+	return text.EncodeToString(b) + "." + text.EncodeToString(mac), err
+}
+
+// ReviewSeal seals how a duty on a board stands now, for ConfirmShown.
+func (s *Server) ReviewSeal(ctx context.Context, board string, d duties.Duty) (string, error) {
+	owner, err := s.ownerOf(ctx, board, d)
+	if err != nil {
+		return "", err
+	}
+	list, err := s.store.VerdictsOf(ctx, owner, d.ID)
+	if err != nil {
+		return "", err
+	}
+	return s.seal(duties.Digest{Org: owner, Service: d.Service, At: s.now().UTC(), Duties: []duties.Looked{lookedAt(d, list)}})
+}
+
+// ConfirmShown is ConfirmReview from when a page showed the duty, which its seal tells: what
+// came since is not covered by it.
+func (s *Server) ConfirmShown(ctx context.Context, board, duty, seal, user string) error {
+	d, ok := s.catalogue.Duty(duty)
+	if !ok {
+		return fmt.Errorf("duty %s: %w", duty, store.ErrNotFound)
+	}
+	owner, err := s.ownerOf(ctx, board, d)
+	if err != nil {
+		return err
+	}
+	shown, _, err := s.openDigest(owner, d.Service, seal)
+	if err == nil && (len(shown.Duties) != 1 || shown.Duties[0].Duty != duty) {
+		err = errSeal
+	}
+	if err != nil {
+		return err
+	}
+	return s.ConfirmDigest(ctx, owner, d.Service, seal, user)
 }
 
 // lookedAt is how a duty stands, besides its review.

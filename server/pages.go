@@ -20,7 +20,7 @@ func (s *Server) startPages() error {
 		SetServices: s.pageServices, SetServes: s.SetServes, Suggested: s.Suggested,
 		State: s.pageStatement, OpenCase: s.pageCase, StepCase: s.pageStep, PassCase: s.pagePass, ReadCase: s.ReadCase, AckAlert: s.AckAlert,
 		Silence: s.pageSilence, Unsilence: s.Unsilence,
-		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
+		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, ReviewSeal: s.ReviewSeal, ConfirmShown: s.ConfirmShown, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
 		Proxies: s.proxies, Note: s.note, AddOrg: s.AddOrg,

@@ -50,7 +50,7 @@ func judgeLook(d Duty, q Question, v values) Finding {
 		return Finding{Why: say("review_open", append(args, "count", len(open), "findings", listed(findingNames(open)))...), Cites: cites, Due: until}
 	}
 	for _, a := range q.Alerts {
-		opened := a.Opened
+		opened := a.Opened.Truncate(time.Millisecond) // as precise as the log has the review
 		if a = a.asOf(q.At); d.Acknowledged && opened.After(last.At) && !opened.After(q.At) && a.Acked.IsZero() {
 			return Finding{Why: say("review_failed", append(args, "alert", a.Name, "opened", clock(opened, q.Zone))...), Cites: cites, Due: until}
 		}

@@ -3,6 +3,8 @@ package web_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -144,15 +146,30 @@ func TestReviewByClick(t *testing.T) {
 	if !strings.Contains(before, "/review") {
 		t.Fatal("no button")
 	}
-	if res, _ := w.send(c, "POST", duty+"/review", nil, nil); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != duty {
+	shown := w.now
+	w.now = shown.Add(time.Minute)
+	seal := regexp.MustCompile(`name="seal" value="([^"]+)"`).FindStringSubmatch(before)[1]
+	for _, wrong := range []string{seal[:len(seal)-2] + "AA", "x", "x.y"} {
+		if res, _ := w.send(c, "POST", duty+"/review", url.Values{"seal": {wrong}}, nil); res.StatusCode != http.StatusConflict {
+			t.Errorf("seal %q: status %d", wrong, res.StatusCode)
+		}
+	}
+	if res, _ := w.send(c, "POST", "/orgs/"+w.customer.ID+"/duties/SC-C3/review", url.Values{"seal": {seal}}, nil); res.StatusCode != http.StatusConflict {
+		t.Errorf("the seal of another duty: status %d", res.StatusCode)
+	}
+	if res, _ := w.send(c, "POST", duty+"/review", url.Values{"seal": {seal}}, nil); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != duty {
 		t.Fatalf("status %d, sent to %q", res.StatusCode, res.Header.Get("Location"))
+	}
+	reviews, err := w.store.Reviews(t.Context(), w.customer.ID, "SC-C5", 1)
+	if err != nil || len(reviews) != 1 || reviews[0].At.Sub(shown).Abs() > time.Millisecond {
+		t.Fatalf("it counts from when it was shown, at %s: %+v (%v)", shown, reviews, err)
 	}
 	st, err := w.store.Log(t.Context(), w.customer.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	res, body := w.get(c, path("/orgs/%s/records/%d", w.customer.ID, st.Size-1))
-	if res.StatusCode != http.StatusOK || !strings.Contains(body, "A person confirmed having looked") || !strings.Contains(body, "Proven") {
+	if res.StatusCode != http.StatusOK || !strings.Contains(body, "confirmed") || !strings.Contains(body, "Proven") {
 		t.Errorf("record of the review: status %d", res.StatusCode)
 	}
 	if _, body := w.get(w.signedIn(w.add(w.customer, store.RoleViewer)), duty); strings.Contains(body, "/review\"") {

@@ -22,6 +22,7 @@ type dutyBody struct {
 	Cites       []citeBody
 	MayReview   bool
 	Reviewed    bool   // the duty asks for a review
+	Seal        string // of what is shown, where the reader may confirm it
 	MayState    bool   // the reader may state that the duty is met, or does not apply
 	MayWaive    bool   // the reader may state that the duty does not apply here
 	Attested    bool   // the duty asks for a statement
@@ -129,6 +130,11 @@ func (w *Web) dutyOf(r *http.Request) (dutyBody, error) {
 	}
 	if body.Silenced, err = w.silencedDuty(r, d); err != nil {
 		return body, err
+	}
+	if body.Reviewed && body.MayReview {
+		if body.Seal, err = w.ReviewSeal(r.Context(), org.ID, d); err != nil {
+			return body, err
+		}
 	}
 	body.Log, err = w.logFoot(r, org.ID)
 	return body, err
@@ -294,6 +300,9 @@ func (w *Web) confirm(r *http.Request) error {
 	}
 	for _, p := range d.Parts {
 		if p.Proof == duties.ProofReview {
+			if seal := r.PostFormValue("seal"); seal != "" {
+				return refused(w.ConfirmShown(r.Context(), org.ID, d.ID, seal, viewerOf(r.Context()).id()))
+			}
 			return w.Confirm(r.Context(), org.ID, d.ID, viewerOf(r.Context()).id())
 		}
 	}

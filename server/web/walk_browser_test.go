@@ -98,7 +98,7 @@ var proven = map[string]string{
 	"SC-C8": "unproven", // a log of the day could not be read whole
 	"SC-C5": "breached", // the backup failed, whoever looked at it
 	"BK-C2": "breached", // copies are removed before the time that is declared
-	"PE-P9": "breached", // all is done in order, and the account still sends
+	"PE-P9": "unproven", // all is done in order, and of another account nobody has said yet whose it is
 }
 
 // TestEveryWorkflowInChromium has provider and customer, each in a browser of their own, do

@@ -44,6 +44,10 @@ type Deps struct {
 	// Confirm records, in the organisation's log, that a user looked at what a
 	// duty rests on.
 	Confirm func(ctx context.Context, org, duty, user string) error
+	// ReviewSeal seals how a duty stands on a board, for ConfirmShown, which records that
+	// a user looked at it then.
+	ReviewSeal   func(ctx context.Context, org string, d duties.Duty) (string, error)
+	ConfirmShown func(ctx context.Context, org, duty, seal, user string) error
 	// Digest is what an organisation has to look at in a service, and the seal with
 	// which ConfirmDigest takes it back as it was shown.
 	Digest func(ctx context.Context, org, service string) (d duties.Digest, seal string, err error)
