@@ -62,6 +62,7 @@ func TestAgreed(t *testing.T) {
 	c := builtin(t)
 	set := func(duty string) map[string]duties.Params {
 		return map[string]map[string]duties.Params{
+			"SC-P5": {"workflow": {"notice_told": 48}},
 			"PE-P7": {"workflow": {"notice_told": 2}},
 			"PE-C4": {"workflow": {"notice_acknowledged": 3, "notice_acted": 169}}, // over a week: as if it were not set
 			"WH-C3": {"workflow": {"notice_acted": 5}},
@@ -71,6 +72,7 @@ func TestAgreed(t *testing.T) {
 	for _, tt := range []struct{ workflow, service, want string }{
 		{"notice", "pe", "told 2h0m0s, acknowledged 3h0m0s, acted 72h0m0s"},
 		{"notice", "wh", "told 24h0m0s, acknowledged 24h0m0s, acted 5h0m0s"},
+		{"notice", "sc", "told 48h0m0s, acknowledged 24h0m0s, acted 72h0m0s"},
 		{"notice", "bk", "told 24h0m0s, acknowledged 24h0m0s, acted 72h0m0s"},
 		{"incident", "sc", "reported 24h0m0s, received 24h0m0s, answered 72h0m0s"},
 		{"account", "pe", "password 1h0m0s, purged 45m0s, informed 30m0s"},
