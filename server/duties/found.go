@@ -37,6 +37,8 @@ func (c *Catalogue) dealt(d Duty, pf PartFinding, q Question) PartFinding {
 			f.Verdict, why.Key = Unproven, "found_unplaced"
 		case k.Closed.IsZero():
 			f.Verdict, f.Found, why.Key = Fulfilled, true, "found_case"
+		case k.Withdrawn: // a person's word stands against what was seen
+			f.Verdict, why.Key = Unproven, "found_withdrawn"
 		default:
 			f.Verdict = Fulfilled
 		}
@@ -49,10 +51,11 @@ func (c *Catalogue) dealt(d Duty, pf PartFinding, q Question) PartFinding {
 	return PartFinding{Part: pf.Part, Assets: list}.weakestFirst("all_fulfilled")
 }
 
-// about is the case about a subject that is open, or ended after a moment.
+// about is the case about a subject that is open, or ended after a moment; one that was
+// withdrawn only where there is no other.
 func (q Question) about(subject string, since time.Time) (found Case, ok bool) {
 	for _, k := range q.Dealt {
-		if k.Subject == subject && (k.Closed.IsZero() || !k.Closed.Before(since)) && (!ok || k.Closed.IsZero()) {
+		if k.Subject == subject && (k.Closed.IsZero() || !k.Closed.Before(since)) && (!ok || k.Closed.IsZero() || found.Withdrawn) {
 			found, ok = k, true
 		}
 	}
