@@ -53,14 +53,14 @@ func judgeAccounts(h host) []AssetFinding {
 		found = append(found, h.admins(facts, gaps)...)
 	}
 	if h.flag("secrets") {
-		held := 0
+		held := false
 		for _, s := range facts.Secrets {
-			held += s.Count
+			held = held || s.Count > 0
 			if s.Open > 0 {
 				add(Breached, "secrets_open", "kind_codes", "secret_"+s.Kind, "open", s.Open, "count", s.Count)
 			}
 		}
-		if held == 0 {
+		if !held {
 			add(Unproven, "secrets_none")
 		}
 	}

@@ -339,8 +339,8 @@ func (d Duty) hold(most map[string]string) error {
 			return fmt.Errorf("most: %s: %w", name, err)
 		}
 		for _, p := range d.Parts {
-			param, ok := p.Params[name]
-			if !ok || unitLength[param.Unit] == 0 || time.Duration(param.Max)*unitLength[param.Unit] <= limit {
+			param := p.Params[name]
+			if time.Duration(param.Max)*unitLength[param.Unit] <= limit { // or no time at all
 				continue
 			}
 			most := float64(limit) / float64(unitLength[param.Unit])

@@ -102,6 +102,17 @@ func TestJudgedDuties(t *testing.T) {
 	}
 }
 
+func TestFind(t *testing.T) {
+	c := builtin(t)
+	if d, err := c.Find("WH-P1"); err != nil || d.ID != "WH-P1" || len(d.Parts) == 0 {
+		t.Errorf("WH-P1 is %+v, %v", d, err)
+	}
+	want := `duty "WH-P11" does not exist: there are WH-P1, `
+	if d, err := c.Find("WH-P11"); err == nil || !strings.HasPrefix(err.Error(), want) || d.ID != "" {
+		t.Errorf("WH-P11 is %+v, %v; want %s…", d, err, want)
+	}
+}
+
 func TestRetentionPerDuty(t *testing.T) {
 	c := builtin(t)
 	for id, want := range map[string]float64{"WH-P1": 35, "PE-P1": 60, "SC-C5": 0, "BK-C1": 0} {

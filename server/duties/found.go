@@ -11,11 +11,12 @@ func Subject(check string, a Asset) string { return check + " " + a.Key() }
 // foundBy is the workflow that deals with what a part of a duty finds; ok is false where
 // none does.
 func (c *Catalogue) foundBy(d Duty, p Part) (Workflow, bool) {
-	i := slices.IndexFunc(c.workflows, func(w Workflow) bool { return w.Found != "" && w.Found == p.Check && w.Proves(d.ID) })
-	if i < 0 {
-		return Workflow{}, false
+	for _, w := range c.workflows {
+		if p.Check != "" && w.Found == p.Check && w.Proves(d.ID) {
+			return w, true
+		}
 	}
-	return c.workflows[i], true
+	return Workflow{}, false
 }
 
 // dealt leaves what a check found to the case that was opened about it: whether its steps

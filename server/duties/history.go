@@ -67,7 +67,7 @@ func (d Duty) Windows(turns []Turn, from, to, now time.Time, days int, zone *tim
 		if last := midnight(to.Add(-1), zone, 1); w.To.After(last) {
 			w.To = last
 		}
-		if today := midnight(now, zone, 0); days > 1 && w.From.Before(today) && today.Before(w.To) {
+		if today := midnight(now, zone, 0); w.From.Before(today) && today.Before(w.To) {
 			w.To = today
 		}
 		for first+1 < len(turns) && !turns[first+1].At.After(w.From) {

@@ -200,7 +200,7 @@ func runCase(t *testing.T, c *duties.Catalogue, f caseFile, tc judgeCase, seen m
 		t.Errorf("got %s, want %s: %s", got, tc.Want, whole.Why)
 	}
 	renders(t, c, whole.Why, seen)
-	said.check(t, tc.Name, whole, parts)
+	said.check(t, tc.Name, whole, parts, c.Undealt(d, parts))
 	var alarm []string
 	for _, p := range parts {
 		if want, ok := tc.Parts[p.Part.Name]; ok && want != fmt.Sprintf("%s %s", p.Verdict, p.Why.Key) {

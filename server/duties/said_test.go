@@ -35,7 +35,7 @@ func newSaid(t *testing.T, file string) *said {
 	return s
 }
 
-func (s *said) check(t *testing.T, name string, whole duties.Finding, parts []duties.PartFinding) {
+func (s *said) check(t *testing.T, name string, whole duties.Finding, parts []duties.PartFinding, undealt []duties.Undealt) {
 	t.Helper()
 	var lines []string
 	last := ""
@@ -54,6 +54,9 @@ func (s *said) check(t *testing.T, name string, whole duties.Finding, parts []du
 		for _, a := range p.Assets {
 			add("  "+a.String(), a.Finding)
 		}
+	}
+	for _, u := range undealt {
+		lines = append(lines, "case to open: "+u.Workflow.ID+" about "+u.Subject)
 	}
 	text := strings.Join(lines, "\n")
 	fmt.Fprintf(&s.got, "%s\n%s\n\n", name, text)
