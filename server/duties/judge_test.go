@@ -93,6 +93,7 @@ type raisedCase struct {
 type caseCase struct {
 	Workflow  string   `yaml:"workflow"`
 	Service   string   `yaml:"service"`
+	Org       string   `yaml:"org"` // of the customer
 	Title     string   `yaml:"title"`
 	Opened    string   `yaml:"opened"`
 	Steps     []string `yaml:"steps"`
@@ -414,7 +415,7 @@ func happened(t *testing.T, k caseCase, at time.Time, i int) duties.Case {
 	if !ok {
 		t.Fatalf("no workflow %s", k.Workflow)
 	}
-	c := duties.Case{ID: fmt.Sprintf("k_%d", i), Workflow: k.Workflow, Service: k.Service, Customer: "Shop", Title: k.Title, Opened: at.Add(duration(t, k.Opened)),
+	c := duties.Case{ID: fmt.Sprintf("k_%d", i), Workflow: k.Workflow, Service: k.Service, Org: k.Org, Customer: "Shop", Title: k.Title, Opened: at.Add(duration(t, k.Opened)),
 		Withdrawn: k.Withdrawn, Cites: []duties.Cite{{Index: int64(3000 + 100*i)}}}
 	for n, text := range k.Steps {
 		moment, skipped := strings.CutPrefix(text, "skip ")

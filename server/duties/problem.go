@@ -62,7 +62,7 @@ func (c *Catalogue) judgeProblems(d Duty, q Question) (list []AssetFinding) {
 func noticesOf(workflow, service string, q Question) map[string]time.Time {
 	newest := map[string]time.Time{}
 	for _, k := range q.Cases {
-		if k.Workflow == workflow && k.Service == service && len(k.Cites) > 0 && !k.Withdrawn && len(k.Steps) > 0 && k.Opened.After(newest[k.Org]) {
+		if k.Workflow == workflow && k.Service == service && !k.Withdrawn && len(k.Steps) > 0 && k.Opened.After(newest[k.Org]) {
 			newest[k.Org] = k.Opened
 		}
 	}

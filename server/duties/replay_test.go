@@ -78,3 +78,35 @@ func moments(t *testing.T, q duties.Question, by map[string]string) map[string]t
 	}
 	return out
 }
+
+// A judgement turns where the duty or a part of it has another verdict or another reason.
+func TestTurned(t *testing.T) {
+	is := func(v duties.Verdict, why string) duties.Finding {
+		return duties.Finding{Verdict: v, Why: duties.Message{Key: why}}
+	}
+	stood := func(whole duties.Finding, parts ...duties.Finding) (j duties.Judgement) {
+		j.Whole = whole
+		for _, f := range parts {
+			j.Parts = append(j.Parts, duties.PartFinding{Finding: f})
+		}
+		return j
+	}
+	good, stale, off := is(duties.Fulfilled, "dnsbl_clean"), is(duties.Unproven, "stale"), is(duties.Unproven, "look_failed")
+	for _, tt := range []struct {
+		name        string
+		before, now duties.Judgement
+		want        bool
+	}{
+		{"the same", stood(good, good, stale), stood(good, good, stale), false},
+		{"the same in other words", stood(good, good), stood(is(duties.Fulfilled, "dnsbl_noted"), good), false},
+		{"the duty", stood(good, good), stood(stale, good), true},
+		{"the duty's cause", stood(stale, good), stood(off, good), true},
+		{"the second part", stood(stale, stale, good), stood(stale, stale, stale), true},
+		{"the second part's cause", stood(stale, good, stale), stood(stale, good, off), true},
+		{"a part more", stood(good, good), stood(good, good, good), true},
+	} {
+		if got := tt.now.Turned(tt.before); got != tt.want {
+			t.Errorf("%s: turned is %t", tt.name, got)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -69,7 +70,7 @@ func parseOwn(name string, b []byte) (own, []error) {
 func readable(b []byte) error {
 	for i := 0; i < len(b); {
 		r, size := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && size < 2 || r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f {
+		if r == utf8.RuneError && size == 1 || r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f {
 			return fmt.Errorf("%d: the byte 0x%02X is no text: save the file as text in UTF-8", 1+bytes.Count(b[:i], []byte("\n")), b[i])
 		}
 		i += size
@@ -92,22 +93,17 @@ var yamlPrefix = regexp.MustCompile(`^(?:yaml: )?(?:line \d+: )?`)
 func problem(err error) string { return yamlPrefix.ReplaceAllString(err.Error(), "") }
 
 // syntaxLine is where a text stops being YAML: the reader names the line where the list
-// or the keys began. It is fed line by line to see which it needed; from there, the
-// first one that brings the same problem.
+// or the keys began. It is fed line by line to see which it needed; of those, it is the
+// first one with which the problem is there.
 func syntaxLine(b []byte, what string) int {
-	const most = 100
-	lines := bytes.SplitAfter(b, []byte("\n"))
+	lines := slices.Collect(bytes.Lines(b))
 	fed := &lineReader{lines: lines}
-	err := yaml.NewDecoder(fed).Decode(&yaml.Node{})
-	n := fed.read
-	for i := 0; i < most && n > 1 && err != nil; i++ {
-		err = yaml.Unmarshal(bytes.Join(lines[:n-1], nil), &yaml.Node{})
-		if err == nil || problem(err) != what {
-			break
-		}
-		n--
-	}
-	return max(n, 1)
+	_ = yaml.NewDecoder(fed).Decode(&yaml.Node{}) // it has failed before
+	n := sort.Search(fed.read, func(i int) bool {
+		err := yaml.Unmarshal(bytes.Join(lines[:i+1], nil), &yaml.Node{})
+		return err != nil && problem(err) == what
+	})
+	return min(n+1, fed.read)
 }
 
 // lineReader gives out a line at each read, and counts them.
@@ -119,7 +115,7 @@ type lineReader struct {
 
 func (r *lineReader) Read(b []byte) (int, error) {
 	if len(r.rest) == 0 {
-		if r.read == len(r.lines) || r.read == len(r.lines)-1 && len(r.lines[r.read]) == 0 {
+		if r.read == len(r.lines) {
 			return 0, io.EOF
 		}
 		r.rest = r.lines[r.read]
@@ -211,10 +207,9 @@ func parts(t reflect.Type, into map[string]reflect.Type) {
 func keys(t reflect.Type) []string {
 	var list []string
 	for i := range t.NumField() {
-		switch name, options, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); {
-		case options == "inline":
+		if name, options, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); options == "inline" {
 			list = append(list, keys(t.Field(i).Type)...)
-		case name != "" && name != "-":
+		} else if name != "-" {
 			list = append(list, name)
 		}
 	}

@@ -37,10 +37,14 @@ func TestOwnForm(t *testing.T) {
 		{"a key twice", "every: {SC-C2: 30}\nset: {}\nevery: {SC-C2: 31}\n", "own.yaml:3: the key \"every\" stands on line 1 already: write it once"},
 		{"a day that is none", "not_applicable:\n  - {duty: WH-C7, who: me, why: so,\n     until: someday}\n", "own.yaml:3: “someday” is no day: write it as 2027-06-30"},
 		{"a day with a time", "not_applicable:\n  - {duty: WH-C7, who: me, why: so, until: 2027-06-30T00:00:00Z}\n", "own.yaml:2: “2027-06-30T00:00:00Z” is no day"},
+		{"the replacement character is text", "not_applicable:\n  - why: \ufffd\n    until: never\n", "own.yaml:3: “never” is no day"},
+		{"a list that is not closed, of many lines", "duties: [\n" + strings.Repeat("  # Mine.\n", 300) + "every: {}\n", "own.yaml:302: a list in [ ] lacks a comma"},
+		{"a quote that is not closed, of many lines", "why: \"mine\n" + strings.Repeat("  and mine\n", 300), "own.yaml:1: a text that begins with a quote never ends"},
 		{"two bytes of nothing", "\xff\xfe", "own.yaml:1: the byte 0xFF is no text: save the file as text in UTF-8"},
 		{"bytes within", "set: {}\n# \x00\n", "own.yaml:2: the byte 0x00 is no text"},
 		{"Latin 1", "not_applicable:\n  - {why: perch\xe9}\n", "own.yaml:2: the byte 0xE9 is no text: save the file as text in UTF-8"},
 		{"nearest key first", "dutys: []\n", `own.yaml:1: unknown key "dutys" does not exist: there are duties, `},
+		{"keys of a parameter", "checks:\n  signed:\n    params:\n      age: {uint: hours}\n", "own.yaml:4: unknown key \"uint\" does not exist: there are min, unit, max, title, every, source, default\n"},
 		{"keys of a duty", "duties:\n  - {titel: {}}\n", `own.yaml:2: unknown key "titel" does not exist: there are title, `},
 	} {
 		err := reads(tt.text)
