@@ -316,7 +316,7 @@ func (s source) node(path ...any) *yaml.Node {
 				}
 			}
 		case int:
-			if at.Kind == yaml.SequenceNode && step < len(at.Content) { // not an alias of one
+			if step < len(at.Content) { // an alias of a list has none
 				next = at.Content[step]
 			}
 		}
@@ -332,7 +332,7 @@ func (s source) node(path ...any) *yaml.Node {
 func (s source) broken(path ...any) bool {
 	n := s.node(path...)
 	if n == nil {
-		return len(s.bad) > 0
+		return false
 	}
 	last := end(n)
 	return slices.ContainsFunc(s.bad, func(line int) bool { return n.Line <= line && line <= last })
