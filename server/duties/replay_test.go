@@ -35,6 +35,8 @@ func TestReplay(t *testing.T) {
 			want: "-10 fulfilled dnsbl_clean, -5 unproven never_seen, -2 fulfilled all_fulfilled"},
 		{name: "a host that is cloned", file: "dnsbl", tc: judgeCase{Looks: []lookCase{hourly}}, forked: map[string]string{"mx1": "-3h"}, want: "-10 fulfilled dnsbl_clean, -3 unproven agent_forked"},
 		{name: "a host that falls silent", file: "dnsbl", tc: judgeCase{Looks: []lookCase{{Ago: "30h"}}}, want: "-10 fulfilled dnsbl_clean, -4 unproven stale"},
+		{name: "a host that fell silent and was in touch two hours later", file: "dnsbl", tc: judgeCase{Agents: []agentCase{{Name: "mx1", Talked: "-8h"}}, Looks: []lookCase{{Ago: "40h"}}},
+			want: "-10 unproven stale_kind, -6 unproven stale"},
 		{name: "a statement and its end", file: "people", duty: "WH-C2", tc: judgeCase{Looks: []lookCase{}, Stated: []statedCase{{At: "-4h", Until: "-1h"}}}, want: "-10 unproven attestation_never, -4 fulfilled attestation_holds, -1 unproven attestation_lapsed"},
 		{name: "a need and the backups by it", file: "need", tc: judgeCase{Agents: two, Looks: []lookCase{of("mx1", lookCase{Ago: "240h"}), of("mx2", lookCase{Ago: "3h"})}, Stated: []statedCase{{Kind: duties.StatementNeed, At: "-8h", Until: "9d",
 			About: map[string]any{"sets": []any{map[string]any{"service": "bk", "name": "Database", "job": "db", "hours": 24, "days": 30}}}}}},
