@@ -91,7 +91,7 @@ func TestOwnFaults(t *testing.T) {
 		{"id", "id: DN-C1", "id: DNC1", "own.yaml:31: duty DNC1: \"DNC1\": want an id such as DN-P1"},
 		{"unknown service", "id: DN-C1", "id: XY-C1", "own.yaml:31: duty XY-C1: there is no service xy"},
 		{"unknown check", "[check encrypted]", "[check encrypt]", `own.yaml:29: duty BK-P100: check "encrypt" does not exist: there are encrypted, backup, copy, `},
-		{"unknown check in parts of another", "parts: [attestation]", "parts: &both [attestation, check encrypt]\n  - id: DN-C2\n    title: {en: a, it: a}\n    cadence: daily\n    parts: *both",
+		{"unknown check in parts of another", "parts: [attestation]", "parts: &both [check encrypt, attestation]\n  - id: DN-C2\n    title: {en: a, it: a}\n    cadence: daily\n    parts: *both",
 			`own.yaml:38: duty DN-C2: check "encrypt" does not exist: `},
 		{"unused check", "[check encrypted]", "[attestation]", "check encrypted is used by no duty"},
 		{"unproven workflow", "[attestation]", "[workflow]", "own.yaml:31: duty DN-C1 is to be proven by a workflow"},
