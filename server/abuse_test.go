@@ -336,7 +336,7 @@ func TestReportsFlooded(t *testing.T) {
 		"one less":         {cases: 499, opened: 2 * time.Hour},
 		"they are decided": {cases: 600, opened: 2 * time.Hour, decided: true},
 		"many in an hour":  {cases: 200, fresh: "200 new reports"},
-		"the same often":   {cases: 1, again: 1000, known: "1000 reports of what was known"},
+		"the same often":   {cases: 1, again: 1000, known: "1000 reports of what was already known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJudged(t, storetest.SQLite(t))

@@ -29,18 +29,18 @@ var several = duties.Text{EN: "backups", IT: "i backup"}
 
 var letters = map[string]letterWords{
 	duties.English: {
-		review: "To look at today: %s (%s)", reviewLead: "This is how the duties to verify of %s stand.",
-		confirm: "Look at it and confirm that you did", once: "The link holds for two days and can be used once. It is for you alone: whoever has it can confirm in your place.",
-		ends: "Ends on %s: %s (%s)", endsLead: "The %s of %s about %s holds until %s.", renew: "Look at it again and renew it on the page of the duty",
+		review: "To look at today: %s (%s)", reviewLead: "This is how the duties stand that %s must review.",
+		confirm: "Look at it and confirm that you did", once: "The link is valid for two days and works once. It is for you alone: whoever has it can confirm in your place.",
+		ends: "Ends on %s: %s (%s)", endsLead: "The %s of %s about %s is valid until %s.", renew: "Look at it again and renew it on the page of the duty",
 		kinds:    map[string]string{duties.StatementAttestation: "statement", duties.StatementWaiver: "waiver", duties.StatementStanding: "standing instruction", duties.StatementNeed: "declared need", duties.StatementRestore: "restore test", duties.StatementCosigned: "signature"},
 		verdicts: map[duties.Verdict]string{duties.Unproven: "Unproven", duties.Breached: "Breached", duties.Fulfilled: "Fulfilled", duties.NoOccasion: "No occasion", duties.NotApplicable: "Not applicable"},
 		several:  several,
 	},
 	duties.Italian: {
-		review: "Da controllare oggi: %s (%s)", reviewLead: "Ecco come stanno gli obblighi di controllo di %s.",
-		confirm: "Guardare e confermare di averlo fatto", once: "Il collegamento vale due giorni e si può usare una volta. È solo per chi lo riceve: chi lo ha può confermare al suo posto.",
-		ends: "Scade il %s: %s (%s)", endsLead: "La %s di %s su %s vale fino al %s.", renew: "Ricontrollare e rinnovarla nella pagina dell'obbligo",
-		kinds:    map[string]string{duties.StatementAttestation: "dichiarazione", duties.StatementWaiver: "rinuncia", duties.StatementStanding: "istruzione permanente", duties.StatementNeed: "necessità dichiarata", duties.StatementRestore: "prova di restore", duties.StatementCosigned: "firma"},
+		review: "Da controllare oggi: %s (%s)", reviewLead: "Ecco lo stato degli obblighi che %s deve verificare.",
+		confirm: "Guardare e confermare di averlo fatto", once: "Il link vale due giorni e si può usare una volta sola. È solo per chi lo riceve: chiunque lo abbia può confermare al suo posto.",
+		ends: "Scade il %s: %s (%s)", endsLead: "La %s di %s su %s vale fino al %s.", renew: "Verificarla di nuovo e rinnovarla nella pagina dell'obbligo",
+		kinds:    map[string]string{duties.StatementAttestation: "dichiarazione", duties.StatementWaiver: "dichiarazione di non applicabilità", duties.StatementStanding: "istruzione permanente", duties.StatementNeed: "necessità dichiarata", duties.StatementRestore: "prova di ripristino", duties.StatementCosigned: "firma"},
 		verdicts: map[duties.Verdict]string{duties.Unproven: "Non provato", duties.Breached: "Violato", duties.Fulfilled: "Adempiuto", duties.NoOccasion: "Nessuna occasione", duties.NotApplicable: "Non applicabile"}, //nolint:misspell // Italian
 		several:  several,
 	},

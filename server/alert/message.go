@@ -35,7 +35,7 @@ type Message struct {
 const EventTest = "test"
 
 var testWords = map[string][2]string{
-	duties.English: {"Test: alerts of %s arrive here", "Somebody tried this channel on the board of %s. Alerts will arrive the same way. Nothing is to be done."},
+	duties.English: {"Test: alerts of %s arrive here", "Somebody tried this channel from the board of %s. Alerts will arrive the same way. There is nothing to do."},
 	duties.Italian: {"Prova: gli allarmi di %s arrivano qui", "Qualcuno ha provato questo canale dal quadro di %s. Gli allarmi arriveranno nello stesso modo. Non c'è nulla da fare."},
 }
 
@@ -81,15 +81,15 @@ var languages = map[string]words{
 		resolved: "Resolved", host: "Where", since: "Since", until: "Until", why: "What", cure: "What to do", see: "See", log: "Log of %s: %d entries, root %s",
 		footer: "Keep this mail: the line above fixes what the log held when it was sent.",
 		still:  [2]string{"%s for %d day", "%s for %d days"},
-		nobody: "Nobody acts. %s", taken: "Taken on", untaken: "by nobody since %s",
-		unsteady: "Unsteady", often: "fired %d times within 24 hours; it is over once it was in order for an hour without a break",
+		nobody: "Nobody has acted. %s", taken: "Taken on", untaken: "by nobody since %s",
+		unsteady: "Unsteady", often: "fired %d times within 24 hours; it is over once it has been in order for an hour without a break",
 	},
 	duties.Italian: {
 		verdicts: map[string]string{"breached": "Violato", "unproven": "Non più provato"},
-		resolved: "Risolto", host: "Dove", since: "Dal", until: "Al", why: "Che cosa", cure: "Che cosa fare", see: "Vedi", log: "Log di %s: %d voci, radice %s",
-		footer: "Tenere questo messaggio: la riga sopra fissa che cosa conteneva il log all'invio.",
+		resolved: "Risolto", host: "Dove", since: "Dal", until: "Al", why: "Che cosa", cure: "Che cosa fare", see: "Vedi", log: "Registro di %s: %d voci, radice %s",
+		footer: "Tenere questo messaggio: la riga sopra fissa che cosa conteneva il registro all'invio.",
 		still:  [2]string{"%s da %d giorno", "%s da %d giorni"},
-		nobody: "Nessuno interviene. %s", taken: "In carico", untaken: "a nessuno dal %s",
+		nobody: "Nessuno è intervenuto. %s", taken: "In carico", untaken: "a nessuno dal %s",
 		unsteady: "Instabile", often: "scattato %d volte in 24 ore; finisce dopo un'ora in ordine senza interruzioni",
 	},
 }

@@ -40,16 +40,16 @@ var notices = map[string]noticeWords{
 		lead:  "A host has enrolled and sends evidence for %s.",
 		waits: "A host has enrolled for %s. What it sends counts once you approve it.",
 		host:  "Host", from: "From", os: "System", token: "Token", key: "Key", at: "When", todo: "What to do",
-		cureWaits: "Compare the key with what attesto-agent status shows on that host. If you know the host, approve it on the page of agents or with attesto-server agent approve; if not, revoke it.",
-		cure:      "Compare the key with what attesto-agent status shows on that host. If nobody entitled enrolled it, revoke it: on the page of agents or with attesto-server agent revoke.",
+		cureWaits: "Compare the key with what attesto-agent status shows on that host. If you know the host, approve it on the page \"Agents\" or with attesto-server agent approve; if not, revoke it.",
+		cure:      "Compare the key with what attesto-agent status shows on that host. If it was not enrolled by somebody entitled to, revoke it: on the page \"Agents\" or with attesto-server agent revoke.",
 	},
 	duties.Italian: {
 		subject: "Nuovo agente: %s (%s)", subjectWaits: "Un agente attende l'approvazione: %s (%s)",
 		lead:  "C'è un nuovo host che invia prove per %s.",
 		waits: "C'è un nuovo host per %s. Quello che invia conta solo dopo l'approvazione.",
 		host:  "Host", from: "Da", os: "Sistema", token: "Token", key: "Chiave", at: "Quando", todo: "Che cosa fare",
-		cureWaits: "Confrontare la chiave con quella che mostra attesto-agent status su quell'host. Se l'host è conosciuto, approvarlo nella pagina degli agenti o con attesto-server agent approve; altrimenti revocarlo.",
-		cure:      "Confrontare la chiave con quella che mostra attesto-agent status su quell'host. Se nessuno di competente lo ha aggiunto, revocarlo: nella pagina degli agenti o con attesto-server agent revoke.",
+		cureWaits: "Confrontare la chiave con quella che mostra attesto-agent status su quell'host. Se l'host è conosciuto, approvarlo nella pagina \"Agenti\" o con attesto-server agent approve; altrimenti revocarlo.",
+		cure:      "Confrontare la chiave con quella che mostra attesto-agent status su quell'host. Se non lo ha aggiunto una persona autorizzata, revocarlo: nella pagina \"Agenti\" o con attesto-server agent revoke.",
 	},
 }
 

@@ -24,19 +24,19 @@ type putOffWords struct {
 }
 
 const (
-	cureWait = "Decide on those that wait, on the page of cases: each waits with its term. Withdraw what is none."
-	cureRate = "Look whether they come from whom they should: reports.from in the configuration names who may send. Those that wait stand on the page of cases."
+	cureWait = "Decide on those that wait, on the page \"Cases\": each has its term. Withdraw those that are unfounded."
+	cureRate = "See whether they come from whom they should: reports.from in the server's configuration names who may send. Those that wait are on the page \"Cases\"."
 )
 
 var putOffs = map[string]putOffWords{
-	duties.English: {subject: "Reports of abuse are put off (%s)", lead: "Reports of abuse to %s are not taken for now: senders are told to try again later. What they say is not known until then.",
-		bounds: map[string]string{ManyWait: "%s reports wait for a decision", ManyNew: "%s new reports came within an hour", ManyAgain: "%s reports of what was known came within an hour"},
+	duties.English: {subject: "Reports of abuse are put off (%s)", lead: "Reports of abuse to %s are not accepted for now: senders are told to try again later. What they report is not known until then.",
+		bounds: map[string]string{ManyWait: "%s reports wait for a decision", ManyNew: "%s new reports came within an hour", ManyAgain: "%s reports of what was already known came within an hour"},
 		cures:  map[string]string{ManyWait: cureWait, ManyNew: cureRate, ManyAgain: cureRate}},
 	duties.Italian: {subject: "Segnalazioni di abuso rinviate (%s)", lead: "Le segnalazioni di abuso a %s per ora non sono accettate: ai mittenti si dice di riprovare più tardi. Che cosa segnalano non è noto fino ad allora.",
 		bounds: map[string]string{ManyWait: "%s segnalazioni attendono una decisione", ManyNew: "%s nuove segnalazioni sono arrivate in un'ora", ManyAgain: "%s segnalazioni di fatti già noti sono arrivate in un'ora"},
-		cures: map[string]string{ManyWait: "Decidere su quelle in attesa, nella pagina dei casi: ciascuna attende con il suo termine. Ritirare quelle infondate.",
-			ManyNew:   "Verificare che arrivino da chi devono: reports.from nella configurazione dice chi può inviare. Quelle in attesa sono nella pagina dei casi.",
-			ManyAgain: "Verificare che arrivino da chi devono: reports.from nella configurazione dice chi può inviare. Quelle in attesa sono nella pagina dei casi."}},
+		cures: map[string]string{ManyWait: "Decidere su quelle in attesa, nella pagina \"Casi\": ciascuna ha il suo termine. Ritirare quelle infondate.",
+			ManyNew:   "Verificare che arrivino da chi devono: reports.from nella configurazione del server dice chi può inviare. Quelle in attesa sono nella pagina \"Casi\".",
+			ManyAgain: "Verificare che arrivino da chi devono: reports.from nella configurazione del server dice chi può inviare. Quelle in attesa sono nella pagina \"Casi\"."}},
 }
 
 // reportsPutOff makes the mail that says so.

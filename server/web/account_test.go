@@ -74,7 +74,7 @@ func TestChangingThePassword(t *testing.T) {
 	}
 	before := s.cookie(here)
 	res, body := s.send(here, "POST", "/settings/password", url.Values{"current": {p.password}, "password": {goodPassword}, "again": {goodPassword}}, nil)
-	want(t, "change", res, body, http.StatusOK, "password is changed")
+	want(t, "change", res, body, http.StatusOK, "password has been changed")
 	if s.cookie(here) == before {
 		t.Error("the session kept its token")
 	}
@@ -115,14 +115,14 @@ func TestForgottenPassword(t *testing.T) {
 		t.Errorf("an older link: status %d: %s", res.StatusCode, body)
 	}
 	s.now = s.now.Add(61 * time.Minute)
-	if res, body := s.get(c, link); res.StatusCode != http.StatusNotFound || !strings.Contains(body, "does not work any more") {
+	if res, body := s.get(c, link); res.StatusCode != http.StatusNotFound || !strings.Contains(body, "no longer works") {
 		t.Errorf("after an hour: status %d", res.StatusCode)
 	}
 	s.now = s.now.Add(-10 * time.Minute)
 	res, body := s.send(c, "POST", link, url.Values{"password": {"qwertyuiop123"}, "again": {"qwertyuiop123"}}, nil)
 	want(t, "weak", res, body, http.StatusBadRequest, "easy to guess")
 	res, body = s.send(c, "POST", link, form, nil)
-	want(t, "new password", res, body, http.StatusOK, "password is changed")
+	want(t, "new password", res, body, http.StatusOK, "password has been changed")
 	if s.in(in) || s.in(c) {
 		t.Error("a login outlived the reset, or the link signed somebody in")
 	}
@@ -196,7 +196,7 @@ func TestInvitations(t *testing.T) {
 	if res, _ := s.get(s.browser(), link); res.StatusCode != http.StatusNotFound {
 		t.Errorf("a link that was withdrawn: status %d", res.StatusCode)
 	}
-	for name, form := range map[string]url.Values{"no e-mail address": {"email": {"x\r\nBcc: y@z"}, "role": {"viewer"}}, "no such role": {"email": {"a@b.example"}, "role": {"operator"}},
+	for name, form := range map[string]url.Values{"not an e-mail address": {"email": {"x\r\nBcc: y@z"}, "role": {"viewer"}}, "no such role": {"email": {"a@b.example"}, "role": {"operator"}},
 		"needs an end": {"email": {"a@b.example"}, "role": {"auditor"}}, "belong to this organisation already": {"email": {known.email}, "role": {"viewer"}}} {
 		res, body := s.send(admin, "POST", users, form, nil)
 		want(t, name, res, body, http.StatusBadRequest, name)
@@ -209,12 +209,12 @@ func TestInvitationByHand(t *testing.T) {
 	s := newSite(t, storetest.SQLite(t))
 	admin := s.signedIn(s.add(s.customer, store.RoleAdmin))
 	res, body := s.send(admin, "POST", "/orgs/"+s.customer.ID+"/users", url.Values{"email": {"nuovo@bianchi.example"}, "role": {"admin"}}, nil)
-	want(t, "invite", res, body, http.StatusOK, "Hand this link over")
+	want(t, "invite", res, body, http.StatusOK, "Give this link to them")
 	if _, body := s.get(s.browser(), (letterGot{body: body}).link(t)); !strings.Contains(body, "Officine Bianchi") {
 		t.Error("the link does not lead to the invitation")
 	}
 	res, body = s.get(s.browser(), "/reset")
-	want(t, "reset", res, body, http.StatusOK, "sends no mails")
+	want(t, "reset", res, body, http.StatusOK, "sends no mail")
 }
 
 func TestLogins(t *testing.T) {

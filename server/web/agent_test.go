@@ -42,7 +42,7 @@ func TestManyAgents(t *testing.T) {
 		{"?show=new&q=HOST-1", 10, "host-10", "host-19", ""},
 		{"?q=host-61", 1, "host-61", "host-61", ""},
 		{"?q=" + url.QueryEscape(gone.id), 1, "gone", "gone", ""},
-		{"?q=nowhere", 0, "", "", "No agent fits that."},
+		{"?q=nowhere", 0, "", "", "No agent matches that."},
 	} {
 		_, body := s.get(c, page+v.ask)
 		cards := strings.Split(body, `<section class="card agent">`)[1:]

@@ -56,9 +56,9 @@ func TestChatIsTold(t *testing.T) {
 		want(t, target, res, body, status, words...)
 		return body
 	}
-	add("generic://"+host+"/x", 400, "no chat or paging service", "mattermost://")
-	add("smtp://user:seCretToken@mail.example.com", 400, "no chat or paging service")
-	add("https://hooks.slack.com/services/T/B/seCretToken", 400, "no chat or paging service")
+	add("generic://"+host+"/x", 400, "not the address of a chat or paging service", "mattermost://")
+	add("smtp://user:seCretToken@mail.example.com", 400, "not the address of a chat or paging service")
+	add("https://hooks.slack.com/services/T/B/seCretToken", 400, "not the address of a chat or paging service")
 	add("slack://seCretToken@webhook", 400, "slack://hook:TTTTTTTTT-")
 	add("ntfy://ntfy.sh/topic?email=a@b.example", 400, "cannot be set", "priority=…")
 	seen := add("mattermost://"+host+"/seCretToken?disabletls=yes", 200, "Added", "Chat or pager", "mattermost://"+host+"/…")
@@ -115,7 +115,7 @@ func TestChatIsTold(t *testing.T) {
 	})
 	busy.Store(false)
 	res, body = s.send(c, "POST", page+"/channels/c_old/test", nil, nil)
-	want(t, "a refused service", res, body, 409, "not delivered", "no chat or paging service")
+	want(t, "a refused service", res, body, 409, "not delivered", "not the address of a chat or paging service")
 	if strings.Contains(body, "seCretToken") || len(got) > 0 {
 		t.Errorf("it was told by a service that may not be used: %s", body)
 	}

@@ -50,7 +50,7 @@ func TestDigestSaysWhoConfirmed(t *testing.T) {
 		res, body := s.get(c, page+"?confirmed=1")
 		want(t, "after the "+click+" click", res, body, http.StatusOK, "Confirmed. The log keeps who looked", "Anna Bianchi", "Record ", "note-good")
 		res, body = s.send(c, "GET", page+"?confirmed=1", nil, italian)
-		want(t, "in Italian after the "+click+" click", res, body, http.StatusOK, "Confermato. Il registro conserva chi ha guardato", "Anna Bianchi")
+		want(t, "in Italian after the "+click+" click", res, body, http.StatusOK, "Confermato. Il registro conserva chi ha controllato", "Anna Bianchi")
 	}
 	viewer := s.signedIn(s.add(s.customer, store.RoleViewer))
 	res, body := s.get(viewer, page)

@@ -17,7 +17,7 @@ func TestTablesOfFacts(t *testing.T) {
 	c := s.signedIn(s.add(s.provider, store.RoleAdmin))
 	for index, words := range map[int64][]string{
 		w.nodeIndex:  {"hv2", "in maintenance", "cannot be reached", "93", "vm-101", "none", "template", "quorum"},
-		w.vaultIndex: {"20 of 212,400 files", "12 equal the files of the host", "did not come back", "could not be tried", "another content", "no restore of a whole system"},
+		w.vaultIndex: {"20 of 212,400 files", "12 identical to those of the host", "did not come back", "could not be tried", "different content", "no restore of a whole system"},
 	} {
 		res, body := s.get(c, fmt.Sprintf("/orgs/%s/records/%d", s.provider.ID, index))
 		if res.StatusCode != http.StatusOK {

@@ -79,7 +79,7 @@ func TestHistoryOfTheBoard(t *testing.T) {
 		t.Errorf("continuity %+v", sum)
 	}
 	_, page := w.get(admin, "/orgs/"+w.customer.ID+"/board?at="+w.now.Add(-24 * time.Hour).Format(time.RFC3339)[:16])
-	if !strings.Contains(page, "as it was at") {
+	if !strings.Contains(page, "as it was on") {
 		t.Error("the page does not say that it shows the past")
 	}
 	for _, bad := range []string{"?from=yesterday", "?from=2026-02-01&to=2026-01-01", "?from=1999-01-01&to=2026-01-01"} {

@@ -46,10 +46,10 @@ func TestSettingsOfAnOrganisation(t *testing.T) {
 		t.Fatalf("no channel of kind %s", kind)
 		return ""
 	}
-	post("/channels", url.Values{"kind": {"email"}, "target": {"no address"}}, 400, "That cannot be told anything")
-	post("/channels", url.Values{"kind": {"webhook"}, "target": {"ftp://x"}}, 400, "That cannot be told anything")
+	post("/channels", url.Values{"kind": {"email"}, "target": {"no address"}}, 400, "Nothing can be sent there")
+	post("/channels", url.Values{"kind": {"webhook"}, "target": {"ftp://x"}}, 400, "Nothing can be sent there")
 	post("/channels", url.Values{"kind": {"pigeon"}, "target": {"x@y.example"}}, 400, "form is not complete")
-	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "hears": {"both"}, "after": {"4"}}, 200, "when nobody acts for 4 hours")
+	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "hears": {"both"}, "after": {"4"}}, 200, "when nobody has acted for 4 hours")
 	post("/channels", url.Values{"kind": {"email"}, "target": {"ced@bianchi.example"}, "after": {"5"}}, 400, "form is not complete")
 	post(channel(alert.Email)+"/test", nil, 200, "Delivered")
 	if got := <-box.got; got.to != "ced@bianchi.example" || !strings.Contains(got.subject, "Officine Bianchi") {
@@ -65,7 +65,7 @@ func TestSettingsOfAnOrganisation(t *testing.T) {
 	post(channel(alert.Webhook)+"/test", nil, 409, "certificate") // the receiver's is of no authority
 	post(channel(alert.Webhook)+"/remove", nil, 200, "Removed")
 
-	post("/settings", url.Values{"lang": {"it"}, "zone": {"Nowhere/Else"}}, 400, "no time zone")
+	post("/settings", url.Values{"lang": {"it"}, "zone": {"Nowhere/Else"}}, 400, "not a time zone")
 	post("/settings", url.Values{"lang": {"it"}, "zone": {"Local"}}, 400, "no time zone")
 	post("/settings", url.Values{"lang": {"it"}, "zone": {"Europe/London"}}, 303, "")
 	if o, err := s.store.Org(t.Context(), s.customer.ID); err != nil || o.Lang != "it" || o.Zone != "Europe/London" || len(o.Services) != 4 {
@@ -105,7 +105,7 @@ func TestFiguresOfADuty(t *testing.T) {
 		_, body = s.get(c, duty)
 		return body
 	}
-	if body := set("25", 303); !strings.Contains(body, "set by you</span>") || !strings.Contains(body, "What they were") || !strings.Contains(body, "Anna Bianchi") {
+	if body := set("25", 303); !strings.Contains(body, "set by you</span>") || !strings.Contains(body, "Earlier values") || !strings.Contains(body, "Anna Bianchi") {
 		t.Errorf("the page does not say what was set:\n%s", body)
 	}
 	set("1e9", 400)
@@ -114,7 +114,7 @@ func TestFiguresOfADuty(t *testing.T) {
 		t.Error("the figure is not the catalogue's again")
 	}
 	viewer := s.signedIn(s.add(s.customer, store.RoleViewer))
-	if _, body := s.get(viewer, duty); strings.Contains(body, "/figures\"") || !strings.Contains(body, "What they were") {
+	if _, body := s.get(viewer, duty); strings.Contains(body, "/figures\"") || !strings.Contains(body, "Earlier values") {
 		t.Error("a viewer sees the form, or not the history")
 	}
 	if _, body := s.get(c, "/orgs/"+s.customer.ID+"/duties/PE-P3"); strings.Contains(body, "/figures\"") {

@@ -63,7 +63,7 @@ func TestSilencedByItsParty(t *testing.T) {
 			t.Error("it still shows")
 		}
 		res, body = s.get(ops, "/orgs/"+s.provider.ID+"/activity")
-		want(t, "the trail", res, body, http.StatusOK, "Messages of alerts were silenced", "A silence of messages was ended", "mx1.nordest.example", "Public blacklists checked daily")
+		want(t, "the trail", res, body, http.StatusOK, "Messages about alerts were silenced", "A silence of messages was ended", "mx1.nordest.example", "Public blacklists checked daily")
 	})
 }
 
