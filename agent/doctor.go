@@ -95,11 +95,11 @@ func whyOn(mode Mode, k KindFinding) string {
 	case mode == On:
 		return "the config says enabled: on"
 	case k.Useful:
-		return "by itself: there is something to see"
+		return "automatic: there is something to see"
 	case len(k.Missing) > 0:
-		return "by itself, but something is missing"
+		return "automatic, but something is missing"
 	}
-	return "by itself: each look says that there is nothing to see"
+	return "automatic: each look says that there is nothing to see"
 }
 
 // shortDuration writes 6h0m0s as 6h.

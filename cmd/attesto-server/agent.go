@@ -103,8 +103,8 @@ func (a *app) agentTags(ctx context.Context, s *opened, g store.Agent) error {
 func (a *app) agentApproveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "approve AGENT",
-		Short: "Let an agent prove that waits for approval",
-		Long: `Let an agent prove that waits for approval: its token asks for it, or more than 20
+		Short: "Let an agent that waits for approval prove",
+		Long: `Let an agent that waits for approval prove: its token asks for approval, or more than 20
 hosts enrolled in its organisation within an hour. Compare the key that agent list
 shows with what attesto-agent status shows on the host; revoke the agent if it is
 none of yours. The log says that you decided so.`,
@@ -161,8 +161,8 @@ record and export marks it as suspect.`,
 func (a *app) agentRejoinCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rejoin AGENT",
-		Short: "Let an agent prove again whose chain had forked",
-		Long: `Let an agent prove again whose chain had forked. Find out first why it did: its host
+		Short: "Let an agent whose chain had forked prove again",
+		Long: `Let an agent whose chain had forked prove again. Find out first why it did: its host
 was set back to a snapshot and has rejoined (attesto-agent rejoin), or a clone of it
 is gone. If its key may have been copied, revoke it instead. The log says that you
 decided so.`,

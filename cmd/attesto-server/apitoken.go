@@ -47,7 +47,7 @@ Besides reading, a token may only do what --may names:
 	flags.StringVar(&name, "name", "", "what it is for")
 	flags.StringSliceVar(&may, "may", nil, "what it may do besides reading: "+strings.Join(store.Scopes(), ", "))
 	flags.BoolVar(&write, "write", false, "let it do all of these")
-	flags.DurationVar(&ttl, "ttl", 0, "how long it holds (default: until it is removed)")
+	flags.DurationVar(&ttl, "ttl", 0, "how long it is valid (default: until it is removed)")
 	cmd.AddCommand(create, a.apiTokenListCommand(), a.apiTokenRevokeCommand())
 	return cmd
 }

@@ -48,8 +48,8 @@ func (a *app) logRecoverCommand() *cobra.Command {
 	var org, reason string
 	cmd := &cobra.Command{
 		Use:   "recover --org ORG --reason restored|lost|rewritten",
-		Short: "Begin a log anew that became read-only because the database lost what was confirmed",
-		Long: `Begin a log anew that became read-only because the database lost what was confirmed.
+		Short: "Begin anew a log that became read-only because the database lost what was confirmed",
+		Long: `Begin anew a log that became read-only because the database lost what was confirmed.
 
 First try to put back the newest copy of the database: then nothing is lost and this is
 not needed. Otherwise the log goes on in a new epoch. Its first entry, signed with the

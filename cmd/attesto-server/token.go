@@ -51,7 +51,7 @@ that one is revoked when its successor enrolls.`,
 	flags.StringVar(&org, "org", "", "organisation, by id or name")
 	flags.StringVar(&services, "services", "", "services that the host proves: some of sc,wh,pe,bk (default: those of the organisation)")
 	flags.Int64Var(&q.Uses, "uses", 1, "how many hosts may enroll with it")
-	flags.DurationVar(&q.TTL, "ttl", time.Hour, "how long it holds, at most 168h")
+	flags.DurationVar(&q.TTL, "ttl", time.Hour, "how long it is valid, at most 168h")
 	flags.StringVar(&q.Note, "note", "", "what it is for")
 	flags.StringSliceVar(&q.From, "from", nil, "`network`s or addresses that hosts may enroll from, as 203.0.113.0/24 (default: anywhere)")
 	flags.BoolVar(&q.Hold, "approve", false, "hosts that enroll with it wait for approval (attesto-server agent approve)")
