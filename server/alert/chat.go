@@ -83,7 +83,7 @@ type ChatFault struct {
 func (f ChatFault) Error() string {
 	switch f.Why {
 	case ChatUnknown:
-		return "this is the address of no chat or paging service that can be told; begin it as one of " + f.Cure()
+		return "this is not the address of a chat or paging service that can be used; begin it as one of " + f.Cure()
 	case ChatOption:
 		return fmt.Sprintf("address of %s: it sets something that cannot be set; want %s", f.Service, f.Cure())
 	}

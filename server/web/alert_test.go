@@ -114,7 +114,7 @@ func TestWhoWasTold(t *testing.T) {
 			}
 		}
 		res, body = s.send(customer, "GET", page(s.customer), nil, map[string]string{"Accept-Language": "it"})
-		want(t, "in Italian", res, body, http.StatusOK, "Chi è stato avvisato", "consegnato", "che è finito", "un suo canale")
+		want(t, "in Italian", res, body, http.StatusOK, "Chi è stato avvisato", "consegnato", "che è terminato", "un suo canale")
 		viewer := s.signedIn(s.add(s.customer, store.RoleViewer))
 		if _, body := s.get(viewer, page(s.customer)); strings.Contains(body, "ced@bianchi.example") || !strings.Contains(body, "c…@bianchi.example") {
 			t.Error("a viewer sees an address whole")

@@ -66,7 +66,7 @@ func TestSettingsOfAnOrganisation(t *testing.T) {
 	post(channel(alert.Webhook)+"/remove", nil, 200, "Removed")
 
 	post("/settings", url.Values{"lang": {"it"}, "zone": {"Nowhere/Else"}}, 400, "not a time zone")
-	post("/settings", url.Values{"lang": {"it"}, "zone": {"Local"}}, 400, "no time zone")
+	post("/settings", url.Values{"lang": {"it"}, "zone": {"Local"}}, 400, "not a time zone")
 	post("/settings", url.Values{"lang": {"it"}, "zone": {"Europe/London"}}, 303, "")
 	if o, err := s.store.Org(t.Context(), s.customer.ID); err != nil || o.Lang != "it" || o.Zone != "Europe/London" || len(o.Services) != 4 {
 		t.Errorf("organisation %+v (%v)", o, err)
