@@ -16,9 +16,9 @@ type Problem struct {
 // Problems lists the alerts of the provider about breaches of duties whose ids begin so,
 // open or ended since a moment, oldest first. Alerts about cases are left out.
 func (r Reader) Problems(ctx context.Context, provider, duties string, since time.Time) ([]Problem, error) {
-	const those = ` AND a.org_id = $3 AND a.duty LIKE $4 AND a.part <> 'workflow' AND a.verdict = 'breached'`
+	those := standing(` AND org_id = $3 AND duty LIKE $4`) + ` AND a.part <> 'workflow' AND a.verdict = 'breached'`
 	args := []any{Provider, max(Micros(since), 1), provider, duties + "%"}
-	list, err := all(ctx, r, "reading problems", `SELECT a.id, a.duty, a.name, a.asset, a.opened, a.resolved FROM alert a WHERE `+standing("")+those+` ORDER BY a.opened, a.id`, args,
+	list, err := all(ctx, r, "reading problems", `SELECT a.id, a.duty, a.name, a.asset, a.opened, a.resolved FROM alert a WHERE `+those+` ORDER BY a.opened, a.id`, args,
 		func(row func(...any) error) (p Problem, err error) {
 			var opened, ended int64
 			err = row(&p.ID, &p.Duty, &p.Name, &p.Asset, &opened, &ended)
@@ -32,8 +32,8 @@ func (r Reader) Problems(ctx context.Context, provider, duties string, since tim
 	for i, p := range list {
 		at[p.ID] = i
 	}
-	return list, each(ctx, r, "reading who was told of problems", `SELECT o.alert_id, o.org_id, MIN(o.done) FROM alert a JOIN outbox o ON o.alert_id = a.id
-		WHERE `+standing("")+those+` AND o.event IN ('firing', 'escalated') AND o.state = 'delivered' AND o.org_id <> a.org_id GROUP BY o.alert_id, o.org_id`, args,
+	return list, each(ctx, r, "reading who was told of problems", `SELECT o.alert_id, o.org_id, COALESCE(MIN(o.done) FILTER (WHERE o.state = 'delivered'), 0) FROM alert a JOIN outbox o ON o.alert_id = a.id
+		WHERE `+those+` AND o.event IN ('firing', 'escalated') AND o.org_id <> a.org_id GROUP BY o.alert_id, o.org_id`, args,
 		func(row func(...any) error) error {
 			var id, org string
 			var done int64

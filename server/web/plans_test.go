@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/attesto/attesto/server/alert"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -70,7 +72,7 @@ func TestNoPageScansEvidence(t *testing.T) {
 var openTables = map[string][][]string{
 	"alert":     {{"party", "resolved"}, {"id"}},
 	"outbox":    {{"alert_id"}},
-	"case_file": {{"closed"}},
+	"case_file": {{"closed"}, {"subject"}, {"org_id", "opened"}},
 	"statement": {{"org_id", "duty"}},
 }
 
@@ -78,6 +80,12 @@ var openTables = map[string][][]string{
 func TestJudgingReadsWhatIsOpen(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, dsn string) {
 		s, ctx := newSite(t, dsn), context.Background()
+		if err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.FireAlert(ctx, alert.Alert{ID: "al_1", Org: s.provider.ID, Duty: "SC-P2", Part: "storage", Party: duties.Provider, Verdict: duties.Breached, Opened: s.now}, store.Reach{})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
 		seen := s.asked(func() {
 			for _, org := range []string{"", s.customer.ID} {
 				_, told := s.store.ToldAlerts(ctx, org, "customer", s.now)
@@ -89,8 +97,11 @@ func TestJudgingReadsWhatIsOpen(t *testing.T) {
 			}
 			_, raised := s.store.RaisedAlerts(ctx, s.customer.ID, "customer", "SC-C5", s.now)
 			_, stated := s.store.StatementsAt(ctx, s.customer.ID, "SC-C5", s.now)
-			if err := errors.Join(raised, stated); err != nil {
-				t.Fatal(err)
+			list, problems := s.store.Problems(ctx, s.provider.ID, "SC-", s.now)
+			_, about := s.store.CaseAbout(ctx, "mail a_1/account-7", s.now)
+			_, found := s.store.CountFound(ctx, s.customer.ID, "account", s.now)
+			if err := errors.Join(raised, stated, problems, about, found); err != nil || len(list) != 1 {
+				t.Fatal(list, err)
 			}
 		})
 		db, postgres := s.rawDB()
