@@ -196,7 +196,7 @@ func TestOutage(t *testing.T) {
 			t.Errorf("status in the outage: %+v", s)
 		}
 		problems := strings.Join(s.Problems, "\n")
-		if !strings.Contains(problems, "pushing fails since") || !strings.Contains(problems, "are not lost") {
+		if !strings.Contains(problems, "pushing has failed since") || !strings.Contains(problems, "are not lost") {
 			t.Errorf("problems %q", s.Problems)
 		}
 		if n := r.srv.requests(); n > 72*4*8 {

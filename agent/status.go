@@ -112,14 +112,14 @@ func (s Status) problems(now time.Time) (out []string) {
 	if !s.Running {
 		add("the agent is not running; start it with: systemctl start attesto-agent")
 	} else if s.AsOf != nil && now.Sub(*s.AsOf) > 3*time.Minute {
-		add("the running agent wrote its status last at " + s.AsOf.Format(time.RFC3339) + "; is the disk of the state folder full?")
+		add("the running agent last wrote its status at " + s.AsOf.Format(time.RFC3339) + "; is the disk of the state folder full?")
 	}
 	if s.Push.LastError != "" {
 		since := ""
 		if s.Push.Failing != nil {
 			since = " since " + s.Push.Failing.Format(time.RFC3339)
 		}
-		add(fmt.Sprintf("pushing fails%s: %s; %d records wait here and are not lost", since, s.Push.LastError, s.Spool.Waiting))
+		add(fmt.Sprintf("pushing has failed%s: %s; records that wait here, and are not lost: %d", since, s.Push.LastError, s.Spool.Waiting))
 	}
 	if s.SealError != "" {
 		add("records cannot be kept: " + s.SealError)
@@ -128,7 +128,7 @@ func (s Status) problems(now time.Time) (out []string) {
 		add(fmt.Sprintf("%d looks could not be kept since the last record; the next one says so", s.Spool.Lost))
 	}
 	if s.Spool.Oldest != nil && now.Sub(*s.Spool.Oldest) > 24*time.Hour {
-		add("records wait since " + s.Spool.Oldest.Format(time.RFC3339))
+		add("records have been waiting since " + s.Spool.Oldest.Format(time.RFC3339))
 	}
 	if delta := time.Duration(s.Push.DeltaMs) * time.Millisecond; delta.Abs() > skewLimit {
 		add("this host's clock differs from the server's by " + delta.Round(time.Second).String() + "; set up time synchronisation")

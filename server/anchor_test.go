@@ -541,7 +541,7 @@ func TestTimeStampingFails(t *testing.T) {
 	} {
 		tsa.answers(tt.answer)
 		w.once(2 * time.Hour)
-		if p := part(); p.OK || !strings.Contains(p.Fault, tt.want) || !strings.Contains(p.Fault, "fails since") {
+		if p := part(); p.OK || !strings.Contains(p.Fault, tt.want) || !strings.Contains(p.Fault, "has failed since") {
 			t.Errorf("%s: %+v, want %q", tt.name, p, tt.want)
 		}
 	}

@@ -77,11 +77,11 @@ func (a *Anchor) part(j store.AnchorJob, last time.Time, size int64) Part {
 	p := Part{Name: j.Name, Last: last, Size: size}
 	switch now := a.Now(); {
 	case !j.Failing.IsZero():
-		p.Fault = fmt.Sprintf("fails since %s, %d attempts: %s", j.Failing.Format(time.RFC3339), j.Attempts, j.Error)
+		p.Fault = fmt.Sprintf("has failed since %s, %d attempts: %s", j.Failing.Format(time.RFC3339), j.Attempts, j.Error)
 	case j.Done.IsZero():
 		p.Fault = "was never done: attesto-server serve does it; is it running with this configuration?"
 	case j.Name == jobLog && now.Sub(j.Due) > 10*time.Minute:
-		p.Fault = fmt.Sprintf("is due since %s: attesto-server serve does it; is it running with this configuration?", j.Due.Format(time.RFC3339))
+		p.Fault = fmt.Sprintf("has been due since %s: attesto-server serve does it; is it running with this configuration?", j.Due.Format(time.RFC3339))
 	default:
 		p.OK = true
 	}
