@@ -125,7 +125,8 @@ func orgOf(ctx context.Context) store.Org {
 type problem struct {
 	status int
 	key    string
-	cause  error // for the log, never shown
+	cause  error  // for the log, never shown
+	detail string // what is wrong with what was sent, in English, for who writes a script
 }
 
 func (p *problem) Error() string { return p.key }
@@ -144,10 +145,17 @@ var (
 // viewer may not see, nothing is said, not even that it exists.
 func (w *Web) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		v, err := w.who(r, rt.api)
+		err := readable(r)
+		var v viewer
+		if err == nil {
+			v, err = w.who(r, rt.api)
+		}
 		if err == nil {
 			r = r.WithContext(context.WithValue(r.Context(), viewerKey, v))
 			r, err = w.admit(r, v, rt.grant)
+		}
+		if err == nil {
+			err = readForm(r, rt.api)
 		}
 		if err == nil {
 			err = rt.handle(w, rw, r)

@@ -2,9 +2,7 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"mime"
 	"net/http"
 	"time"
 
@@ -148,17 +146,10 @@ type sealing struct {
 
 // sealOf reads the seal of what was shown, from a form or JSON.
 func sealOf(r *http.Request) (string, error) {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
+	if !isForm(r) {
 		var in sealing
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&in); err != nil {
-			return "", &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
-		}
-		return in.Seal, nil
-	}
-	if err := r.ParseForm(); err != nil {
-		return "", &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
+		err := decode(r, &in)
+		return in.Seal, err
 	}
 	return r.PostForm.Get("seal"), nil
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -96,16 +95,11 @@ func (w *Web) needFrom(r *http.Request) error {
 		return notFound()
 	}
 	var in needing
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&in); err != nil {
-			return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
+	if !isForm(r) {
+		if err := decode(r, &in); err != nil {
+			return err
 		}
 	} else {
-		if err := r.ParseForm(); err != nil {
-			return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
-		}
 		in = needing{setsOf(r), strings.TrimSpace(r.PostForm.Get("text"))}
 	}
 	return refused(w.DeclareNeed(r.Context(), orgOf(r.Context()).ID, duties.Declared{Sets: in.Sets}, in.Text, viewerOf(r.Context()).id()))
@@ -254,7 +248,7 @@ func (w *Web) restoreFrom(r *http.Request) error {
 		point, err = time.ParseInLocation("2006-01-02T15:04", f.Point, org.Location())
 	}
 	if err != nil || f.Result != "good" && f.Result != "bad" {
-		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
+		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err, detail: "want a moment for point, such as 2026-06-01T12:00:00Z, and a result good or bad"}
 	}
 	test := duties.RestoreTest{Service: f.Service, What: strings.TrimSpace(f.Title), Point: point.UTC(), Minutes: f.Minutes, Decrypted: f.Decrypted}
 	return refused(w.RecordRestore(r.Context(), Restoring{Said: s, Test: test, Good: f.Result == "good"}))

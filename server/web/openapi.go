@@ -75,6 +75,7 @@ type failure struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 		Cure    string `json:"cure"`
+		Detail  string `json:"detail,omitempty"`
 	} `json:"error"`
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -82,20 +81,12 @@ const maxUpload = 1 << 20
 // said reads a form, with a file or without, or JSON.
 func said(r *http.Request) (saying, Said, error) {
 	var f saying
-	bad := &problem{status: http.StatusBadRequest, key: "bad_form"}
-	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind {
-	case "application/json":
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&f); err != nil {
-			bad.cause = err
-			return f, Said{}, bad
+	if !isForm(r) {
+		if err := decode(r, &f); err != nil {
+			return f, Said{}, err
 		}
-	default:
-		if err := r.ParseMultipartForm(maxUpload); err != nil && !errors.Is(err, http.ErrNotMultipart) {
-			bad.cause = err
-			return f, Said{}, bad
-		}
+	} else {
+		bad := &problem{status: http.StatusBadRequest, key: "bad_form"}
 		f = saying{Text: r.PostFormValue("text"), Kind: r.PostFormValue("kind"), Result: r.PostFormValue("result"), Until: r.PostFormValue("until"),
 			Title: r.PostFormValue("title"), Service: r.PostFormValue("service"), Skip: r.PostFormValue("skip") != "", Customer: r.PostFormValue("customer"), Mail: r.PostFormValue("mail") != "",
 			Point: r.PostFormValue("point"), Decrypted: r.PostFormValue("decrypted") != ""}
@@ -115,6 +106,10 @@ func said(r *http.Request) (saying, Said, error) {
 			f.FileName = head.Filename
 		}
 	}
+	f.Title, f.FileName = line(f.Title), fileName(f.FileName)
+	if f.FileName != "" && len(f.File) == 0 {
+		return f, Said{}, &problem{status: http.StatusBadRequest, key: "file_empty"}
+	}
 	return f, Said{Org: orgOf(r.Context()).ID, User: viewerOf(r.Context()).id(), Text: strings.TrimSpace(f.Text), FileName: f.FileName, File: f.File}, nil
 }
 
@@ -123,7 +118,7 @@ func refused(err error) error {
 	var r duties.Refusal
 	switch {
 	case errors.As(err, &r):
-		return &problem{status: http.StatusConflict, key: r.Key, cause: err}
+		return &problem{status: http.StatusConflict, key: r.Key, cause: err, detail: r.Err.Error()}
 	case errors.Is(err, store.ErrNotFound):
 		return notFound()
 	}
@@ -162,7 +157,8 @@ func (w *Web) stateFrom(r *http.Request) error {
 	}
 	until, err := time.ParseInLocation(time.DateOnly, f.Until, org.Location())
 	if err != nil || !slices.Contains(kinds, f.Kind) || f.Kind == duties.StatementAttestation && f.Result != "good" && f.Result != "bad" {
-		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err}
+		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err,
+			detail: "want a kind of " + strings.Join(kinds, ", ") + ", a day until, and a result good or bad of an attestation"}
 	}
 	v := viewerOf(r.Context())
 	if f.Kind != duties.StatementWaiver && !v.actsFor(org.ID, d.Party) {

@@ -2,9 +2,7 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,17 +19,8 @@ type tagging struct {
 
 func tagged(r *http.Request) (tagging, error) {
 	var t tagging
-	bad := &problem{status: http.StatusBadRequest, key: "bad_form"}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if bad.cause = dec.Decode(&t); bad.cause != nil {
-			return t, bad
-		}
-		return t, nil
-	}
-	if bad.cause = r.ParseForm(); bad.cause != nil {
-		return t, bad
+	if !isForm(r) {
+		return t, decode(r, &t)
 	}
 	return tagging{r.PostForm["service"], r.PostForm["customer"]}, nil
 }

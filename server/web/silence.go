@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -158,11 +157,9 @@ type silence struct {
 func (w *Web) silenceFrom(r *http.Request, alertID, agent string) (string, error) {
 	var f silence
 	bad := &problem{status: http.StatusBadRequest, key: "bad_form"}
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		if bad.cause = dec.Decode(&f); bad.cause != nil {
-			return "", bad
+	if !isForm(r) {
+		if err := decode(r, &f); err != nil {
+			return "", err
 		}
 	} else {
 		if f.Hours, bad.cause = strconv.Atoi(r.PostFormValue("hours")); bad.cause != nil {

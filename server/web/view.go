@@ -151,7 +151,11 @@ func (w *Web) fail(rw http.ResponseWriter, r *http.Request, api bool, err error)
 		page := w.page(r, p.key, nil)
 		message, _ := page.T("error_" + p.key)
 		cure, _ := page.T("error_" + p.key + "_cure")
-		writeJSON(rw, p.status, map[string]any{"error": map[string]string{"code": p.key, "message": message, "cure": cure}})
+		said := map[string]string{"code": p.key, "message": message, "cure": cure}
+		if p.detail != "" {
+			said["detail"] = p.detail
+		}
+		writeJSON(rw, p.status, map[string]any{"error": said})
 		return
 	}
 	if err := w.render(rw, r, p.status, "error", "error_"+p.key, p.key); err != nil {

@@ -310,7 +310,7 @@ func New(d Deps) (http.Handler, error) {
 	w.sessions = w.newSessions()
 	pages := http.NewServeMux()
 	for _, r := range routes {
-		pages.Handle(r.pattern, http.MaxBytesHandler(w.guard(r), r.limit()))
+		pages.Handle(r.pattern, bounded(w.guard(r), r.limit()))
 	}
 	pages.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, isAPI(r), notFound()) })
 	cross := http.NewCrossOriginProtection()
