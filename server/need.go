@@ -45,7 +45,7 @@ func (s *Server) DeclareNeed(ctx context.Context, org string, need duties.Declar
 	}
 	now := s.now()
 	st := store.Statement{Org: org, Duty: forAll, User: user, Statement: duties.Statement{Kind: duties.StatementNeed, At: now, Until: now.Add(duties.MaxNeed), Good: true, About: string(about)}}
-	return s.stateForAll(ctx, eventNeed, st, stated{Text: text, Need: &need})
+	return s.stateForAll(ctx, eventNeed, st, stated{Text: text, Need: &need}, nil)
 }
 
 // RestoreRequest is a restore that people tried.
@@ -80,7 +80,7 @@ func (s *Server) RecordRestore(ctx context.Context, q RestoreRequest) error {
 		return fmt.Errorf("encoding a restore test: %w", err)
 	}
 	st := store.Statement{Org: q.Org, Duty: forAll, User: q.User, Statement: duties.Statement{Kind: duties.StatementRestore, At: now, Until: now.Add(duties.MaxRestore), Good: q.Good, About: string(about)}}
-	return s.stateForAll(ctx, eventRestore, st, stated{Text: q.Text, File: q.File, Good: &q.Good, Service: q.Test.Service, Title: q.Test.What, Restore: &q.Test})
+	return s.stateForAll(ctx, eventRestore, st, stated{Text: q.Text, File: q.File, Good: &q.Good, Service: q.Test.Service, Title: q.Test.What, Restore: &q.Test}, nil)
 }
 
 // CosignRestore puts the provider's signature under a customer's restore test.
@@ -93,22 +93,27 @@ func (s *Server) CosignRestore(ctx context.Context, org, id, text, user string) 
 		return err
 	}
 	about := duties.CosignedAbout(id)
-	switch signed, err := s.store.Stating(ctx, org, forAll, duties.StatementCosigned, about); {
-	case err != nil:
+	once := func(ctx context.Context, tx *store.Tx) error {
+		signed, err := tx.Stating(ctx, org, forAll, duties.StatementCosigned, about)
+		if err == nil && signed {
+			err = duties.Refusal{Key: "cosigned", Err: errors.New("this restore test is signed by both parties already")}
+		}
 		return err
-	case signed:
-		return duties.Refusal{Key: "cosigned", Err: errors.New("this restore test is signed by both parties already")}
 	}
 	now := s.now()
 	st := store.Statement{Org: org, Duty: forAll, User: user, Statement: duties.Statement{Kind: duties.StatementCosigned, At: now, Until: now.Add(duties.MaxRestore), Good: true, Party: duties.Provider, About: about}}
-	return s.stateForAll(ctx, eventCosigned, st, stated{Text: text, Of: id})
+	return s.stateForAll(ctx, eventCosigned, st, stated{Text: text, Of: id}, once)
 }
 
 // stateForAll records a statement that concerns several duties, and judges those again.
-func (s *Server) stateForAll(ctx context.Context, event string, st store.Statement, detail stated) error {
+// may is asked whether it can stand, once nobody else can write to the log; nil for any.
+func (s *Server) stateForAll(ctx context.Context, event string, st store.Statement, detail stated, may func(context.Context, *store.Tx) error) error {
 	detail.Until, detail.Party = st.Until.UTC().Format(time.RFC3339), &st.Party
 	err := s.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		entry, err := s.stateTx(ctx, tx, evidence.Workflow{Org: st.Org, Event: event, At: evidence.At(st.At), By: st.User}, detail)
+		if err == nil && may != nil {
+			err = may(ctx, tx)
+		}
 		if err != nil {
 			return err
 		}

@@ -107,15 +107,13 @@ func decode(r *http.Request, into any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return unreadable(r, errors.New("something follows the JSON value"))
 	}
-	for dec := json.NewDecoder(bytes.NewReader(raw)); ; {
-		t, err := dec.Token()
-		if err != nil {
-			return nil // its end: it was read before
-		}
-		if s, ok := t.(string); ok && !isText(s) {
+	dec = json.NewDecoder(bytes.NewReader(raw))
+	for t, err := dec.Token(); !errors.Is(err, io.EOF); t, err = dec.Token() {
+		if s, ok := t.(string); err != nil || ok && !isText(s) {
 			return unreadable(r, errors.New("a text holds a NUL"))
 		}
 	}
+	return nil
 }
 
 // unreadable is the answer to a body that cannot be read, once all of it was sent.

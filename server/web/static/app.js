@@ -72,6 +72,18 @@
     if (at) { at.focus({preventScroll: true}); }
   }
 
+  // A second click on the button of a form that is on its way sends nothing twice.
+  const sent = new Set();
+  function once(event) {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") { return; }
+    if (sent.has(form)) { event.preventDefault(); return; }
+    sent.add(form);
+    setTimeout(function () { sent.delete(form); }, 5000); // the server did not answer with a page
+  }
+
+  document.addEventListener("submit", once);
+  window.addEventListener("pageshow", function () { sent.clear(); }); // back to a page that was kept
   document.addEventListener("keydown", arrows);
   document.addEventListener("keydown", fold);
   document.addEventListener("htmx:beforeRequest", renewing);
