@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -24,7 +25,7 @@ func (w *Web) actorOf(ctx context.Context, id string) (actor, error) {
 	case strings.HasPrefix(id, "t_"):
 		var t store.APIToken
 		if t, err = w.Store.APIToken(ctx, id); err == nil {
-			a.Name = t.Name
+			a.Name = cmp.Or(t.Name, id) // not every token was given one
 		}
 		a.How = "token"
 	case strings.HasPrefix(id, "c_"):
@@ -52,11 +53,8 @@ func (w *Web) actorOf(ctx context.Context, id string) (actor, error) {
 // nameOf is who stated something, in one word.
 func (w *Web) nameOf(ctx context.Context, id string) string {
 	a, err := w.actorOf(ctx, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return id
-	case a.Name == "":
-		return a.Mail
 	}
-	return a.Name
+	return cmp.Or(a.Name, a.Mail)
 }

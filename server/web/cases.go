@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,6 +212,7 @@ type stepBody struct {
 type saidBody struct {
 	At           time.Time
 	By, Text     string
+	How          string // of actor: what is no person's account
 	File         string
 	Erased       bool
 	Epoch, Index int64
@@ -386,7 +388,11 @@ func (w *Web) caseAt(r *http.Request) (store.Case, duties.Workflow, error) {
 }
 
 func (w *Web) saidAt(r *http.Request, user string, at time.Time, place store.Place) (saidBody, error) {
-	b := saidBody{At: at, By: w.nameOf(r.Context(), user), Index: place.Index}
+	by, err := w.actorOf(r.Context(), user)
+	if err != nil {
+		return saidBody{}, err
+	}
+	b := saidBody{At: at, By: cmp.Or(by.Name, by.Mail), How: by.How, Index: place.Index}
 	words, there, err := w.spokenAt(r.Context(), place)
 	if err != nil {
 		return b, err

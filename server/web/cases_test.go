@@ -1,10 +1,13 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,4 +97,30 @@ func TestEveryCaseIsReached(t *testing.T) {
 			t.Errorf("the API's pages have %d of 230 cases", len(seen))
 		}
 	})
+}
+
+// A page says whether a person or a token did something: not every token has a name, and
+// one can be called as a person is. What the server did by itself is another thing.
+func TestTokensAreNoPersons(t *testing.T) {
+	s, ctx := newSite(t, storetest.SQLite(t)), context.Background()
+	admin := s.signedIn(s.add(s.customer, store.RoleAdmin))
+	for _, name := range []string{"", names[store.RoleOperator]} {
+		token, err := s.srv.AddAPIToken(ctx, s.customer.ID, name, time.Hour, store.Scopes()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, answer := s.posted(s.browser(), token, "/api/v1/orgs/"+s.customer.ID+"/workflows/incident", "application/json", []byte(`{"service":"sc","title":"Logins"}`))
+		var made struct{ ID string }
+		if err := json.Unmarshal([]byte(answer), &made); err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.store.Case(ctx, made.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, page := s.get(admin, "/orgs/"+s.customer.ID+"/cases/"+made.ID)
+		if want := cmp.Or(name, c.OpenedBy) + " (by an API token)"; !strings.Contains(page, want) || strings.Contains(page, "the server itself") {
+			t.Errorf("token %q: no %q in %s", name, want, page)
+		}
+	}
 }
