@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/web"
 )
 
@@ -23,7 +24,7 @@ func (s *Server) startPages() error {
 		Verify: s.VerifyRecord, AddToken: s.pageToken, ApproveAgent: s.ApproveAgent, RevokeAgent: s.RevokeAgent, Confirm: s.ConfirmReview, ReviewSeal: s.ReviewSeal, ConfirmShown: s.ConfirmShown, LogKey: s.LogKey, Released: s.Released, ReadOnly: s.ReadOnly,
 		SetOrg: s.SetOrg, SetParam: s.SetParam, TestChannel: s.TestChannel,
 		Keyset:  func() (sealed, root []byte) { return []byte(s.id.sealed), s.keys.RootPublic.SPKI() },
-		Proxies: s.proxies, Note: s.note, AddOrg: s.AddOrg,
+		Proxies: s.proxies, Note: s.note, AddOrg: s.pageOrg,
 	}
 	if o := s.cfg.OIDC; o != nil {
 		deps.OIDC = &web.OIDC{Name: o.Name, Issuer: o.Issuer, ClientID: o.ClientID, NewOrg: o.NewOrg, NewRole: o.NewRole, Secret: func() (string, error) {
@@ -37,6 +38,18 @@ func (s *Server) startPages() error {
 	pages, err := web.New(deps)
 	s.pages = pages
 	return err
+}
+
+// pageOrg makes an organisation, whose board stands from the first moment.
+func (s *Server) pageOrg(ctx context.Context, o store.Org) (store.Org, error) {
+	o, err := s.AddOrg(ctx, o)
+	if err != nil {
+		return o, err
+	}
+	if err := s.judge.Sweep(ctx); err != nil { // Run does it within a minute
+		s.log.ErrorContext(ctx, "judging a new organisation", "org", o.ID, "err", err)
+	}
+	return o, nil
 }
 
 func (s *Server) pageToken(ctx context.Context, ask web.TokenAsk) (string, time.Time, error) {

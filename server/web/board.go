@@ -214,7 +214,7 @@ func (w *Web) cells(r *http.Request, org store.Org) ([]cell, error) {
 		if !shows(org, d) {
 			continue
 		}
-		c := cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String(), Cause: duties.CauseNotInstalled}
+		c := cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String(), Cause: duties.CauseNotInstalled, Why: w.views.plain[lang]["not_judged"]}
 		if s, ok := byDuty[d.ID]; ok {
 			c.Verdict, c.Since, c.Cause = s.Verdict, s.Since, s.Cause
 			c.Why, c.Cure = w.words(lang, s.Why)

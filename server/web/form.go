@@ -128,9 +128,9 @@ func unreadable(r *http.Request, err error) error {
 	return &problem{status: http.StatusRequestEntityTooLarge, key: "too_large", cause: err, detail: fmt.Sprintf("more than %d bytes", large.Limit)}
 }
 
-// line makes one line of a text: white space of any kind becomes a blank, and what could
-// make it read otherwise than it is written goes.
-func line(s string) string {
+// oneLine makes one line of a text, as of a name that heads a mail: white space of any kind
+// becomes a blank, and what could make it read otherwise than it is written goes.
+func oneLine(s string) string {
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r):
@@ -144,7 +144,7 @@ func line(s string) string {
 
 // fileName is the last part of a path of any system.
 func fileName(s string) string {
-	name := line(path.Base(strings.ReplaceAll(s, `\`, "/")))
+	name := oneLine(path.Base(strings.ReplaceAll(s, `\`, "/")))
 	if name == "." || name == ".." || name == "/" {
 		return ""
 	}

@@ -340,7 +340,7 @@ func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) 
 	lang := w.views.lang(r)
 	for i := range cells {
 		c := &cells[i]
-		c.Verdict, c.Since, c.Why, c.Cure, c.Cause = duties.Unproven.String(), time.Time{}, "", "", duties.CauseNotInstalled
+		c.Verdict, c.Since, c.Why, c.Cure, c.Cause = duties.Unproven.String(), time.Time{}, w.views.plain[lang]["not_judged_then"], "", duties.CauseNotInstalled
 		known, facts, ok := past[c.ID].At(at)
 		if !ok {
 			continue

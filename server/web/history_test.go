@@ -1,8 +1,11 @@
 package web_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +88,33 @@ func TestHistoryOfTheBoard(t *testing.T) {
 	for _, bad := range []string{"?from=yesterday", "?from=2026-02-01&to=2026-01-01", "?from=1999-01-01&to=2026-01-01"} {
 		if res, body := w.get(admin, api+"/duties/PE-P3/days"+bad); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, `"bad_period"`) {
 			t.Errorf("%s: status %d: %s", bad, res.StatusCode, body)
+		}
+	}
+}
+
+// A board says something of each duty from the first moment, and of a time before it.
+func TestANewBoardSaysWhy(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	c := s.signedIn(s.add(s.provider, store.RoleAdmin))
+	if res, body := s.send(c, "POST", "/customers", url.Values{"org": {"Fonderia Neri"}, "service": {"sc", "wh", "pe", "bk"}, "lang": {"en"}, "zone": {"Europe/Rome"}}, nil); res.StatusCode >= http.StatusBadRequest {
+		t.Fatalf("status %d: %s", res.StatusCode, body)
+	}
+	orgs, err := s.store.Orgs(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := orgs[slices.IndexFunc(orgs, func(o store.Org) bool { return o.Name == "Fonderia Neri" })].ID
+	for path, cured := range map[string]bool{"/duties": true, "/state?at=2020-01-01": false} {
+		var board struct {
+			Duties []struct{ ID, Why, Cure string }
+		}
+		if status := s.api(s.apiToken(s.provider, false), "GET", "/orgs/"+id+path, &board); status != http.StatusOK || len(board.Duties) != 57 {
+			t.Fatalf("%s: status %d, %d duties", path, status, len(board.Duties))
+		}
+		for _, d := range board.Duties {
+			if d.Why == "" || cured && d.Why == "Nothing has been judged yet." {
+				t.Errorf("%s: %s says %q", path, d.ID, d.Why)
+			}
 		}
 	}
 }

@@ -147,9 +147,6 @@ func (w *Web) speak(lang string) page {
 	return page{Lang: lang, words: w.views.words[lang], plain: w.views.plain[lang], catalogue: w.Catalogue, zone: time.UTC, now: w.Now()}
 }
 
-// oneLine keeps a name from outside from writing headers.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
 type newPasswordBody struct{ Email, Fault string }
 
 func (w *Web) newPasswordPage(rw http.ResponseWriter, r *http.Request) error {

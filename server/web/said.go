@@ -106,7 +106,7 @@ func said(r *http.Request) (saying, Said, error) {
 			f.FileName = head.Filename
 		}
 	}
-	f.Title, f.FileName = line(f.Title), fileName(f.FileName)
+	f.Title, f.FileName = oneLine(f.Title), fileName(f.FileName)
 	if f.FileName != "" && len(f.File) == 0 {
 		return f, Said{}, &problem{status: http.StatusBadRequest, key: "file_empty"}
 	}
