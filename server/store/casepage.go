@@ -54,6 +54,16 @@ func (r Reader) CasePage(ctx context.Context, ask CaseAsk, open int64) (list []C
 	return list, err
 }
 
+// smallTitle is a title in small letters. LOWER of SQLite, and of PostgreSQL in the locale
+// C, knows those of ASCII alone.
+func smallTitle() string {
+	text := `LOWER(title)`
+	for _, r := range "ÀÁÂÄÇÈÉÊËÌÍÎÏÑÒÓÔÖÙÚÛÜ" {
+		text = `REPLACE(` + text + `, '` + string(r) + `', '` + strings.ToLower(string(r)) + `')`
+	}
+	return text
+}
+
 // where is the condition on all but whether they are open.
 func (a CaseAsk) where() (text string, args []any) {
 	var parts []string
@@ -68,7 +78,7 @@ func (a CaseAsk) where() (text string, args []any) {
 		add(`workflow = ?`, a.Workflow)
 	}
 	if a.Text != "" {
-		add(`LOWER(title) LIKE ? ESCAPE '!'`, "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(a.Text))+"%")
+		add(smallTitle()+` LIKE ? ESCAPE '!'`, "%"+strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(a.Text))+"%")
 	}
 	if !a.From.IsZero() {
 		add(`opened >= ?`, Micros(a.From))

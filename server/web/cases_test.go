@@ -124,3 +124,18 @@ func TestTokensAreNoPersons(t *testing.T) {
 		}
 	}
 }
+
+// A title is found as it is written, and in small letters, those with marks, too.
+func TestTitlesAreFoundInItalian(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		s, ctx := newSite(t, dsn), context.Background()
+		if _, err := s.srv.OpenCase(ctx, server.CaseRequest{Org: s.customer.ID, Workflow: "incident", Service: "sc", Title: "È giù la POSTA di Città", User: "u_1"}); err != nil {
+			t.Fatal(err)
+		}
+		for text, want := range map[string]int64{"È giù": 1, "è giù": 1, "posta": 1, "CITTÀ": 1, "Città": 1, "e giu": 0, "%": 0, "_": 0} {
+			if n, err := s.store.CountCases(ctx, store.CaseAsk{Text: text, Open: true}); err != nil || n.Open != want {
+				t.Errorf("%q finds %d, want %d (%v)", text, n.Open, want, err)
+			}
+		}
+	})
+}
