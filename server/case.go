@@ -92,6 +92,7 @@ func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, or
 	if err := q.check(w, org); err != nil {
 		return "", err
 	}
+	q.Title = strings.ToValidUTF8(q.Title, "\uFFFD") // as the log's entry has it
 	c := store.Case{ID: evidence.NewID("k_"), Org: org.ID, Workflow: w.ID, Service: q.Service, Title: q.Title, Opened: s.now(), OpenedBy: q.User,
 		Subject: cmp.Or(q.report.subject, q.found.subject), Since: q.report.since, Origin: q.report.origin}
 	if !q.found.at.IsZero() && q.found.at.Before(c.Opened) {
