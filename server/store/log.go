@@ -78,6 +78,18 @@ func (r Reader) LogAt(ctx context.Context, org string, epoch int64) (ledger.Stat
 	return oneLog(ctx, r, org, `SELECT `+logColumns+` FROM log WHERE org_id = $1 AND epoch = $2`, epoch)
 }
 
+// LogByID reads a log by its id; ErrNotFound when there is none.
+func (r Reader) LogByID(ctx context.Context, id string) (ledger.State, error) {
+	list, err := all(ctx, r, "reading log "+id, `SELECT `+logColumns+` FROM log WHERE id = $1`, []any{id}, scanLog)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("log %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return ledger.State{}, err
+	}
+	return list[0], nil
+}
+
 // NewestLogs lists the newest log of each organisation.
 func (r Reader) NewestLogs(ctx context.Context) ([]ledger.State, error) {
 	return all(ctx, r, "listing logs", `SELECT `+logColumns+` FROM log

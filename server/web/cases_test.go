@@ -139,3 +139,23 @@ func TestTitlesAreFoundInItalian(t *testing.T) {
 		}
 	})
 }
+
+// What the provider did for its customers stands in their logs: on its own board, too, the
+// verdict leads to it, for who sees them.
+func TestProvidersCasesAreCited(t *testing.T) {
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	type page struct {
+		Verdict  string
+		Evidence []struct{ Org string }
+	}
+	var own, theirs page
+	w.api(w.apiToken(w.provider, false), "GET", "/orgs/"+w.provider.ID+"/duties/SC-P5", &own)
+	w.api(w.apiToken(w.customer, false), "GET", "/orgs/"+w.customer.ID+"/duties/SC-P5", &theirs)
+	if len(theirs.Evidence) == 0 || len(own.Evidence) < len(theirs.Evidence) || own.Evidence[0].Org != w.customer.ID {
+		t.Errorf("the customer's board cites %v, the provider's %v", theirs, own)
+	}
+	res, body := w.get(w.signedIn(w.add(w.provider, store.RoleViewer)), "/orgs/"+w.provider.ID+"/duties/SC-P5")
+	if res.StatusCode != http.StatusOK || strings.Contains(body, w.customer.ID) {
+		t.Errorf("who sees no customer is shown one: status %d", res.StatusCode)
+	}
+}

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/server/duties"
@@ -238,10 +240,8 @@ func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
 		return nil, nil
 	}
 	ctx := r.Context()
-	orgs := []store.Org{orgOf(ctx)}
-	if p, err := w.Store.ProviderOrg(ctx); err == nil && p.ID != orgs[0].ID {
-		orgs = append(orgs, p)
-	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+	orgs, err := w.citedOrgs(ctx, cites)
+	if err != nil {
 		return nil, err
 	}
 	var out []citeBody
@@ -281,6 +281,41 @@ func (w *Web) cited(r *http.Request, cites []duties.Cite) ([]citeBody, error) {
 		}
 	}
 	return out, nil
+}
+
+// citedOrgs are the organisations in whose logs stands what a duty rests on, as far as a
+// page shows them: its own and the provider's. What the provider did for its customers
+// stands in theirs, for who sees them.
+func (w *Web) citedOrgs(ctx context.Context, cites []duties.Cite) ([]store.Org, error) {
+	own := orgOf(ctx)
+	orgs := []store.Org{own}
+	if own.Kind != store.Provider {
+		p, err := w.Store.ProviderOrg(ctx)
+		if errors.Is(err, store.ErrNotFound) {
+			return orgs, nil
+		}
+		return append(orgs, p), err
+	}
+	asked := map[string]bool{}
+	for _, c := range cites {
+		if viewerOf(ctx).all == "" || asked[c.Log] || len(orgs) == maxCites {
+			continue
+		}
+		asked[c.Log] = true
+		st, err := w.Store.LogByID(ctx, c.Log)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(orgs, func(o store.Org) bool { return o.ID == st.Org }) {
+			continue
+		}
+		o, err := w.Store.Org(ctx, st.Org)
+		if err != nil {
+			return nil, err
+		}
+		orgs = append(orgs, o)
+	}
+	return orgs, nil
 }
 
 // review records that the reader looked at what the duty rests on.
