@@ -192,7 +192,7 @@ func TestReadRefuses(t *testing.T) {
 		{"workflow lost", "workflows.yaml", "proves: [PE-P10]", "proves: []", "duty PE-P10 is to be proven by a workflow, and no step of one proves it"},
 		{"unused check", "wh.yaml", "[check site]", "[attestation]", "check site is used by no duty"},
 		{"message in one language", "messages.it.yaml", "  disk_silent:", "  disk_silentt:", "messages: the languages differ"},
-		{"argument in one language", "messages.it.yaml", "Il disco {disk} di {host} non ha risposto.", "Il disco di {host} non ha risposto.", "disk_silent"},
+		{"argument in one language", "messages.it.yaml", "se il servizio {name} è attivo su {host}.", "se il servizio è attivo su {host}.", "service_unknown"},
 		{"code in one language", "messages.it.yaml", "  no_space:", "  no_spaces:", "codes: the languages differ"},
 	}
 	for _, tt := range tests {
