@@ -26,7 +26,7 @@ to /api/v1/. A token of the provider reads all organisations.
 
 Besides reading, a token may only do what --may names:
   review  confirm reviews and digests, take alerts on
-  state   record statements, needs, restore tests and cases
+  state   record statements, needs, restore tests, cases and silences
   manage  say what hosts and services count for`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/attesto/attesto/evidence"
+	"github.com/attesto/attesto/server/duties"
 
 	"github.com/attesto/attesto/server/store"
 )
@@ -81,8 +82,8 @@ type failure struct {
 
 // openAPI describes the API (OpenAPI 3.1, spec.openapis.org) from the routes and the
 // types that they speak.
-func openAPI() map[string]any {
-	s := schemas{}
+func openAPI(c *duties.Catalogue) map[string]any {
+	s, one := schemas{}, choices(c)
 	paths := map[string]map[string]any{}
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
@@ -93,7 +94,7 @@ func openAPI() map[string]any {
 		if paths[path] == nil {
 			paths[path] = map[string]any{}
 		}
-		paths[path][strings.ToLower(method)] = s.operation(path, op)
+		paths[path][strings.ToLower(method)] = s.operation(path, op, one)
 	}
 	return map[string]any{
 		"openapi": "3.1.0",
@@ -105,12 +106,40 @@ func openAPI() map[string]any {
 	}
 }
 
+// meant says what a name in a path or a query stands for.
+var meant = map[string]string{
+	"org": "id of an organisation, as /api/v1/orgs lists them", "agent": "id of a host", "alert": "id of an alert", "silence": "id of a silence", "case": "id of a case", "test": "id of a restore test",
+	"index": "place of an entry in the log", "epoch": "of the log, 1 without it", "step": "what the case waits for; withdraw ends it, pass opens a report of abuse with a customer",
+	"from": "first day, such as 2026-06-01", "to": "last day, such as 2026-06-30", "at": "a moment, such as 2026-06-30T12:00:00Z, or a day as it ended", "before": "what the page before says under more",
+	"q": "a part of the title", "page": "from 1",
+}
+
+// choices are the values that names in a path, in a query or in JSON can have.
+func choices(c *duties.Catalogue) map[string][]string {
+	one := map[string][]string{"service": c.Services(), "show": {"open", "ended"}}
+	for _, d := range c.Duties() {
+		one["duty"] = append(one["duty"], d.ID)
+	}
+	for _, f := range c.Workflows() {
+		one["workflow"] = append(one["workflow"], f.ID)
+	}
+	return one
+}
+
 var wildcard = regexp.MustCompile(`\{(\w+)\}`)
 
-func (s schemas) operation(path string, op operation) map[string]any {
+func (s schemas) operation(path string, op operation, one map[string][]string) map[string]any {
 	params := []any{}
 	param := func(name, in string, required bool) {
-		params = append(params, map[string]any{"name": name, "in": in, "required": required, "schema": map[string]any{"type": "string"}})
+		schema := map[string]any{"type": "string"}
+		if list := one[name]; list != nil {
+			schema["enum"] = list
+		}
+		p := map[string]any{"name": name, "in": in, "required": required, "schema": schema}
+		if text := meant[name]; text != "" {
+			p["description"] = text
+		}
+		params = append(params, p)
 	}
 	for _, m := range wildcard.FindAllStringSubmatch(path, -1) {
 		param(m[1], "path", true)
@@ -206,10 +235,22 @@ func (s schemas) object(t reflect.Type) map[string]any {
 		case name == "":
 			properties[f.Name] = s.of(f.Type)
 		default:
-			properties[name] = s.of(f.Type)
+			properties[name] = described(s.of(f.Type), f.Tag)
 		}
 	}
 	return map[string]any{"type": "object", "properties": properties}
+}
+
+// described adds to a field's schema what its tags say: the values that it can have, and
+// what it is for.
+func described(schema map[string]any, tag reflect.StructTag) map[string]any {
+	if list := tag.Get("enum"); list != "" {
+		schema["enum"] = strings.Split(list, ",")
+	}
+	if text := tag.Get("about"); text != "" {
+		schema["description"] = text
+	}
+	return schema
 }
 
 // description hands out what the API is, to whoever asks: it names nobody.

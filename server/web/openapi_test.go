@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/server/store/storetest"
 	"github.com/attesto/attesto/server/web"
@@ -140,4 +141,53 @@ func (o openapi) faults(s schema, answer any, place string) []string {
 		}
 	}
 	return list
+}
+
+// Who knows the description alone can open each workflow, read each duty and state what
+// can be stated: it lists what they are called.
+func TestOpenAPISaysWhatThereIs(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	type field struct{ Enum []string }
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Parameters []struct {
+				Name, Description string
+				Schema            field
+			}
+		}
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]field }
+		}
+	}
+	_, body := s.get(s.browser(), "/api/v1/openapi.json")
+	if err := json.Unmarshal([]byte(body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	can := map[string][]string{}
+	for path, ops := range doc.Paths {
+		for _, op := range ops {
+			for _, p := range op.Parameters {
+				if can[p.Name] = p.Schema.Enum; p.Schema.Enum == nil && p.Description == "" {
+					t.Errorf("%s: nothing says what %s is", path, p.Name)
+				}
+			}
+		}
+	}
+	if len(can["duty"]) != 57 || len(can["workflow"]) != 6 || len(can["service"]) != 4 {
+		t.Errorf("%d duties, workflows %v, services %v", len(can["duty"]), can["workflow"], can["service"])
+	}
+	token := s.apiToken(s.customer, true)
+	for _, duty := range can["duty"] {
+		if status := s.api(token, "GET", "/orgs/"+s.customer.ID+"/duties/"+duty, nil); status != http.StatusOK {
+			t.Errorf("duty %s: status %d", duty, status)
+		}
+	}
+	for _, kind := range doc.Components.Schemas["saying"].Properties["kind"].Enum {
+		for _, result := range doc.Components.Schemas["saying"].Properties["result"].Enum {
+			body := fmt.Sprintf(`{"kind":%q,"result":%q,"text":"t","until":%q}`, kind, result, s.now.AddDate(0, 0, 1).Format(time.DateOnly))
+			if status, answer := s.posted(s.browser(), token, "/api/v1/orgs/"+s.customer.ID+"/duties/WH-C2/statement", "application/json", []byte(body)); status == http.StatusBadRequest {
+				t.Errorf("%s: %s", body, answer)
+			}
+		}
+	}
 }

@@ -58,21 +58,21 @@ type Passing struct {
 
 // saying is what forms and the API send to state something.
 type saying struct {
-	Text     string `json:"text"`
-	Kind     string `json:"kind"`
-	Result   string `json:"result"` // "good" or "bad"
-	Until    string `json:"until"`  // a day
-	Title    string `json:"title"`
-	Service  string `json:"service"`
-	Skip     bool   `json:"skip"`
-	Customer string `json:"customer"` // whom a case is passed on to
-	Mail     bool   `json:"mail"`     // with the mail that came
+	Text     string `json:"text" about:"up to 4000 characters; needed for statements and restore tests, to leave a step out and to withdraw a case"`
+	Kind     string `json:"kind" enum:"attestation,waiver,standing" about:"of a statement: the duty is met, does not apply, or its rule is the way of reviewing"`
+	Result   string `json:"result" enum:"good,bad" about:"of an attestation and a restore test"`
+	Until    string `json:"until" about:"of a statement: its last day, such as 2027-01-31"`
+	Title    string `json:"title" about:"of a case: what it is about; of a restore test: what was restored; up to 120 characters"`
+	Service  string `json:"service" about:"of a case and a restore test: a service of the organisation"`
+	Skip     bool   `json:"skip" about:"leave the step out"`
+	Customer string `json:"customer" about:"of the step pass: the organisation whom the report concerns"`
+	Mail     bool   `json:"mail" about:"of the step pass: with the mail as it came"`
 	FileName string `json:"fileName"`
-	File     []byte `json:"file"` // base64
+	File     []byte `json:"file" about:"up to 700 KiB"`
 
-	Point     string `json:"point"` // of a restore: a moment
-	Minutes   int    `json:"minutes"`
-	Decrypted bool   `json:"decrypted"`
+	Point     string `json:"point" about:"of a restore test: the moment of the state that was restored"`
+	Minutes   int    `json:"minutes" about:"of a restore test: how long it took"`
+	Decrypted bool   `json:"decrypted" about:"of a restore test: with the encryption password, as its keeper has it"`
 }
 
 // maxUpload bounds a request that may bring a file, in bytes.

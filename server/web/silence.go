@@ -148,9 +148,9 @@ func (w *Web) silencedDuty(r *http.Request, d duties.Duty) ([]alertBody, error) 
 
 // silence is what a form or the API sends.
 type silence struct {
-	Hours  int    `json:"hours"` // 1 to 720
+	Hours  int    `json:"hours" about:"1 to 720"`
 	Reason string `json:"reason"`
-	Host   bool   `json:"host"` // all that the alert's host raises
+	Host   bool   `json:"host" about:"all that the alert's host raises"`
 }
 
 // silenceFrom sets the silence that a request asks for.

@@ -298,7 +298,7 @@ func (rt route) limit() int64 {
 // New makes the pages' handler.
 func New(d Deps) (http.Handler, error) {
 	w := &Web{Deps: d, limits: newLimits(d.Now), asking: newLimits(d.Now), codes: newLimits(d.Now), mailing: make(chan struct{}, maxMailing), refusing: make(chan struct{}, maxRefusing),
-		openAPI: openAPI(), hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
+		openAPI: openAPI(d.Catalogue), hashes: make(hashing, maxHashing), places: placesOf(d.Catalogue)}
 	w.codes.most = perSecond
 	var err error
 	if w.views, err = allViews(); err != nil {
