@@ -201,3 +201,17 @@ func TestTitlesAreOneLine(t *testing.T) {
 		}
 	}
 }
+
+// What there is with another method is no "nothing": the answer names the method.
+func TestOtherMethods(t *testing.T) {
+	s := newSite(t, storetest.SQLite(t))
+	org := s.customer.ID
+	for ask, want := range map[string]string{"PUT /api/v1/orgs/" + org + "/duties": "GET", "GET /api/v1/orgs/" + org + "/duties/WH-C2/statement": "POST", "DELETE /api/v1/orgs/" + org + "/need": "GET, POST",
+		"POST /api/v1/orgs/" + org + "/nothing": "", "GET /orgs/" + org + "/duties/WH-C2/statement": "POST"} {
+		method, path, _ := strings.Cut(ask, " ")
+		res, body := s.send(s.browser(), method, path, nil, nil)
+		if got := res.Header.Get("Allow"); got != want || (res.StatusCode == http.StatusMethodNotAllowed) != (want != "") {
+			t.Errorf("%s: status %d, allowed %q, want %q: %.100s", ask, res.StatusCode, got, want, body)
+		}
+	}
+}

@@ -312,7 +312,7 @@ func New(d Deps) (http.Handler, error) {
 	for _, r := range routes {
 		pages.Handle(r.pattern, bounded(w.guard(r), r.limit()))
 	}
-	pages.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, isAPI(r), notFound()) })
+	pages.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, isAPI(r), elsewhere(pages, rw, r)) })
 	cross := http.NewCrossOriginProtection()
 	if origin := strings.TrimSuffix(d.PublicURL, "/"); origin != "" {
 		if err := cross.AddTrustedOrigin(origin); err != nil {
@@ -330,6 +330,24 @@ func New(d Deps) (http.Handler, error) {
 	mux.Handle("/static/", static)
 	mux.Handle("/", w.sessions.LoadAndSave(cross.Handler(pages)))
 	return d.Proxies.located(secure(mux, strings.HasPrefix(d.PublicURL, "https://"))), nil
+}
+
+// elsewhere is the answer where no route is: there is nothing, or there is with another
+// method, which it names (RFC 9110, 15.5.6).
+func elsewhere(pages *http.ServeMux, rw http.ResponseWriter, r *http.Request) error {
+	var allow []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := pages.Handler(other); pattern != "/" && method != r.Method {
+			allow = append(allow, method)
+		}
+	}
+	if allow == nil {
+		return notFound()
+	}
+	rw.Header().Set("Allow", strings.Join(allow, ", "))
+	return &problem{status: http.StatusMethodNotAllowed, key: "method", detail: "want " + strings.Join(allow, " or ")}
 }
 
 func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
