@@ -158,6 +158,7 @@ var (
 	wordInCode     = regexp.MustCompile(`p\.Word\("(\w+)"`)
 	madeInTemplate = regexp.MustCompile(`\.T \(print "(\w+)_" `)
 	textInCode     = regexp.MustCompile(`\bT\("(\w+)"[,)]`)
+	plainInCode    = regexp.MustCompile(`plain\[lang\]\["(\w+)"\]`)
 	titleInCode    = regexp.MustCompile(`w\.render\(rw, r, [^,]+, "\w+", "(\w+)",`)
 	faultInCode    = regexp.MustCompile(`(?:[fF]ault(?: =|:)|Done:|clockPage\(rw, r, key,|askSecond\(rw, r, [\w.]+,|passwordFault\{|return [mu],|return "",) ?"(\w+)"`)
 	mailInCode     = regexp.MustCompile(`w\.mail\([^)]*, "(\w+)", map`)
@@ -200,6 +201,7 @@ func TestEveryTextIsThereAndUsed(t *testing.T) {
 	scan("*.go", func(text string) {
 		note(wordInCode, text, func(p string) { prefixes[p] = true })
 		note(textInCode, text, use)
+		note(plainInCode, text, use)
 		note(titleInCode, text, use)
 		note(faultInCode, text, use)
 		note(mailInCode, text, func(kind string) { use("mail_" + kind + "_subject"); use("mail_" + kind + "_body") })
