@@ -100,11 +100,11 @@ func (q RejudgeRequest) in(zone *time.Location, now time.Time) (RejudgeRequest, 
 		if d.day == "" {
 			continue
 		}
-		at, err := time.ParseInLocation(time.DateOnly, d.day, zone)
+		at, err := duties.ParseDay(d.day, zone)
 		if err != nil {
 			return q, fmt.Errorf("%q: want a day such as 2026-06-01", d.day)
 		}
-		*d.to = at.AddDate(0, 0, d.later)
+		*d.to = duties.Midnight(at, zone, d.later)
 	}
 	if q.To.IsZero() || q.To.After(now) {
 		q.To = now

@@ -11,6 +11,7 @@ import (
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/bundle"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -71,11 +72,11 @@ func dayOrMoment(s string, zone *time.Location, days int) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, s, zone)
+	t, err := duties.ParseDay(s, zone)
 	if err != nil {
 		return t, fmt.Errorf("%q: want a day such as 2026-06-30, or a moment such as 2026-06-30T12:00:00Z", s)
 	}
-	return t.AddDate(0, 0, days), nil
+	return duties.Midnight(t, zone, days), nil
 }
 
 func exportTo(ctx context.Context, s *opened, q bundle.Request, out string) (evidence.Manifest, error) {

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/attesto/attesto/server"
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -49,11 +49,11 @@ Without --password-stdin a password is made and printed, this once.`,
 			return a.withOrg(cmd.Context(), org, func(ctx context.Context, s *opened, o store.Org) error {
 				q.Org = o.ID
 				if ends != "" {
-					day, err := time.ParseInLocation(time.DateOnly, ends, o.Location())
+					day, err := duties.ParseDay(ends, o.Location())
 					if err != nil {
 						return misused(fmt.Errorf("--ends %q: want a day, such as 2027-01-31", ends))
 					}
-					q.Ends = day.AddDate(0, 0, 1)
+					q.Ends = duties.Midnight(day, o.Location(), 1)
 				}
 				password, err := s.AddUser(ctx, q)
 				switch {

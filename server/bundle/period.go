@@ -37,8 +37,8 @@ type Gap struct {
 // periods sums up each duty's windows from the day of From to that of To.
 func (w *writer) periods(list []Duty) error {
 	zone := w.org.Location()
-	from, last := dayOf(w.q.From, zone), dayOf(w.q.To.Add(-time.Nanosecond), zone)
-	to := last.AddDate(0, 0, 1)
+	from, last := duties.Midnight(w.q.From, zone, 0), duties.Midnight(w.q.To.Add(-time.Nanosecond), zone, 0)
+	to := duties.Midnight(last, zone, 1)
 	past, err := w.r.History(w.ctx, w.org.ID, "", from)
 	if err != nil {
 		return err
@@ -54,16 +54,10 @@ func (w *writer) periods(list []Duty) error {
 			Fulfilled: sum.Count[duties.Fulfilled], NoOccasion: sum.Count[duties.NoOccasion], Breached: sum.Count[duties.Breached],
 			Unproven: sum.Count[duties.Unproven], Late: sum.Late, NotApplicable: sum.Count[duties.NotApplicable], Before: sum.Before, Gaps: []Gap{}}
 		for _, g := range sum.Gaps {
-			p.Gaps = append(p.Gaps, Gap{g.From.In(zone).Format(time.DateOnly), g.To.In(zone).AddDate(0, 0, -1).Format(time.DateOnly), g.Windows,
+			p.Gaps = append(p.Gaps, Gap{g.From.In(zone).Format(time.DateOnly), duties.Midnight(g.To, zone, -1).Format(time.DateOnly), g.Windows,
 				g.Verdict.String(), string(g.Cause), g.Late})
 		}
 		list[i].Period = p
 	}
 	return nil
-}
-
-// dayOf is the start of a moment's day in a zone.
-func dayOf(at time.Time, zone *time.Location) time.Time {
-	y, m, d := at.In(zone).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, zone)
 }

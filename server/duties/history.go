@@ -61,13 +61,13 @@ func (d Duty) Rhythm() int { return max(1, int(d.Every/(24*time.Hour))) }
 // turns are oldest first and begin with the one in force at from.
 func (d Duty) Windows(turns []Turn, from, to, now time.Time, days int, zone *time.Location) []Window {
 	var list []Window
-	start, first := midnight(from, zone, 0), 0
+	start, first := Midnight(from, zone, 0), 0
 	for start.Before(to) {
-		w := Window{From: start, To: midnight(start, zone, days)}
-		if last := midnight(to.Add(-1), zone, 1); w.To.After(last) {
+		w := Window{From: start, To: Midnight(start, zone, days)}
+		if last := Midnight(to.Add(-1), zone, 1); w.To.After(last) {
 			w.To = last
 		}
-		if today := midnight(now, zone, 0); w.From.Before(today) && today.Before(w.To) {
+		if today := Midnight(now, zone, 0); w.From.Before(today) && today.Before(w.To) {
 			w.To = today
 		}
 		for first+1 < len(turns) && !turns[first+1].At.After(w.From) {
@@ -77,12 +77,6 @@ func (d Duty) Windows(turns []Turn, from, to, now time.Time, days int, zone *tim
 		list, start = append(list, w), w.To
 	}
 	return list
-}
-
-// midnight is the start of a moment's day in a zone, or of one some days later.
-func midnight(at time.Time, zone *time.Location, days int) time.Time {
-	y, m, day := at.In(zone).Date()
-	return time.Date(y, m, day+days, 0, 0, 0, 0, zone)
 }
 
 func (d Duty) fill(w *Window, turns []Turn, now time.Time) {

@@ -170,7 +170,7 @@ func (h host) holds(s Seen) time.Time {
 // next one so that nobody need be early, but not at its end: a window without a look or
 // a review of its own is not proven.
 func lapses(at time.Time, days int, zone *time.Location) time.Time {
-	return midnight(at, zone, max(1, days)+1).Add(-2 * time.Millisecond)
+	return Midnight(at, zone, max(1, days)+1).Add(-2 * time.Millisecond)
 }
 
 // upcoming is the first moment after a limit is passed, zero when that is over.

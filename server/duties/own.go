@@ -410,7 +410,7 @@ func (c *Catalogue) take(n notAppliedFile, at time.Time) (past, err error) {
 // notApplied is the finding of a duty that the operator has taken out.
 func (c *Catalogue) notApplied(d Duty, q Question) (Finding, bool) {
 	for _, n := range c.off {
-		until := time.Date(n.Until.Year(), n.Until.Month(), n.Until.Day(), 0, 0, 0, 0, q.Zone)
+		until := dayStart(n.Until.Year(), n.Until.Month(), n.Until.Day(), q.Zone)
 		if n.Duty == d.ID && q.At.Before(until) {
 			return Finding{Verdict: NotApplicable, Why: say("not_applied", "who", n.Who, "reason", n.Why, "until", clock(until, q.Zone)), Due: until}, true
 		}

@@ -74,7 +74,7 @@ func (b boardBody) Showing(verdict string) string {
 
 // moments are yesterday, a week and a month ago, as the day ended.
 func moments(now time.Time, zone *time.Location) []backThen {
-	day := today(now, zone)
+	day := now.In(zone)
 	return []backThen{{"day", day.AddDate(0, 0, -1).Format(time.DateOnly)}, {"week", day.AddDate(0, 0, -7).Format(time.DateOnly)},
 		{"month", day.AddDate(0, -1, 0).Format(time.DateOnly)}, {"year", day.AddDate(-1, 0, 0).Format(time.DateOnly)}}
 }

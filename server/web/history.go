@@ -76,17 +76,11 @@ func calendar(list []duties.Window, zone *time.Location) []dayMark {
 	return out
 }
 
-// today is the start of the day in a zone.
-func today(now time.Time, zone *time.Location) time.Time {
-	y, m, d := now.In(zone).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, zone)
-}
-
 // bars are the last days of each duty.
 func (w *Web) bars(r *http.Request, list []duties.Duty) (map[string][]dayRun, error) {
 	org := orgOf(r.Context())
-	end := today(w.Now(), org.Location()).AddDate(0, 0, 1)
-	from := end.AddDate(0, 0, -barDays)
+	end := duties.Midnight(w.Now(), org.Location(), 1)
+	from := duties.Midnight(end, org.Location(), -barDays)
 	past, err := w.Store.History(r.Context(), org.ID, "", from)
 	if err != nil {
 		return nil, err
@@ -125,19 +119,19 @@ type gapBody struct {
 // excluded.
 func (w *Web) period(r *http.Request) (from, to time.Time, err error) {
 	zone := orgOf(r.Context()).Location()
-	to = today(w.Now(), zone).AddDate(0, 0, 1)
+	to = duties.Midnight(w.Now(), zone, 1)
 	from = to.AddDate(0, -3, 0)
 	for name, t := range map[string]*time.Time{"from": &from, "to": &to} {
 		text := r.URL.Query().Get(name)
 		if text == "" {
 			continue
 		}
-		day, err := time.ParseInLocation(time.DateOnly, text, zone)
+		day, err := duties.ParseDay(text, zone)
 		if err != nil {
 			return from, to, &problem{status: http.StatusBadRequest, key: "bad_period", cause: err}
 		}
 		if *t = day; name == "to" {
-			*t = day.AddDate(0, 0, 1)
+			*t = duties.Midnight(day, zone, 1)
 		}
 	}
 	if !from.Before(to) || to.Sub(from) > maxPeriod*24*time.Hour {
@@ -169,10 +163,10 @@ func (w *Web) rolled(r *http.Request, d duties.Duty, from, to time.Time, days in
 func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, error) {
 	org := orgOf(r.Context())
 	zone := org.Location()
-	end := today(w.Now(), zone).AddDate(0, 0, 1)
-	start := end.AddDate(0, 0, -7*yearWeeks+1)
+	end := duties.Midnight(w.Now(), zone, 1)
+	start := duties.Midnight(end, zone, -7*yearWeeks+1)
 	for start.Weekday() != time.Monday {
-		start = start.AddDate(0, 0, 1)
+		start = duties.Midnight(start, zone, 1)
 	}
 	year, err := w.rolled(r, d, start, end, 1)
 	if err != nil {
@@ -183,14 +177,14 @@ func (w *Web) yearOf(r *http.Request, d duties.Duty, lang string) (yearBody, err
 	if err != nil {
 		return body, err
 	}
-	body.From, body.To = from.Format(time.DateOnly), to.AddDate(0, 0, -1).Format(time.DateOnly)
+	body.From, body.To = from.Format(time.DateOnly), duties.Midnight(to, zone, -1).Format(time.DateOnly)
 	body.Sum = duties.Sum(list)
 	if body.Sum.Expected > 0 {
 		body.Share = body.Sum.Covered * 100 / body.Sum.Expected
 	}
 	for _, g := range body.Sum.Gaps {
 		why, _ := w.Catalogue.Shown(lang, g.Why)
-		body.Gaps = append(body.Gaps, gapBody{g.From, g.To.AddDate(0, 0, -1), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
+		body.Gaps = append(body.Gaps, gapBody{g.From, duties.Midnight(g.To, zone, -1), g.Windows, g.Verdict.String(), string(g.Cause), g.Late, why})
 	}
 	return body, nil
 }
@@ -312,13 +306,17 @@ func (w *Web) instant(r *http.Request) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
-		at, err := time.ParseInLocation(layout, text, orgOf(r.Context()).Location())
+		zone := orgOf(r.Context()).Location()
+		at, err := time.ParseInLocation(layout, text, zone)
+		if layout == time.DateOnly {
+			at, err = duties.ParseDay(text, zone)
+		}
 		if err != nil {
 			continue
 		}
 		now := w.Now()
 		if layout == time.DateOnly && at.Before(now) {
-			at = at.AddDate(0, 0, 1).Add(-time.Second) // as the day ended
+			at = duties.Midnight(at, zone, 1).Add(-time.Millisecond) // as the day ended: what lapses with it has
 			if at.After(now) {
 				at = now
 			}

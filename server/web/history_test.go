@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
 )
@@ -115,6 +116,41 @@ func TestANewBoardSaysWhy(t *testing.T) {
 			if d.Why == "" || cured && d.Why == "Nothing has been judged yet." {
 				t.Errorf("%s: %s says %q", path, d.ID, d.Why)
 			}
+		}
+	}
+}
+
+// A day ends as it is rolled up, also where what held until its end lapsed with it.
+func TestDaysEndAsTheyAreRolledUp(t *testing.T) {
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	day, end := w.now.In(w.customer.Location()).Format(time.DateOnly), duties.Midnight(w.now, w.customer.Location(), 1)
+	for _, v := range []store.Verdict{{At: w.now.Add(time.Second), Verdict: duties.Fulfilled}, {At: end.Add(-time.Millisecond), Verdict: duties.Unproven}} {
+		v.Org, v.Duty = w.customer.ID, "BK-C6"
+		if err := w.store.Tx(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			return tx.PutVerdict(ctx, v)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.now = end.Add(time.Hour)
+	admin := w.signedIn(w.add(w.customer, store.RoleAdmin))
+	var state struct {
+		Duties []struct{ ID, Verdict string } `json:"duties"`
+	}
+	var days struct {
+		Days []struct{ Verdict string } `json:"days"`
+	}
+	for path, to := range map[string]any{"/state?at=" + day: &state, "/duties/BK-C6/days?from=" + day + "&to=" + day: &days} {
+		if res, body := w.get(admin, "/api/v1/orgs/"+w.customer.ID+path); res.StatusCode != http.StatusOK || json.Unmarshal([]byte(body), to) != nil {
+			t.Fatalf("%s: status %d: %s", path, res.StatusCode, body)
+		}
+	}
+	if len(days.Days) != 1 || days.Days[0].Verdict != "unproven" {
+		t.Fatalf("days %+v", days)
+	}
+	for _, d := range state.Duties {
+		if d.ID == "BK-C6" && d.Verdict != "unproven" {
+			t.Errorf("the day was unproven, and at its end it was %s", d.Verdict)
 		}
 	}
 }

@@ -155,7 +155,7 @@ func (w *Web) stateFrom(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	until, err := time.ParseInLocation(time.DateOnly, f.Until, org.Location())
+	until, err := duties.ParseDay(f.Until, org.Location())
 	if err != nil || !slices.Contains(kinds, f.Kind) || f.Kind == duties.StatementAttestation && f.Result != "good" && f.Result != "bad" {
 		return &problem{status: http.StatusBadRequest, key: "bad_form", cause: err,
 			detail: "want a kind of " + strings.Join(kinds, ", ") + ", a day until, and a result good or bad of an attestation"}
@@ -168,7 +168,7 @@ func (w *Web) stateFrom(r *http.Request) error {
 	if v.runs() {
 		party = duties.Provider
 	}
-	return refused(w.State(r.Context(), Stating{Said: s, Duty: d.ID, Party: party, Kind: f.Kind, Good: f.Result == "good", Until: until.AddDate(0, 0, 1)}))
+	return refused(w.State(r.Context(), Stating{Said: s, Duty: d.ID, Party: party, Kind: f.Kind, Good: f.Result == "good", Until: duties.Midnight(until, org.Location(), 1)}))
 }
 
 // words of a statement or step, as its blob holds them.

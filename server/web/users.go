@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/attesto/attesto/server/duties"
 	"github.com/attesto/attesto/server/store"
 )
 
@@ -120,12 +121,12 @@ func (w *Web) memberForm(r *http.Request) (m store.Member, fault string) {
 		if text == "" {
 			continue
 		}
-		day, err := time.ParseInLocation(time.DateOnly, text, zone)
+		day, err := duties.ParseDay(text, zone)
 		if err != nil {
 			return m, "dates_wrong"
 		}
 		if *to = day; name != "from" {
-			*to = day.AddDate(0, 0, 1) // the day itself is included
+			*to = duties.Midnight(day, zone, 1) // the day itself is included
 		}
 	}
 	now := w.Now()
