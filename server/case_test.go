@@ -328,3 +328,48 @@ func TestManyCasesHideNone(t *testing.T) {
 		t.Errorf("the case that is open longest comes first: %+v (%v)", list, err)
 	}
 }
+
+// Whether somebody can be told something is judged as soon as that changes: with people
+// and channels that come and go. An auditor is nobody to tell.
+func TestWhoCanBeToldIsJudged(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		wants := func(what, want string, err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.settle()
+			if got := j.state(j.customer.ID, "SC-C3"); got != want {
+				t.Errorf("%s: SC-C3 is %s, want %s", what, got, want)
+			}
+		}
+		joins := func(role string) error {
+			_, err := j.srv.AddUser(ctx, server.UserRequest{Email: role + "@shop.example", Org: j.customer.ID, Role: role})
+			return err
+		}
+		const nobody, quiet = "unproven nobody_hears", "no_occasion no_case"
+		wants("nobody", nobody, nil)
+		wants("an auditor", nobody, joins(store.RoleAuditor))
+		wants("a person", quiet, joins(store.RoleViewer))
+		u, err := j.store.UserByEmail(ctx, "viewer@shop.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants("the person's account is disabled", nobody, j.srv.DisableUser(ctx, u, false))
+		wants("and enabled", quiet, j.srv.DisableUser(ctx, u, true))
+		inTx := func(do func(ctx context.Context, tx *store.Tx) error) error { return j.store.Tx(ctx, do) }
+		wants("the person has left", nobody, inTx(func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.DropMember(ctx, j.customer.ID, u.ID)
+			return err
+		}))
+		j.channel(j.customer.ID, alert.Email, "admin@shop.example", "")
+		wants("a channel", quiet, nil)
+		list, err := j.store.Channels(ctx, j.customer.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants("the channel was removed", nobody, inTx(func(ctx context.Context, tx *store.Tx) error { return tx.RemoveChannel(ctx, list[0].ID) }))
+	})
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,7 +37,7 @@ func scanChannel(row func(...any) error) (alert.Channel, error) {
 func (t *Tx) AddChannel(ctx context.Context, c alert.Channel) error {
 	_, err := t.exec(ctx, "adding a channel", `INSERT INTO channel (`+channelColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		c.ID, c.Org, c.Kind, c.Target, c.Secret, c.Party, Micros(c.Created), int64(c.After/time.Hour))
-	return err
+	return errors.Join(err, t.DueNow(ctx, c.Org))
 }
 
 // Channels lists an organisation's channels, oldest first; of all organisations
@@ -61,6 +62,9 @@ func (r Reader) Channel(ctx context.Context, id string) (alert.Channel, error) {
 func (t *Tx) RemoveChannel(ctx context.Context, id string) error {
 	if _, err := t.exec(ctx, "ending deliveries of channel "+id,
 		`UPDATE outbox SET state = 'refused', error = '`+ChannelGone+`' WHERE channel_id = $1 AND state = 'waiting'`, id); err != nil {
+		return err
+	}
+	if err := t.dueWhere(ctx, `org_id IN (SELECT org_id FROM channel WHERE id = $1)`, id); err != nil {
 		return err
 	}
 	n, err := t.exec(ctx, "removing channel "+id, `DELETE FROM channel WHERE id = $1`, id)

@@ -109,10 +109,10 @@ func (t *Tx) Reminded(ctx context.Context, id string, at time.Time) (bool, error
 }
 
 // Reachable reports whether somebody of an organisation can be told something: it has
-// a channel, or a user.
+// a channel, or a user who is no auditor.
 func (r Reader) Reachable(ctx context.Context, org string) (bool, error) {
 	list, err := all(ctx, r, "looking for whom to reach", `SELECT 1 WHERE EXISTS (SELECT 1 FROM channel WHERE org_id = $1)
-		OR EXISTS (SELECT 1 FROM member m JOIN app_user u ON u.id = m.user_id WHERE m.org_id = $1 AND u.disabled = 0)`,
+		OR EXISTS (SELECT 1 FROM member m JOIN app_user u ON u.id = m.user_id WHERE m.org_id = $1 AND m.role <> '`+RoleAuditor+`' AND u.disabled = 0)`,
 		[]any{org}, func(row func(...any) error) (n int64, err error) { return n, row(&n) })
 	return len(list) > 0, err
 }

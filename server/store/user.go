@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (t *Tx) SetLang(ctx context.Context, user, lang string) error {
 // DisableUser takes an account out of use; the zero time brings it back.
 func (t *Tx) DisableUser(ctx context.Context, user string, at time.Time) error {
 	_, err := t.exec(ctx, "disabling a user", `UPDATE app_user SET disabled = $1 WHERE id = $2`, Micros(at), user)
-	return err
+	return errors.Join(err, t.dueWhere(ctx, `org_id IN (SELECT org_id FROM member WHERE user_id = $1)`, user))
 }
 
 // SetMember gives a user a role in an organisation, in place of an older one.
@@ -85,14 +86,14 @@ func (t *Tx) SetMember(ctx context.Context, m Member) error {
 	_, err := t.exec(ctx, "adding a member", `INSERT INTO member (`+memberColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (org_id, user_id) DO UPDATE SET role = excluded.role, ends = excluded.ends, see_from = excluded.see_from, see_until = excluded.see_until`,
 		m.Org, m.User, m.Role, Micros(m.Ends), Micros(m.From), Micros(m.Until))
-	return err
+	return errors.Join(err, t.DueNow(ctx, m.Org))
 }
 
 // DropMember takes a user's role in an organisation away; it reports false when
 // there was none.
 func (t *Tx) DropMember(ctx context.Context, org, user string) (bool, error) {
 	n, err := t.exec(ctx, "removing a member", `DELETE FROM member WHERE org_id = $1 AND user_id = $2`, org, user)
-	return n == 1, err
+	return n == 1, errors.Join(err, t.DueNow(ctx, org))
 }
 
 func (r Reader) oneUser(ctx context.Context, where string, arg any) (User, error) {

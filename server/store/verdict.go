@@ -205,9 +205,14 @@ func (t *Tx) DueSoon(ctx context.Context, org, duty string) error {
 }
 
 // DueNow has all duties of an organisation judged again with the next sweep, as
-// when an agent comes or goes.
+// when an agent, or somebody who can be told something, comes or goes.
 func (t *Tx) DueNow(ctx context.Context, org string) error {
-	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET soon = 1 WHERE org_id = $1 AND part = ''`, org)
+	return t.dueWhere(ctx, `org_id = $1`, org)
+}
+
+// dueWhere is DueNow of the organisations that a condition names.
+func (t *Tx) dueWhere(ctx context.Context, orgs string, args ...any) error {
+	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET soon = 1 WHERE part = '' AND `+orgs, args...)
 	return err
 }
 
