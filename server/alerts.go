@@ -38,6 +38,7 @@ func (s *Server) startJudging() error {
 		Head: s.head, Log: s.log.With("component", "alert"), Now: s.now}
 	s.judge = newJudge(s.store, catalogue, s.log, s.now, s.alerts.Wake)
 	s.judge.open = s.openFound
+	s.judge.rules = catalogue.Digest().String() + " " + s.version
 	s.OnAccepted(s.judge.Arrived)
 	s.loops = append(s.loops, s.judge.Run, s.alerts.Run, s.mornings, s.inForce)
 	return nil

@@ -46,6 +46,8 @@ type Judge struct {
 	turn    sync.Mutex // one batch at a time
 	mercy   time.Time  // until then no alert is raised because evidence stopped
 	started bool
+	rules   string // in force: of the catalogue and of the program
+	ruled   bool   // all duties were judged by them
 }
 
 func newJudge(st *store.Store, c *duties.Catalogue, log *slog.Logger, now func() time.Time, alerted func()) *Judge {
@@ -144,6 +146,7 @@ func (j *Judge) Sweep(ctx context.Context) error {
 	if recovered {
 		errs = append(errs, b.everything(ctx))
 	}
+	errs = append(errs, b.byNewRules(ctx))
 	due, err := j.store.DueVerdicts(ctx, b.at)
 	errs = append(errs, err)
 	for _, board := range due {
@@ -269,6 +272,31 @@ func shows(o store.Org, d duties.Duty) bool {
 		return d.Party == duties.Provider
 	}
 	return slices.Contains(o.Services, d.Service)
+}
+
+// metaJudgedBy is by which rules all duties were judged: the catalogue and the program.
+const metaJudgedBy = "judge.rules"
+
+// byNewRules judges everything once where the rules are others than before: what stands by
+// the old ones might hold for months.
+func (b *batch) byNewRules(ctx context.Context) error {
+	if b.ruled {
+		return nil
+	}
+	last, err := b.store.Meta(ctx, metaJudgedBy)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if last != b.rules {
+		if err := b.everything(ctx); err != nil {
+			return err
+		}
+		if err := b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.SetMeta(ctx, metaJudgedBy, b.rules) }); err != nil {
+			return err
+		}
+	}
+	b.ruled = true
+	return nil
 }
 
 // everything judges all duties of all organisations.

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -447,7 +449,13 @@ func TestOutageOfTheServerIsNotTheAgents(t *testing.T) {
 // restart makes another server on the same store, as after a stop.
 func (j *judged) restart() {
 	j.t.Helper()
+	j.restartWith(func(*server.Config) {})
+}
+
+func (j *judged) restartWith(change func(*server.Config)) {
+	j.t.Helper()
 	cfg := testConfig()
+	change(&cfg)
 	cfg.SMTP = server.SMTP{Host: "127.0.0.1", Port: j.mails.port, From: "attesto@proof.example", TLS: "none"}
 	cfg.Webhooks.AllowPrivate = true
 	srv, err := server.New(context.Background(), cfg, server.Deps{Store: j.store, Keys: j.keys, Log: slog.New(slog.DiscardHandler), Version: "test",
@@ -456,6 +464,35 @@ func (j *judged) restart() {
 		j.t.Fatal(err)
 	}
 	j.srv, j.handler = srv, srv.Handler()
+}
+
+// What stands by rules that are over is judged by those in force once a server starts with
+// them, also what would hold for months.
+func TestNewRulesJudgeWhatStands(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.settle()
+		if err := j.srv.State(ctx, server.StatementRequest{Board: j.customer.ID, Duty: "PE-C2", Kind: duties.StatementAttestation, Good: true, Until: j.now.AddDate(0, 0, 89), Text: "A vault.", User: "u_1"}); err != nil {
+			t.Fatal(err)
+		}
+		j.settle()
+		j.now = j.now.AddDate(0, 0, 40)
+		j.restart() // the outage is over and what it left is judged
+		j.settle()
+		j.advance(20 * time.Minute)
+		j.settle()
+		j.wants(j.customer.ID, "PE-C2", "fulfilled attestation_holds")
+		own := t.TempDir()
+		if err := os.WriteFile(filepath.Join(own, "own.yaml"), []byte("every: {PE-C2: 30}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j.restartWith(func(c *server.Config) { c.Catalogue = own })
+		j.settle()
+		j.wants(j.customer.ID, "PE-C2", "unproven attestation_lapsed")
+		j.restart()
+		j.settle()
+		j.wants(j.customer.ID, "PE-C2", "fulfilled attestation_holds")
+	})
 }
 
 func TestBoardsFollowOrganisations(t *testing.T) {
