@@ -11,15 +11,16 @@ import (
 	"github.com/attesto/attesto/server/store"
 )
 
-// The log's words for who proves what.
+// The log's words for who proves what, and when.
 const (
+	eventZone     = "org.zone"     // in which zone an organisation's days are
 	eventServices = "org.services" // what an organisation has of the provider
 	eventServes   = "agent.serves" // for which services and customers an agent stands
 )
 
 // SetOrg changes an organisation's name, language, zone and services; what it has of
-// the provider is stated in its log, because boards follow it. user is who did it, ""
-// for the operator at the command line.
+// the provider and where its days begin is stated in its log, because boards follow it.
+// user is who did it, "" for the operator at the command line.
 func (s *Server) SetOrg(ctx context.Context, o store.Org, user string) error {
 	if err := s.checkOrg(o); err != nil {
 		return err
@@ -32,12 +33,19 @@ func (s *Server) SetOrg(ctx context.Context, o store.Org, user string) error {
 		if err := tx.SetOrg(ctx, o); err != nil {
 			return err
 		}
+		state := func(event string, detail any) error {
+			_, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: o.ID, Event: event, At: evidence.At(s.now()), By: user}, detail)
+			return errors.Join(err, tx.DueNow(ctx, o.ID))
+		}
+		if was.Zone != o.Zone {
+			if err := state(eventZone, map[string]string{"zone": o.Zone, "before": was.Zone}); err != nil {
+				return err
+			}
+		}
 		if slices.Equal(was.Services, o.Services) {
 			return nil
 		}
-		_, err := s.AppendWorkflowTx(ctx, tx, evidence.Workflow{Org: o.ID, Event: eventServices, At: evidence.At(s.now()), By: user},
-			map[string][]string{"services": o.Services, "before": was.Services})
-		return errors.Join(err, tx.DueNow(ctx, o.ID))
+		return state(eventServices, map[string][]string{"services": o.Services, "before": was.Services})
 	})
 	if err != nil {
 		return fmt.Errorf("changing organisation %s: %w", o.Name, err)

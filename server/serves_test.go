@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/evidence"
 	"github.com/attesto/attesto/server/alert"
@@ -74,6 +75,42 @@ func TestServicesOfACustomer(t *testing.T) {
 		o.Services = []string{"zz"}
 		if err := j.srv.SetOrg(context.Background(), o, ""); err == nil {
 			t.Error("an unknown service was taken")
+		}
+		j.sound()
+	})
+}
+
+// A zone decides when a day is over, so that what holds until then is judged by the new one
+// at once, and the log says when that changed.
+func TestZoneOfACustomer(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.now = time.Date(2026, 6, 10, 9, 0, 0, 0, time.UTC)
+		j.backedUp()
+		due := func() time.Time {
+			list, err := j.store.VerdictsOf(ctx, j.customer.ID, "BK-C1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return list[0].Due
+		}
+		j.now = time.Date(2026, 6, 10, 9, 30, 0, 0, time.UTC)
+		if err := j.srv.ConfirmReview(ctx, j.customer.ID, "BK-C1", "u_1"); err != nil {
+			t.Fatal(err)
+		}
+		holds := map[string]string{"Pacific/Kiritimati": "2026-06-11T10:00:00Z", "Europe/Rome": "2026-06-11T11:00:00Z"} // the review; the look of a host
+		for _, zone := range []string{"Pacific/Kiritimati", "Europe/Rome"} {
+			o := j.customer
+			o.Zone = zone
+			if err := j.srv.SetOrg(ctx, o, "u_ops"); err != nil {
+				t.Fatal(err)
+			}
+			if got := due().Add(time.Millisecond).Format(time.RFC3339); got != holds[zone] {
+				t.Errorf("in %s it holds until %s, want %s", zone, got, holds[zone])
+			}
+		}
+		if got := j.stated(j.customer.ID); got["org.zone"] != 2 {
+			t.Errorf("the log states %v", got)
 		}
 		j.sound()
 	})
