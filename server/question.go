@@ -211,7 +211,7 @@ func (b *batch) looksOf(ctx context.Context, a store.Agent, need duties.Need) ([
 }
 
 // factsNeeded picks the looks whose facts a check needs: the newest by receipt
-// and by its own word, and what was received within the need's time, of earlier
+// and by when it was made, and what was received within the need's time, of earlier
 // days one a day where that is enough.
 func factsNeeded(list []duties.Seen, need duties.Need, at time.Time) []int {
 	if len(list) == 0 {
@@ -219,7 +219,7 @@ func factsNeeded(list []duties.Seen, need duties.Need, at time.Time) []int {
 	}
 	latest := len(list) - 1
 	for i := range list {
-		if list[i].To.After(list[latest].To) {
+		if !list[i].Moment().Before(list[latest].Moment()) {
 			latest = i
 		}
 	}

@@ -182,8 +182,8 @@ func Sum(list []Window) Continuity {
 	return c
 }
 
-// continues reports whether the next window's gap is more of the same: what it says, and
-// whether it was met all the same, decide its cause.
+// continues reports whether the next window's gap is more of the same: for the same cause,
+// and met all the same or not.
 func (g Gap) continues(next Gap) bool {
-	return g.To.Equal(next.From) && g.Verdict == next.Verdict && g.Late == next.Late && g.Why.Key == next.Why.Key
+	return g.To.Equal(next.From) && g.Verdict == next.Verdict && g.Late == next.Late && g.Cause == next.Cause && g.Why.Key == next.Why.Key
 }

@@ -182,6 +182,11 @@ func TestGaps(t *testing.T) {
 		return w
 	}
 	off := func(n int) duties.Window { return day(n, duties.Unproven, "stale") }
+	unrun := func(n int, cause duties.Cause) duties.Window {
+		w := day(n, duties.Unproven, "standing_not_run")
+		w.Why.Args = map[string]string{"cause": string(cause)}
+		return w
+	}
 	for _, tt := range []struct {
 		name    string
 		windows []duties.Window
@@ -190,6 +195,7 @@ func TestGaps(t *testing.T) {
 	}{
 		{"one reason", []duties.Window{off(0), off(1), off(2)}, 0, "3 agent_off"},
 		{"two reasons", []duties.Window{off(0), day(1, duties.Unproven, "look_failed")}, 0, "1 agent_off, 1 collector"},
+		{"a rule that did not run for two reasons", []duties.Window{unrun(0, duties.CauseAgentOff), unrun(1, duties.CauseCollector), unrun(2, duties.CauseCollector)}, 0, "1 agent_off, 2 collector"},
 		{"two verdicts for one reason", []duties.Window{off(0), day(1, duties.Breached, "stale")}, 0, "1 agent_off, 1 agent_off"},
 		{"a good day between them", []duties.Window{off(0), day(1, duties.Fulfilled, "stale"), off(2)}, 0, "1 agent_off, 1 agent_off"},
 		{"a day on which it did not apply", []duties.Window{off(0), day(1, duties.NotApplicable, "waived"), off(2)}, 0, "1 agent_off, 1 agent_off"},

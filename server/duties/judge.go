@@ -106,8 +106,9 @@ func (q Question) host(chk check, p Part, a Agent, v values) (found []AssetFindi
 // weakestFirst sorts a part's assets and gives the part the weakest one's finding;
 // where all are fulfilled it says so with the message of that key.
 func (pf PartFinding) weakestFirst(all string) PartFinding {
+	waits := map[bool]int{true: 1} // what lacks time alone is less of a reason than any other
 	slices.SortStableFunc(pf.Assets, func(a, b AssetFinding) int {
-		return cmp.Compare(a.Verdict.strength(), b.Verdict.strength())
+		return cmp.Or(cmp.Compare(a.Verdict.strength(), b.Verdict.strength()), cmp.Compare(waits[a.Building], waits[b.Building]))
 	})
 	for _, f := range pf.Assets {
 		pf.Cites = append(pf.Cites, f.Cites...)

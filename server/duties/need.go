@@ -135,7 +135,7 @@ func look(c check, q Question, v values) jobsSeen {
 func (s jobsSeen) judge(set DataSet, v values) AssetFinding {
 	var found []AssetFinding
 	for _, j := range s.jobs {
-		if j.job.Job == set.Job && (set.Host == "" || j.agent.Name == set.Host) {
+		if j.job.Job == set.Job && (set.Host == "" || strings.EqualFold(j.agent.Name, set.Host)) {
 			found = append(found, j.covers(set, v))
 		}
 	}

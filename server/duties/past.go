@@ -13,6 +13,8 @@ type Stretch struct {
 	Why      Message
 }
 
+func (s Stretch) cause() Cause { return Turn{Verdict: s.Verdict, Why: s.Why}.Cause() }
+
 // Past is how a duty has turned: as it was judged at the time, what of that was judged
 // again by other rules, and what evidence that came late says.
 type Past struct {
@@ -148,7 +150,7 @@ func Differ(was, is []Turn, upto time.Time) []Stretch {
 
 // add appends a stretch, or makes the last one longer.
 func add(list []Stretch, s Stretch) []Stretch {
-	if n := len(list); n > 0 && list[n-1].To.Equal(s.From) && list[n-1].Was == s.Was && list[n-1].Verdict == s.Verdict && list[n-1].Why.Key == s.Why.Key {
+	if n := len(list); n > 0 && list[n-1].To.Equal(s.From) && list[n-1].Was == s.Was && list[n-1].Verdict == s.Verdict && list[n-1].Why.Key == s.Why.Key && list[n-1].cause() == s.cause() {
 		list[n-1].To = s.To
 		return list
 	}
