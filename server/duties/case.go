@@ -47,6 +47,15 @@ func (c Case) Next(w Workflow) (s Step, due time.Time, ok bool) {
 	return s, c.due(len(c.Steps), s), true
 }
 
+// DueBy is by when the n-th step of a workflow must be taken; zero while the one that its
+// time runs from was not.
+func (c Case) DueBy(w Workflow, n int) time.Time {
+	if s := w.Steps[n]; n <= len(c.Steps) || s.Opening {
+		return c.due(n, s)
+	}
+	return time.Time{}
+}
+
 // due is by when the n-th step must be taken.
 func (c Case) due(n int, s Step) time.Time {
 	switch first := n == 0 || s.Opening; {
@@ -103,12 +112,14 @@ func (c Case) judge(w Workflow, d Duty, q Question) (f AssetFinding, ok bool) {
 		return f, f.Past || ok && !c.Withdrawn
 	}
 	switch {
-	case !waits || f.Past:
+	case !waits:
 		return f, ok
+	case q.At.Before(due) && f.Past:
+		f.Due = due
 	case q.At.Before(due):
 		f.Verdict, f.Why, f.Due = NoOccasion, say("case_running", args(s, due)...), due
-	default:
-		f.Verdict, f.Why = Breached, say("case_overdue", args(s, due)...)
+	default: // what can still be done says more than what came late
+		f.Verdict, f.Past, f.Why = Breached, false, say("case_overdue", args(s, due)...)
 	}
 	return f, true
 }

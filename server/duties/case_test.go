@@ -149,3 +149,18 @@ func TestNoticeThatEnded(t *testing.T) {
 		}
 	}
 }
+
+// A step is due from the one before it, or from the opening, as pages and verdicts say alike.
+func TestStepsAreDue(t *testing.T) {
+	w, _ := builtin(t).Workflow("account")
+	k := duties.Case{Opened: now, Steps: []duties.Done{{Step: "password", At: now.Add(30 * time.Minute)}}}
+	for n, want := range []time.Duration{time.Hour, 90 * time.Minute, 3 * time.Hour} {
+		if got := k.DueBy(w, n); !got.Equal(now.Add(want)) {
+			t.Errorf("step %s is due at %s, want %s after the opening", w.Steps[n].ID, got, want)
+		}
+	}
+	w, _ = builtin(t).Workflow("notice")
+	if got := (duties.Case{Opened: now}).DueBy(w, 2); !got.IsZero() {
+		t.Errorf("what runs from a step that was not taken is due at %s", got)
+	}
+}

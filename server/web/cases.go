@@ -311,16 +311,11 @@ func (w *Web) caseOf(r *http.Request) (caseBody, error) {
 		body.Read = &read
 	}
 	body.ReadAfter = len(slices.DeleteFunc(slices.Clone(c.Steps), func(s store.CaseStep) bool { return s.At.After(c.Read.At) }))
-	from := c.Since
 	for i, s := range f.Steps {
-		step := stepBody{ID: s.ID, Name: s.Title.In(lang), Party: s.Party}
-		if !from.IsZero() {
-			step.Due = from.Add(s.Within)
-		}
-		from = time.Time{}
+		step := stepBody{ID: s.ID, Name: s.Title.In(lang), Party: s.Party, Due: judgedCase(c).DueBy(f, i)}
 		if i < len(c.Steps) {
 			done := c.Steps[i]
-			step.Taken, step.Skipped, step.Late, from = true, done.Skipped, done.At.After(step.Due), done.At
+			step.Taken, step.Skipped, step.Late = true, done.Skipped, done.At.After(step.Due)
 			if step.saidBody, err = w.saidAt(r, done.User, done.At, store.Place{Org: c.Org, Log: done.Log, Index: done.Index, SHA: done.Data}); err != nil {
 				return body, err
 			}
