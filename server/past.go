@@ -331,7 +331,7 @@ func (b *batch) pastPeople(ctx context.Context, o store.Org, d duties.Duty, s *d
 		s.Dealt = b.dealt(s.Cases)
 	}
 	if err == nil && b.catalogue.TellsProblems(d) {
-		s.Problems, err = b.problems(ctx, o, d, s.From)
+		s.Problems, err = b.problems(ctx, o, d, s.From.Add(-duties.Recall))
 	}
 	return err
 }

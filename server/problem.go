@@ -13,8 +13,8 @@ import (
 // problems are the breaches of a service that the provider's hosts showed, open or ended
 // since a moment, with the customers whom they concern and who of these was told. Messages
 // are read once for all customers.
-func (b *batch) problems(ctx context.Context, o store.Org, d duties.Duty, since time.Time) ([]duties.Problem, error) {
-	raised, err := b.store.Problems(ctx, o.ID, strings.ToUpper(d.Service)+"-", since)
+func (b *batch) problems(ctx context.Context, o store.Org, d duties.Duty, ended time.Time) ([]duties.Problem, error) {
+	raised, err := b.store.Problems(ctx, o.ID, strings.ToUpper(d.Service)+"-", ended)
 	if err != nil || len(raised) == 0 {
 		return nil, err
 	}
@@ -32,10 +32,14 @@ func (b *batch) problems(ctx context.Context, o store.Org, d duties.Duty, since 
 		}
 	}
 	slices.Sort(customers)
+	since, err := b.store.OnBoards(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]duties.Problem, len(raised))
 	for i, r := range raised {
 		agent, _, _ := strings.Cut(r.Asset, "/")
-		list[i] = duties.Problem{ID: r.ID, Duty: r.Duty, Name: r.Name, Opened: r.Opened, Ended: r.Ended, Told: r.Told, Hearers: customers}
+		list[i] = duties.Problem{ID: r.ID, Duty: r.Duty, Name: r.Name, Opened: r.Opened, Ended: r.Ended, Told: r.Told, Hearers: customers, Since: since}
 		if only := b.only[agent]; len(only) > 0 {
 			list[i].Hearers = slices.DeleteFunc(slices.Clone(customers), func(id string) bool { return !slices.Contains(only, id) })
 		}

@@ -68,8 +68,8 @@ func TestCustomersAreToldOfTheProvidersProblems(t *testing.T) {
 		for range 2 {
 			j.settle()
 		}
-		j.wants(j.customer.ID, "SC-P5", "fulfilled all_cases_done")
-		j.wants(j.provider.ID, "SC-P5", "fulfilled all_cases_done")
+		j.wants(j.customer.ID, "SC-P5", "unproven problem_told_late")
+		j.wants(j.provider.ID, "SC-P5", "unproven problem_told_late")
 		j.sound()
 		again, err := j.srv.Rejudge(ctx, server.RejudgeRequest{From: start, Org: j.provider.ID, Duty: "SC-P5", DryRun: true})
 		if err != nil {

@@ -75,7 +75,7 @@ func (b *batch) people(ctx context.Context, o store.Org, d duties.Duty, q *dutie
 		q.Dealt = b.dealt(q.Cases)
 	}
 	if err == nil && b.catalogue.TellsProblems(d) {
-		q.Problems, err = b.problems(ctx, o, d, b.at)
+		q.Problems, err = b.problems(ctx, o, d, b.at.Add(-duties.Recall))
 	}
 	return err
 }

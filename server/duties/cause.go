@@ -34,7 +34,7 @@ var causes = map[string]Cause{
 	"standing_not_told": CausePeople, "standing_not_acked": CausePeople, "standing_told_late": CausePeople, "standing_acked_late": CausePeople,
 	"attestation_never": CausePeople, "attestation_lapsed": CausePeople, "attestation_bad": CausePeople,
 	"need_never": CausePeople, "need_lapsed": CausePeople, "need_none": CausePeople, "tested_old": CausePeople, "tested_unsigned": CausePeople,
-	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople, "case_missed": CausePeople, "found_unplaced": CausePeople, "found_withdrawn": CausePeople, "problem_untold": CausePeople,
+	"nobody_hears": CausePeople, "case_overdue": CausePeople, "case_late": CausePeople, "case_missed": CausePeople, "found_unplaced": CausePeople, "found_withdrawn": CausePeople, "problem_untold": CausePeople, "problem_told_late": CausePeople,
 	"retention_building": CauseBuilding, "way_of_proof_missing": CauseServer, "server_off": CauseServer,
 }
 

@@ -62,12 +62,13 @@ type judgeCase struct {
 }
 
 // problemCase is an alert about a breach of the provider's: moments, and the customers whom
-// it concerns with when they were told, empty for not yet.
+// it concerns with when they were told, empty for not yet, and since when they are some.
 type problemCase struct {
 	Duty   string            `yaml:"duty"`
 	Opened string            `yaml:"opened"`
 	Ended  string            `yaml:"ended"`
 	Told   map[string]string `yaml:"told"`
+	Since  map[string]string `yaml:"since"`
 }
 
 // statedCase is a statement made at a moment, until another.
@@ -366,7 +367,7 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 
 func problem(t *testing.T, p problemCase, at time.Time) duties.Problem {
 	t.Helper()
-	out := duties.Problem{ID: "al_1", Duty: p.Duty, Name: "tank", Opened: at.Add(duration(t, p.Opened)), Hearers: slices.Sorted(maps.Keys(p.Told)), Told: map[string]time.Time{}}
+	out := duties.Problem{ID: "al_1", Duty: p.Duty, Name: "tank", Opened: at.Add(duration(t, p.Opened)), Hearers: slices.Sorted(maps.Keys(p.Told)), Told: map[string]time.Time{}, Since: map[string]time.Time{}}
 	if p.Ended != "" {
 		out.Ended = at.Add(duration(t, p.Ended))
 	}
@@ -374,6 +375,9 @@ func problem(t *testing.T, p problemCase, at time.Time) duties.Problem {
 		if told != "" {
 			out.Told[customer] = at.Add(duration(t, told))
 		}
+	}
+	for customer, since := range p.Since {
+		out.Since[customer] = at.Add(duration(t, since))
 	}
 	return out
 }

@@ -292,6 +292,20 @@ func (r Reader) JudgedDuties(ctx context.Context) (map[string]map[string]int, er
 	return counts, err
 }
 
+// OnBoards is since when a duty has stood on the boards of organisations, by their ids: its
+// service was taken then, or taken again.
+func (r Reader) OnBoards(ctx context.Context, duty string) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	return out, each(ctx, r, "reading who has a duty", `SELECT o.id, COALESCE((SELECT MAX(c.at) FROM verdict_change c WHERE c.org_id = o.id AND c.duty = $1 AND c.part = '' AND c.was = ''), 0) FROM org o`,
+		[]any{duty}, func(row func(...any) error) error {
+			var org string
+			var at int64
+			err := row(&org, &at)
+			out[org] = Time(at)
+			return err
+		})
+}
+
 // VerdictChanges lists the turns of a duty and its parts since a moment, newest
 // first.
 func (r Reader) VerdictChanges(ctx context.Context, org, duty string, since time.Time, limit int) ([]VerdictChange, error) {
