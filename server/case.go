@@ -105,10 +105,28 @@ func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, or
 	}
 	c.Log, c.Index, c.Data = entry.log, entry.index, entry.data
 	if err := tx.AddCase(ctx, c); err != nil || !w.Steps[0].Delivery {
-		return c.ID, err
+		return c.ID, errors.Join(err, s.hearsOf(ctx, tx, w, org, c, q.Text))
 	}
 	return c.ID, tx.Notify(ctx, alert.Alert{ID: evidence.NewID("al_"), Org: org.ID, Asset: c.ID, Name: q.Title, Opened: c.Opened,
 		Why: duties.Message{Key: alert.CaseOpened, Args: map[string]string{"case": c.ID, "title": q.Title, "text": q.Text, "service": q.Service}}})
+}
+
+// hearsOf has the provider told, on its mail channels, of a case that a customer opened:
+// what the customer reports there it reports to somebody.
+func (s *Server) hearsOf(ctx context.Context, tx *store.Tx, w duties.Workflow, org store.Org, c store.Case, text string) error {
+	if w.Opens == duties.Provider || org.Kind == store.Provider {
+		return nil
+	}
+	provider, err := tx.ProviderOrg(ctx)
+	if err != nil {
+		return err
+	}
+	members, err := tx.MembersOf(ctx, c.OpenedBy)
+	if err != nil || slices.ContainsFunc(members, func(m store.Member) bool { return m.Org == provider.ID }) {
+		return err
+	}
+	return tx.Notify(ctx, alert.Alert{ID: evidence.NewID("al_"), Org: provider.ID, Asset: c.ID, Name: c.Title, Opened: c.Opened,
+		Why: duties.Message{Key: alert.CaseReported, Args: map[string]string{"case": c.ID, "org": org.ID, "customer": org.Name, "title": c.Title, "text": text, "service": c.Service}}})
 }
 
 // workflowAbuse is the workflow that a report of abuse opens.

@@ -373,3 +373,41 @@ func TestWhoCanBeToldIsJudged(t *testing.T) {
 		wants("the channel was removed", nobody, inTx(func(ctx context.Context, tx *store.Tx) error { return tx.RemoveChannel(ctx, list[0].ID) }))
 	})
 }
+
+// What a customer reports the provider is told of by mail, and of nothing that it opened
+// itself; of a customer that has left nothing is kept of it.
+func TestProviderHearsOfIncidents(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		j.shop()
+		if _, err := j.srv.AddUser(ctx, server.UserRequest{Email: "ops@provider.example", Org: j.provider.ID, Role: store.RoleOperator}); err != nil {
+			t.Fatal(err)
+		}
+		ops, err := j.store.UserByEmail(ctx, "ops@provider.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.opens(server.CaseRequest{Org: j.customer.ID, Workflow: "export", Service: "pe", Title: "All mail of 2025", User: ops.ID})
+		j.settle()
+		j.told(0, 0)
+		id := j.opens(server.CaseRequest{Org: j.customer.ID, Workflow: "incident", Service: "sc", Title: "Logins at night", Text: "Three, from abroad.", User: "u_1"})
+		j.settle()
+		j.opens(server.CaseRequest{Org: j.customer.ID, Workflow: "export", Service: "pe", Title: "All mail of 2026", User: "u_1"})
+		j.settle()
+		j.told(2, 0)
+		if to, body := j.mails.mails[0].Header.Get("To"), j.mails.bodies[0]; !strings.Contains(to, "ops@provider.example") || !strings.Contains(body, "Shop has opened a case") ||
+			!strings.Contains(body, "Three, from abroad.") || !strings.Contains(body, "https://proof.example/orgs/"+j.customer.ID+"/cases/"+id) {
+			t.Errorf("mail to %s:\n%s", to, body)
+		}
+		if c, err := j.store.Case(ctx, id); err != nil || len(c.Steps) > 0 {
+			t.Errorf("the provider heard of it, and these steps were taken: %+v (%v)", c.Steps, err)
+		}
+		j.sound()
+		if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.EraseOrg(ctx, j.customer.ID, j.now) }); err != nil {
+			t.Fatal(err)
+		}
+		if n := statement(t, j.dsn, `UPDATE alert SET next = next WHERE name LIKE '%night%' OR why LIKE '%abroad%' OR why LIKE '%Shop%' OR asset LIKE '%night%'`); n != 0 {
+			t.Errorf("%d alerts tell of a customer that has left", n)
+		}
+	})
+}

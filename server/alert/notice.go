@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -16,14 +17,26 @@ const NewAgent = "agent_enrolled"
 // customer must know of. Its arguments: case, title, text and service.
 const CaseOpened = "case_opened"
 
+// CaseReported is the key of the notice, to the provider, of a case that a customer has
+// opened. Its arguments: case, org and customer (its id and name), title, text and service.
+const CaseReported = "case_reported"
+
 // caseWords are the texts of a case's notice.
 type caseWords struct{ subject, lead, about, todo, cure string }
 
-var caseNotices = map[string]caseWords{
-	duties.English: {subject: "Notice: %s (%s)", lead: "The provider has a notice for %s.", about: "About", todo: "What to do",
-		cure: "Acknowledge the notice on its page, solve the problem, and record that there: both times count."},
-	duties.Italian: {subject: "Avviso: %s (%s)", lead: "C'è un avviso del provider per %s.", about: "Oggetto", todo: "Che cosa fare",
-		cure: "Prendere in carico l'avviso nella sua pagina, risolvere il problema e registrarlo lì: contano entrambi i tempi."},
+var caseNotices = map[string]map[string]caseWords{
+	CaseOpened: {
+		duties.English: {subject: "Notice: %s (%s)", lead: "The provider has a notice for %s.", about: "About", todo: "What to do",
+			cure: "Acknowledge the notice on its page, solve the problem, and record that there: both times count."},
+		duties.Italian: {subject: "Avviso: %s (%s)", lead: "C'è un avviso del provider per %s.", about: "Oggetto", todo: "Che cosa fare",
+			cure: "Prendere in carico l'avviso nella sua pagina, risolvere il problema e registrarlo lì: contano entrambi i tempi."},
+	},
+	CaseReported: {
+		duties.English: {subject: "From a customer: %s (%s)", lead: "%s has opened a case with the provider.", about: "About", todo: "What to do",
+			cure: "Read the case on its page, and record there what you do about it."},
+		duties.Italian: {subject: "Da un cliente: %s (%s)", lead: "%s ha aperto un caso con il provider.", about: "Oggetto", todo: "Che cosa fare",
+			cure: "Leggere il caso nella sua pagina e registrare lì che cosa se ne fa."},
+	},
 }
 
 // noticeWords are the texts of a notice.
@@ -57,7 +70,7 @@ var notices = map[string]noticeWords{
 func (w Writer) notice(m Message, d Delivery) (Message, error) {
 	switch d.Alert.Why.Key {
 	case NewAgent:
-	case CaseOpened:
+	case CaseOpened, CaseReported:
 		return w.caseNotice(m, d), nil
 	case ReportsPutOff:
 		return w.reportsPutOff(m, d), nil
@@ -98,10 +111,11 @@ func (w Writer) notice(m Message, d Delivery) (Message, error) {
 
 // caseNotice makes the mail of a case's notice.
 func (w Writer) caseNotice(m Message, d Delivery) Message {
-	n, args := caseNotices[m.Lang], d.Alert.Why.Args
-	m.Subject, m.Why, m.Cure = fmt.Sprintf(n.subject, d.Alert.Name, d.To.Name), fmt.Sprintf(n.lead, d.To.Name), n.cure
+	n, args := caseNotices[d.Alert.Why.Key][m.Lang], d.Alert.Why.Args
+	customer := cmp.Or(args["customer"], d.To.Name)
+	m.Subject, m.Why, m.Cure = fmt.Sprintf(n.subject, d.Alert.Name, customer), fmt.Sprintf(n.lead, customer), n.cure
 	if w.Case != nil {
-		m.Link = w.Case(d.Alert.Org, args["case"])
+		m.Link = w.Case(cmp.Or(args["org"], d.Alert.Org), args["case"])
 	}
 	text := languages[m.Lang]
 	var b strings.Builder

@@ -104,11 +104,15 @@ func (t *Tx) forgetCase(ctx context.Context, p Place) error {
 	list, err := t.cases(ctx, `log_id = $1 AND idx = $2 AND data = $3`, p.Log, p.Index, p.SHA.String())
 	for _, c := range list {
 		_, bad := t.exec(ctx, "forgetting case "+c.ID, `UPDATE case_file SET title = '', subject = '' WHERE id = $1`, c.ID)
-		err = errors.Join(err, bad)
-		_, bad = t.exec(ctx, "forgetting what was sent of case "+c.ID, `UPDATE alert SET asset = $1, name = '', why = '', ended = ''
-			WHERE org_id IN ($2, (SELECT id FROM org WHERE kind = 'provider')) AND opened >= $3 AND (asset = $1 OR asset LIKE $4)`, c.ID, c.Org, Micros(c.Opened), c.ID+"/%")
-		err = errors.Join(err, bad)
+		err = errors.Join(err, bad, t.forgetSent(ctx, c))
 	}
+	return err
+}
+
+// forgetSent removes what both parties were sent of a case.
+func (t *Tx) forgetSent(ctx context.Context, c Case) error {
+	_, err := t.exec(ctx, "forgetting what was sent of case "+c.ID, `UPDATE alert SET asset = $1, name = '', why = '', ended = ''
+		WHERE org_id IN ($2, (SELECT id FROM org WHERE kind = 'provider')) AND opened >= $3 AND (asset = $1 OR asset LIKE $4)`, c.ID, c.Org, Micros(c.Opened), c.ID+"/%")
 	return err
 }
 

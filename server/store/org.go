@@ -85,6 +85,15 @@ func (r Reader) ProviderOrg(ctx context.Context) (Org, error) {
 // access to it or tells how to reach its people. Its alerts are over: nobody is told of
 // them any more.
 func (t *Tx) EraseOrg(ctx context.Context, id string, at time.Time) error {
+	list, err := t.cases(ctx, `org_id = $1`, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range list { // the provider was told of them, too
+		if err := t.forgetSent(ctx, c); err != nil {
+			return err
+		}
+	}
 	for _, statement := range []string{
 		`DELETE FROM api_token WHERE org_id = $1`, `DELETE FROM enroll_token WHERE org_id = $1`, `DELETE FROM channel WHERE org_id = $1`,
 		`DELETE FROM member WHERE org_id = $1`, `DELETE FROM link WHERE org_id = $1`, `UPDATE alert SET name = '', why = '', ended = '', next = 0 WHERE org_id = $1`, `UPDATE silence SET name = '' WHERE org_id = $1`, `UPDATE case_file SET title = '', subject = '' WHERE org_id = $1`,
@@ -97,7 +106,7 @@ func (t *Tx) EraseOrg(ctx context.Context, id string, at time.Time) error {
 	if _, err := t.exec(ctx, "ending its alerts", `UPDATE alert SET state = 'resolved', resolved = $2 WHERE org_id = $1 AND state = 'firing'`, id, Micros(at)); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, "erasing organisation "+id, `UPDATE org SET erased = $2 WHERE id = $1`, id, Micros(at))
+	_, err = t.exec(ctx, "erasing organisation "+id, `UPDATE org SET erased = $2 WHERE id = $1`, id, Micros(at))
 	return err
 }
 
