@@ -51,6 +51,7 @@ type dutyFile struct {
 	Parts        []string                    `yaml:"parts"`
 	Any          bool                        `yaml:"any"`
 	Acknowledged bool                        `yaml:"acknowledged"` // a failure wants a later review, or somebody who takes its alert on
+	Attested     bool                        `yaml:"attested"`     // what no host can show is left to the attestation
 	Asked        [][]string                  `yaml:"asked"`        // protocols of endpoints, one of each set
 	Set          map[string]Params           `yaml:"set"`          // other defaults, by part
 	Bounds       map[string]map[string]bound `yaml:"bounds"`       // what the duty leaves open, by part and parameter
@@ -251,7 +252,7 @@ func validateParams(have map[string]Param, want []string) error {
 }
 
 func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
-	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, Acknowledged: d.Acknowledged, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
+	out := Duty{ID: d.ID, Service: service, Title: d.Title, Cadence: d.Cadence, Any: d.Any, Acknowledged: d.Acknowledged, Attested: d.Attested, SetByYou: strings.HasPrefix(d.Cadence, "periodic")}
 	errs := []error{lacks("title", d.Title)}
 	bad := func(err error, path ...any) { errs = append(errs, under("", err, path...)) }
 	prefix := strings.ToUpper(service) + "-"
@@ -294,6 +295,9 @@ func (c *Catalogue) duty(service string, d dutyFile) (Duty, error) {
 	}
 	if out.Acknowledged && !out.Has(ProofReview) {
 		return out, errors.New("acknowledged: it has no part review")
+	}
+	if out.Attested && (!out.Has(ProofAttestation) || !out.Has(ProofCheck) || out.Any) {
+		return out, errors.New("attested: it wants a check and an attestation, and both")
 	}
 	if out.Asked = d.Asked; len(d.Asked) > 0 && !out.hasCheck("endpoints") {
 		bad(errors.New("asked: it wants the part check endpoints"), "asked")

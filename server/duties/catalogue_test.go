@@ -178,6 +178,7 @@ func TestReadRefuses(t *testing.T) {
 		{"bounds of an unknown parameter", "wh.yaml", "{retention: {min: 35}", "{retentoin: {min: 35}", `bounds: part backup: parameter "retentoin" does not exist`},
 		{"bounds of an unknown part", "pe.yaml", "{mail: {window: {min: 24}}}", "{mails: {window: {min: 24}}}", "there is no part mails"},
 		{"protocols asked of a duty that asks none", "wh.yaml", "set: {backup: {retention: 35}}", "set: {backup: {retention: 35}}\n  asked: [[http]]", "asked: it wants the part check endpoints"},
+		{"left to a statement that nobody makes", "wh.yaml", "set: {backup: {retention: 35}}", "set: {backup: {retention: 35}}\n  attested: true", "attested: it wants a check and an attestation"},
 		{"protocols that nobody speaks", "pe.yaml", "[imap, imaps]", "[imap, jmap]", `asked: protocol "jmap" does not exist`},
 		{"default outside its bounds", "wh.yaml", "{retention: {min: 35}", "{retention: {min: 36}", "duty WH-P1: bounds: part backup: retention: the default: 35 days is outside 36 to 3650 days"},
 		{"most that is no time", "checks.yaml", "{fresh: 26h, ack: 24h}", "{fresh: a day, ack: 24h}", "most: fresh: time: invalid duration"},

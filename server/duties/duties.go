@@ -59,6 +59,7 @@ type Duty struct {
 	Any          bool          // one proven part is enough; otherwise the duty is as good as its weakest part
 	Parts        []Part
 	Acknowledged bool       // who looked before a failure came has not acknowledged it
+	Attested     bool       // what no host can show is left to what its party states
 	Asked        [][]string // of each set of protocols one must be among the endpoints that are asked
 	Family       Family
 	Own          bool // of the operator, not of the list

@@ -58,7 +58,7 @@ func (c *Catalogue) judgePart(d Duty, p Part, q Question) PartFinding {
 	case !p.Judged:
 		return PartFinding{Part: p, Finding: Finding{Why: say("way_of_proof_missing", "proof_codes", p.Name)}}
 	}
-	return orUnasked(d, orByHand(d, q, v, c.dealt(d, judgeFacts(c.checks[p.Check], d, p, q, v), q)))
+	return orUnasked(d, orByHand(d, q, v, c.dealt(d, orAttested(d, judgeFacts(c.checks[p.Check], d, p, q, v)), q)))
 }
 
 // judgeFacts judges a part by what agents sent.

@@ -129,6 +129,40 @@ func judgeAttestation(d Duty, q Question, v values) Finding {
 	return f
 }
 
+// unreadable are the messages of what no host can show, however often it looks.
+var unreadable = []string{"no_agent", "nothing_there", "passwords_unknown"}
+
+// orAttested leaves what no host can show to the duty's statement, where the list has it so.
+func orAttested(d Duty, pf PartFinding) PartFinding {
+	if !d.Attested {
+		return pf
+	}
+	left := func(f Finding) Finding {
+		if f.Verdict == Unproven && slices.Contains(unreadable, f.Why.Key) {
+			f.Verdict, f.Why = NotApplicable, say("left_to_statement", "party_codes", d.Party)
+		}
+		return f
+	}
+	var shown, stated []AssetFinding
+	for _, f := range pf.Assets {
+		if f.Finding = left(f.Finding); f.Verdict == NotApplicable {
+			stated = append(stated, f)
+		} else {
+			shown = append(shown, f)
+		}
+	}
+	switch {
+	case len(pf.Assets) == 0:
+		pf.Finding = left(pf.Finding)
+	case len(shown) == 0:
+		pf = PartFinding{Part: pf.Part, Assets: stated}.weakestFirst("all_fulfilled")
+	default:
+		pf = PartFinding{Part: pf.Part, Assets: shown}.weakestFirst("all_fulfilled")
+		pf.Assets = append(pf.Assets, stated...)
+	}
+	return pf
+}
+
 // waived is the finding of a duty that its party does without.
 // Of several waivers the one that holds longest counts.
 func waived(d Duty, q Question) (Finding, bool) {
