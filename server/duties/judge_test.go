@@ -103,6 +103,7 @@ type caseCase struct {
 	About     string   `yaml:"about"`     // a thing of the first host that a check found
 	Elsewhere bool     `yaml:"elsewhere"` // with another organisation
 	Unplaced  bool     `yaml:"unplaced"`
+	Raised    bool     `yaml:"raised"` // by the server: an alert of the customer's
 }
 
 type agentCase struct {
@@ -433,6 +434,9 @@ func happened(t *testing.T, k caseCase, at time.Time, i int) duties.Case {
 	}
 	if k.Closed != "" {
 		c.Closed = at.Add(duration(t, k.Closed))
+	}
+	if k.Raised {
+		c.Cites = nil
 	}
 	return c
 }
