@@ -150,9 +150,11 @@ func (j *Judge) Sweep(ctx context.Context) error {
 	due, err := j.store.DueVerdicts(ctx, b.at)
 	errs = append(errs, err)
 	for _, board := range due {
-		if d, ok := j.catalogue.Duty(board.Duty); ok {
-			errs = append(errs, b.duty(ctx, board.Org, d))
+		o, err := b.org(ctx, board.Org)
+		if d, ok := j.catalogue.Duty(board.Duty); ok && err == nil && o.Erased.IsZero() && owes(o, d) {
+			err = b.duty(ctx, board.Org, d)
 		}
+		errs = append(errs, err)
 	}
 	errs = append(errs, b.late(ctx), b.tend(ctx))
 	b.finish()

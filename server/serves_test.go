@@ -80,6 +80,35 @@ func TestServicesOfACustomer(t *testing.T) {
 	})
 }
 
+// What changes at a customer has its own duties judged again, and leaves on its board what
+// the provider's hosts prove.
+func TestProvidersDutiesStandWhatACustomerChanges(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		h := j.enrolled(j.provider)
+		own := j.enrolled(j.customer)
+		h.pushes(h.dnsbl(evidence.NotListed))
+		j.settle()
+		hours := 30.0
+		for what, change := range map[string]func() error{
+			"a figure": func() error {
+				return j.srv.SetParam(ctx, store.Param{Org: j.customer.ID, Duty: "PE-C1", Part: "accounts", Name: "fresh", Value: &hours})
+			},
+			"a channel": func() error { j.channel(j.customer.ID, alert.Email, "admin@shop.example", ""); return nil },
+			"a host":    func() error { _, err := j.srv.RevokeAgent(ctx, own.id, "retired", "", time.Time{}); return err },
+		} {
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			j.advance(time.Second)
+			j.settle()
+			if got := j.state(j.customer.ID, "PE-P3"); got != "fulfilled dnsbl_clean" {
+				t.Errorf("%s of the customer was changed, and on its board PE-P3 is %s", what, got)
+			}
+		}
+	})
+}
+
 // A zone decides when a day is over, so that what holds until then is judged by the new one
 // at once, and the log says when that changed.
 func TestZoneOfACustomer(t *testing.T) {

@@ -204,15 +204,18 @@ func (t *Tx) DueSoon(ctx context.Context, org, duty string) error {
 	return err
 }
 
-// DueNow has all duties of an organisation judged again with the next sweep, as
-// when an agent, or somebody who can be told something, comes or goes.
+// DueNow has all duties that are an organisation's own judged again with the next sweep,
+// as when an agent, or somebody who can be told something, comes or goes. What stands of
+// the provider's on a customer's board is judged with the provider's row.
 func (t *Tx) DueNow(ctx context.Context, org string) error {
 	return t.dueWhere(ctx, `org_id = $1`, org)
 }
 
-// dueWhere is DueNow of the organisations that a condition names.
+// dueWhere is DueNow of the organisations that a condition names. Ids of duties say in
+// their fourth letter whose they are.
 func (t *Tx) dueWhere(ctx context.Context, orgs string, args ...any) error {
-	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET soon = 1 WHERE part = '' AND `+orgs, args...)
+	_, err := t.exec(ctx, "having duties judged again", `UPDATE verdict SET soon = 1 WHERE part = '' AND `+orgs+`
+		AND (SUBSTR(duty, 4, 1) = 'C' OR org_id IN (SELECT id FROM org WHERE kind = 'provider'))`, args...)
 	return err
 }
 
