@@ -201,7 +201,7 @@ func (j *judged) channel(org, kind, target, party string) []byte {
 }
 
 // dnsbl seals a look in which the address has a result on the one list.
-func (h *host) dnsbl(result string) sealed {
+func (h *host) dnsbl(result string, change ...func(*evidence.Record)) sealed {
 	t := h.w.t
 	t.Helper()
 	a := evidence.DNSBLAnswer{Target: "192.0.2.1", Zone: "bl.example", Result: result, Millis: 4}
@@ -218,7 +218,7 @@ func (h *host) dnsbl(result string) sealed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := h.seal(func(r *evidence.Record) { r.Items[0].Facts, r.Items[0].Detail = evidence.Sum(facts), evidence.Digest{} })
+	s := h.seal(append(change, func(r *evidence.Record) { r.Items[0].Facts, r.Items[0].Detail = evidence.Sum(facts), evidence.Digest{} })...)
 	s.blobs = map[evidence.Digest][]byte{evidence.Sum(facts): facts}
 	return s
 }
@@ -443,6 +443,29 @@ func TestOutageOfTheServerIsNotTheAgents(t *testing.T) {
 		j.advance(16 * time.Minute) // and it stays silent
 		j.settle()
 		j.told(1, 1)
+	})
+}
+
+// A host's clock was a day ahead and was set right; then a look of before comes late. What
+// was looked at last is what counts, and its facts are read.
+func TestNewestLookByCorrectedClocks(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		h := j.enrolled(j.provider)
+		made := func(ago, ahead time.Duration) func(*evidence.Record) {
+			return func(r *evidence.Record) {
+				at := evidence.At(j.now.Add(ahead - ago))
+				r.Items[0].From, r.Items[0].To, r.Clock = at, at, evidence.Clock{Now: evidence.At(j.now.Add(ahead)), ServerDeltaMs: -ahead.Milliseconds()}
+			}
+		}
+		h.pushes(h.dnsbl(evidence.NotListed, made(0, 24*time.Hour)))
+		j.advance(time.Hour)
+		h.pushes(h.dnsbl(evidence.Listed, made(0, 0)))
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "breached dnsbl_listed")
+		j.advance(10 * time.Minute)
+		h.pushes(h.dnsbl(evidence.NotListed, made(5*time.Hour, 0)))
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "breached dnsbl_listed")
 	})
 }
 
