@@ -89,4 +89,28 @@ func TestPeriodOfExport(t *testing.T) {
 	if len(gaps) != 1 || gaps[0].From != want.From || gaps[0].To != day(3).Format(time.DateOnly) || gaps[0].Windows != 2 || gaps[0].Cause == "" {
 		t.Errorf("gaps %+v", gaps)
 	}
+
+	given := w.customer
+	given.Services = []string{"bk"}
+	if err := w.srv.SetOrg(t.Context(), given, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.now = day(6)
+	for from, want := range map[int]string{2: "not_applicable", 5: ""} { // what was given up before the period is no part of it
+		dir = w.export(func(q *bundle.Request) { q.From, q.To = day(from), day(from+3) })
+		list = nil
+		if err := json.Unmarshal(w.read(dir, "duties.json"), &list); err != nil {
+			t.Fatal(err)
+		}
+		state := ""
+		if at := slices.IndexFunc(list, func(d bundle.Duty) bool { return d.ID == "PE-C6" }); at >= 0 {
+			state = list[at].State
+			if p := list[at].Period; p.Expected != 3 || p.Unproven != 3 {
+				t.Errorf("of a service that was given up: %+v", p)
+			}
+		}
+		if state != want {
+			t.Errorf("from day %d: PE-C6 is %q, want %q", from, state, want)
+		}
+	}
 }

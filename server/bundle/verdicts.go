@@ -34,6 +34,11 @@ func (w *writer) verdicts() error {
 	if err != nil {
 		return err
 	}
+	gone, err := w.givenUp(list)
+	if err != nil {
+		return err
+	}
+	list = append(list, gone...)
 	all, err := w.r.Logs(w.ctx)
 	if err != nil {
 		return err
@@ -80,6 +85,19 @@ func (w *writer) verdicts() error {
 		}
 	}
 	return nil
+}
+
+// givenUp are the duties that stood on the board in the period and have left it since, with
+// their services.
+func (w *writer) givenUp(there []store.Verdict) (list []store.Verdict, err error) {
+	past, err := w.r.History(w.ctx, w.org.ID, "", w.q.From)
+	for id, p := range past {
+		stood := func(t duties.Turn) bool { return t.Why.Key != duties.GivenUp().Key && t.At.Before(w.q.To) }
+		if last := p.Turns[len(p.Turns)-1]; slices.ContainsFunc(p.Turns, stood) && !slices.ContainsFunc(there, func(v store.Verdict) bool { return v.Duty == id }) {
+			list = append(list, store.Verdict{Org: w.org.ID, Duty: id, Verdict: last.Verdict, Since: last.At, At: last.At, Why: last.Why})
+		}
+	}
+	return list, err
 }
 
 func (w *writer) duty(d duties.Duty, v store.Verdict, origins map[string]string) Duty {

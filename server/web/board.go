@@ -214,7 +214,7 @@ func (w *Web) cells(r *http.Request, org store.Org) ([]cell, error) {
 		if !shows(org, d) {
 			continue
 		}
-		c := cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String(), Cause: duties.CauseNotInstalled, Why: w.views.plain[lang]["not_judged"]}
+		c := w.cellOf(lang, d)
 		if s, ok := byDuty[d.ID]; ok {
 			c.Verdict, c.Since, c.Cause = s.Verdict, s.Since, s.Cause
 			c.Why, c.Cure = w.words(lang, s.Why)
@@ -222,6 +222,11 @@ func (w *Web) cells(r *http.Request, org store.Org) ([]cell, error) {
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// cellOf is the cell of a duty that was never judged.
+func (w *Web) cellOf(lang string, d duties.Duty) cell {
+	return cell{Duty: d, Name: d.Title.In(lang), Rhythm: d.CadenceText.In(lang), Verdict: duties.Unproven.String(), Cause: duties.CauseNotInstalled, Why: w.views.plain[lang]["not_judged"]}
 }
 
 // words renders a stored message.

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/attesto/attesto/server/duties"
@@ -215,8 +216,21 @@ func (w *Web) dutyAt(r *http.Request) (duties.Duty, error) {
 	return d, nil
 }
 
-func (w *Web) apiDays(rw http.ResponseWriter, r *http.Request) error {
+// dutyWas is dutyAt, or a duty that once stood on the board: its service was given up since.
+func (w *Web) dutyWas(r *http.Request) (duties.Duty, error) {
 	d, err := w.dutyAt(r)
+	if err == nil || d.ID == "" {
+		return d, err
+	}
+	past, bad := w.Store.History(r.Context(), orgOf(r.Context()).ID, d.ID, w.Now())
+	if bad == nil && len(past[d.ID].Turns) == 0 {
+		bad = err
+	}
+	return d, bad
+}
+
+func (w *Web) apiDays(rw http.ResponseWriter, r *http.Request) error {
+	d, err := w.dutyWas(r)
 	if err != nil {
 		return err
 	}
@@ -278,7 +292,7 @@ type (
 )
 
 func (w *Web) apiContinuity(rw http.ResponseWriter, r *http.Request) error {
-	d, err := w.dutyAt(r)
+	d, err := w.dutyWas(r)
 	if err != nil {
 		return err
 	}
@@ -329,13 +343,15 @@ func (w *Web) instant(r *http.Request) (time.Time, error) {
 	return time.Time{}, &problem{status: http.StatusBadRequest, key: "bad_period", cause: fmt.Errorf("moment %q", text)}
 }
 
-// then gives the cells of a board as they stood at a moment.
+// then gives the cells of a board as they stood at a moment, with those of services that
+// were given up since.
 func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) {
 	past, err := w.Store.History(r.Context(), orgOf(r.Context()).ID, "", at)
 	if err != nil {
 		return nil, err
 	}
 	lang := w.views.lang(r)
+	cells = w.withGivenUp(lang, cells, past, at)
 	for i := range cells {
 		c := &cells[i]
 		c.Verdict, c.Since, c.Why, c.Cure, c.Cause = duties.Unproven.String(), time.Time{}, w.views.plain[lang]["not_judged_then"], "", duties.CauseNotInstalled
@@ -351,6 +367,19 @@ func (w *Web) then(r *http.Request, cells []cell, at time.Time) ([]cell, error) 
 		}
 	}
 	return cells, nil
+}
+
+// withGivenUp adds the duties that stood on a board at a moment and no longer do.
+func (w *Web) withGivenUp(lang string, cells []cell, past map[string]duties.Past, at time.Time) []cell {
+	var out []cell
+	for _, d := range w.Catalogue.Duties() {
+		if i := slices.IndexFunc(cells, func(c cell) bool { return c.ID == d.ID }); i >= 0 {
+			out = append(out, cells[i])
+		} else if known, _, ok := past[d.ID].At(at); ok && known.Why.Key != duties.GivenUp().Key {
+			out = append(out, w.cellOf(lang, d))
+		}
+	}
+	return out
 }
 
 // stateAnswer is a board as it stood at a moment.

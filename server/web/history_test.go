@@ -154,3 +154,36 @@ func TestDaysEndAsTheyAreRolledUp(t *testing.T) {
 		}
 	}
 }
+
+// What was owed of a service stays on the board of the time, in its days and in exports,
+// when the service is given up.
+func TestBoardOfAServiceThatWasGivenUp(t *testing.T) {
+	w := seeded(newSite(t, storetest.SQLite(t)))
+	before := w.now
+	w.now = w.now.Add(time.Hour)
+	o := w.customer
+	o.Services = slices.DeleteFunc(slices.Clone(o.Services), func(s string) bool { return s == "sc" })
+	if err := w.srv.SetOrg(t.Context(), o, ""); err != nil {
+		t.Fatal(err)
+	}
+	admin := w.signedIn(w.add(w.customer, store.RoleAdmin))
+	shows := func(ask, want string) {
+		t.Helper()
+		res, body := w.get(admin, "/api/v1/orgs/"+o.ID+ask)
+		if has := strings.Contains(body, `"SC-C5"`); res.StatusCode != http.StatusOK || has != (want != "") || !strings.Contains(body, want) {
+			t.Errorf("%s: status %d, SC-C5 is there: %t: %s", ask, res.StatusCode, has, body)
+		}
+	}
+	shows("/duties", "")
+	shows("/state", "")
+	shows("/state?at="+before.UTC().Format(time.RFC3339), `"service":"sc"`)
+	for path, want := range map[string]int{"/duties/SC-C5/days": http.StatusOK, "/duties/SC-C5/continuity": http.StatusOK, "/duties/SC-C5": http.StatusNotFound, "/duties/SC-X5/days": http.StatusNotFound} {
+		if res, body := w.get(admin, "/api/v1/orgs/"+o.ID+path); res.StatusCode != want {
+			t.Errorf("%s: status %d, want %d: %s", path, res.StatusCode, want, body)
+		}
+	}
+	other := w.signedIn(w.add(w.other, store.RoleAdmin))
+	if res, _ := w.get(other, "/api/v1/orgs/"+w.other.ID+"/duties/SC-C5/days"); slices.Contains(w.other.Services, "sc") == (res.StatusCode != http.StatusOK) {
+		t.Errorf("who never had the service: status %d", res.StatusCode)
+	}
+}
