@@ -96,7 +96,7 @@ var attestationParams = []string{"cosigned"}
 
 func judgeAttestation(d Duty, q Question, v values) Finding {
 	s, ok := newest(q.Statements, StatementAttestation)
-	if need, declared := newest(q.Statements, StatementNeed); declared && d.byNeed() && (!ok || need.At.After(s.At)) {
+	if need, declared := newest(q.Statements, StatementNeed); declared && d.byNeed() && (!ok || need.At.After(s.At) || s.Good && !q.At.Before(d.until(s))) {
 		s, ok = need, true
 	}
 	var tested Finding
