@@ -496,7 +496,7 @@ func (b *batch) boards(ctx context.Context, d duties.Duty, q duties.Question) (l
 	}
 	for _, list := range towards {
 		for _, s := range list {
-			if until.IsZero() || s.Until.Before(until) {
+			if s.Until.After(q.At) && (until.IsZero() || s.Until.Before(until)) {
 				until = s.Until
 			}
 		}

@@ -159,6 +159,23 @@ func TestWaiversOfEitherParty(t *testing.T) {
 		if got := j.stated(j.customer.ID); got["statement.waived"] != 2 {
 			t.Errorf("the log states %v", got)
 		}
+		// Either is taken back by another of the same party that ends sooner.
+		j.now = j.now.Add(24 * time.Hour)
+		short := sign
+		short.Until, short.Text = j.now.Add(time.Hour), "It does, after all."
+		for duty, party := range map[string]string{"PE-P3": duties.Customer, "SC-C8": duties.Provider} {
+			short.Duty, short.Party = duty, party
+			if err := j.srv.State(ctx, short); err != nil {
+				t.Fatal(err)
+			}
+			j.wants(j.customer.ID, duty, "not_applicable waived")
+		}
+		for range 2 {
+			j.now = j.now.Add(time.Hour)
+			j.settle()
+			j.wants(j.customer.ID, "PE-P3", "unproven no_agent")
+			j.wants(j.customer.ID, "SC-C8", "unproven no_agent")
+		}
 		j.now = sign.Until
 		j.settle()
 		j.wants(j.customer.ID, "PE-P3", "unproven no_agent")

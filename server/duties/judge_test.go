@@ -77,6 +77,7 @@ type statedCase struct {
 	At    string `yaml:"at"`
 	Until string `yaml:"until"`
 	Bad   bool   `yaml:"bad"`
+	Party string `yaml:"party"` // where that is not the duty's
 	ID    string `yaml:"id"`
 	About any    `yaml:"about"` // "@-2h" as in facts
 }
@@ -338,7 +339,7 @@ func question(t *testing.T, f caseFile, tc judgeCase) duties.Question {
 			}
 			about = string(b)
 		}
-		q.Statements = append(q.Statements, duties.Statement{ID: s.ID, About: about, Kind: kind, At: q.At.Add(duration(t, s.At)), Until: q.At.Add(duration(t, s.Until)), Good: !s.Bad, Index: int64(2000 + i)})
+		q.Statements = append(q.Statements, duties.Statement{ID: s.ID, About: about, Kind: kind, Party: s.Party, At: q.At.Add(duration(t, s.At)), Until: q.At.Add(duration(t, s.Until)), Good: !s.Bad, Index: int64(2000 + i)})
 	}
 	q.Watched = tc.Watched
 	for _, a := range tc.Alerts {

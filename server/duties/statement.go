@@ -163,12 +163,19 @@ func orAttested(d Duty, pf PartFinding) PartFinding {
 	return pf
 }
 
-// waived is the finding of a duty that its party does without.
-// Of several waivers the one that holds longest counts.
+// waived is the finding of a duty that its party does without. Of the waivers of one party
+// the newest counts, so that one can be taken back by another that ends sooner; of those of
+// several the one that holds longest.
 func waived(d Duty, q Question) (Finding, bool) {
-	var s Statement
+	of := map[string]Statement{}
 	for _, w := range q.Statements {
-		if w.Kind == StatementWaiver && w.Until.After(s.Until) {
+		if w.Kind == StatementWaiver {
+			of[w.Party] = w
+		}
+	}
+	var s Statement
+	for _, w := range of {
+		if w.Until.After(s.Until) || w.Until.Equal(s.Until) && w.At.After(s.At) {
 			s = w
 		}
 	}

@@ -94,10 +94,11 @@ func (r Reader) EndingStatements(ctx context.Context, from, to time.Time, limit 
 		ORDER BY until, id LIMIT $3`, []any{Micros(from), Micros(to), int64(limit)}, scanStatement)
 }
 
-// Waivers lists those of a duty that end after a moment, oldest first: each stands on
-// the board of its organisation.
+// Waivers lists those of a duty that end after a moment, and with them those that the same
+// party has signed there, too, oldest first: each stands on the board of its organisation.
 func (r Reader) Waivers(ctx context.Context, duty string, at time.Time) ([]Statement, error) {
-	return all(ctx, r, "reading waivers", `SELECT `+statementColumns+` FROM statement WHERE duty = $1 AND kind = 'waiver' AND until > $2 ORDER BY at, id`,
+	return all(ctx, r, "reading waivers", `SELECT `+statementColumns+` FROM statement s WHERE duty = $1 AND kind = 'waiver'
+		AND EXISTS (SELECT 1 FROM statement o WHERE o.duty = $1 AND o.org_id = s.org_id AND o.kind = 'waiver' AND o.party = s.party AND o.until > $2) ORDER BY at, id`,
 		[]any{duty, Micros(at)}, scanStatement)
 }
 
