@@ -420,6 +420,10 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 	err = b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n = 0
 		last, err := tx.LockVerdict(ctx, org, d.ID)
+		if err == nil && last.Sub(q.At) > outage {
+			b.log.WarnContext(ctx, "a clock was ahead when this was judged; it is judged again", "org", org, "duty", d.ID, "judged", last)
+			last, err = q.At, tx.TakeBack(ctx, org, d, q.At)
+		}
 		if err != nil || last.After(q.At) {
 			return err // another server has judged later facts
 		}

@@ -446,6 +446,41 @@ func TestOutageOfTheServerIsNotTheAgents(t *testing.T) {
 	})
 }
 
+// The server's clock was days ahead for a moment. What was judged then is taken back as soon
+// as it is right, and a breach that comes is seen and told.
+func TestServersClockWasAhead(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		ctx := context.Background()
+		h := j.enrolled(j.provider)
+		j.serves(h, "pe")
+		h.pushes(h.dnsbl(evidence.NotListed))
+		j.settle()
+		right := j.now
+		j.now = right.Add(20 * time.Hour)
+		h.pushes(h.dnsbl(evidence.NotListed))
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "fulfilled dnsbl_clean")
+		j.now = right.Add(60 * time.Hour)
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "unproven stale")
+		j.now = right.Add(10 * time.Minute)
+		h.pushes(h.dnsbl(evidence.Listed))
+		j.settle()
+		for _, org := range []string{j.customer.ID, j.provider.ID} {
+			j.wants(org, "PE-P3", "breached dnsbl_listed")
+			past, err := j.store.History(ctx, org, "PE-P3", right)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, turn := range past["PE-P3"].Turns {
+				if turn.At.After(j.now) {
+					t.Errorf("it turned to %s at %s, which is still to come", turn.Verdict, turn.At)
+				}
+			}
+		}
+	})
+}
+
 // A host's clock was a day ahead and was set right; then a look of before comes late. What
 // was looked at last is what counts, and its facts are read.
 func TestNewestLookByCorrectedClocks(t *testing.T) {

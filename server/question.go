@@ -217,9 +217,9 @@ func factsNeeded(list []duties.Seen, need duties.Need, at time.Time) []int {
 	if len(list) == 0 {
 		return nil
 	}
-	latest := len(list) - 1
+	latest := -1
 	for i := range list {
-		if !list[i].Moment().Before(list[latest].Moment()) {
+		if !list[i].Ahead(at) && (latest < 0 || !list[i].Moment().Before(list[latest].Moment())) {
 			latest = i
 		}
 	}

@@ -105,7 +105,7 @@ func newHost(a Agent, q Question, v values, kind evidence.Kind) host {
 		return h
 	}
 	for _, s := range q.Facts {
-		if s.Agent == a.ID && s.Kind == kind {
+		if s.Agent == a.ID && s.Kind == kind && !s.Ahead(q.At) {
 			h.looks = append(h.looks, s)
 		}
 	}
@@ -126,6 +126,10 @@ func (s Seen) Moment() time.Time {
 	}
 	return s.Received
 }
+
+// Ahead reports whether a look was received by a clock of the server that was ahead, seen
+// from a moment: it cannot be told when it was made, and others are newer.
+func (s Seen) Ahead(at time.Time) bool { return s.Moment().After(at.Add(clockFine)) }
 
 // local is a moment that the host states in the look, by the server's clock.
 func (s Seen) local(t time.Time) time.Time { return t.Add(s.Skew) }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -123,6 +124,18 @@ func (t *Tx) LockVerdict(ctx context.Context, org, duty string) (time.Time, erro
 		return time.Time{}, err
 	}
 	return Time(list[0]), nil
+}
+
+// TakeBack takes back what was judged of a duty, on all boards where it stands, by a clock
+// that was ahead: turns that lie after a moment were none.
+func (t *Tx) TakeBack(ctx context.Context, org string, d duties.Duty, at time.Time) error {
+	where, args := `duty = $1 AND at > $2`, []any{d.ID, Micros(at)}
+	if d.Party != duties.Provider {
+		where, args = where+` AND org_id = $3`, append(args, org)
+	}
+	_, err := t.exec(ctx, "taking turns back", `DELETE FROM verdict_change WHERE `+where, args...)
+	_, bad := t.exec(ctx, "taking verdicts back", `UPDATE verdict SET at = $2, since = CASE WHEN since > $2 THEN $2 ELSE since END WHERE `+where, args...)
+	return errors.Join(err, bad)
 }
 
 // PutVerdict writes a verdict on its organisation's own board, and notes the
