@@ -93,12 +93,13 @@ func deeds(now time.Time, customer string) []deed {
 // proven is what the customer's board must show once all was done.
 var proven = map[string]string{
 	"SC-C3": "fulfilled", "SC-C9": "fulfilled", "WH-P7": "fulfilled", "PE-P10": "fulfilled", "SC-C7": "fulfilled", "WH-C2": "fulfilled", "BK-C5": "not_applicable",
-	"SC-P5": "no_occasion", "WH-P6": "no_occasion", // another notice, and one to another vendor, still wait
-	"SC-P4": "unproven", // no host of the service was looked up on block lists
-	"SC-C8": "unproven", // a log of the day could not be read whole
-	"SC-C5": "breached", // the backup failed, whoever looked at it
-	"BK-C2": "breached", // copies are removed before the time that is declared
-	"PE-P9": "unproven", // all is done in order, and of another account nobody has said yet whose it is
+	"SC-P5": "unproven",    // of what its hosts have shown for three days the provider told nobody until now
+	"WH-P6": "no_occasion", // one to another vendor still waits
+	"SC-P4": "unproven",    // no host of the service was looked up on block lists
+	"SC-C8": "unproven",    // a log of the day could not be read whole
+	"SC-C5": "breached",    // the backup failed, whoever looked at it
+	"BK-C2": "breached",    // copies are removed before the time that is declared
+	"PE-P9": "unproven",    // all is done in order, and of another account nobody has said yet whose it is
 }
 
 // TestEveryWorkflowInChromium has provider and customer, each in a browser of their own, do
