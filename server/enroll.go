@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/attesto/attesto/evidence"
@@ -58,7 +59,7 @@ func (s *Server) handleEnrollBegin(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) offer(ctx context.Context, id string) (evidence.EnrollOffer, *evidence.Error, error) {
 	now := s.now()
-	token, err := s.store.EnrollToken(ctx, id)
+	token, err := s.enrollToken(ctx, id)
 	// A token that is used up still begins: its host may not have seen the answer.
 	if errors.Is(err, store.ErrNotFound) || err == nil && !token.Expires.After(now) {
 		return evidence.EnrollOffer{}, clone(errEnrollToken), nil
@@ -144,7 +145,7 @@ func (s *Server) openEnrollment(ctx context.Context, ask evidence.EnrollFinish) 
 	if e.env, err = evidence.ParseEnvelope([]byte(ask.Envelope)); err != nil {
 		return e, malformed("%v", err), nil
 	}
-	e.token, err = s.store.EnrollToken(ctx, statedToken(e.env))
+	e.token, err = s.enrollToken(ctx, statedToken(e.env))
 	if errors.Is(err, store.ErrNotFound) {
 		return e, clone(errEnrollToken), nil
 	}
@@ -162,11 +163,25 @@ func (s *Server) openEnrollment(ctx context.Context, ask evidence.EnrollFinish) 
 		}
 		return e, refusal, nil
 	}
+	if said := e.said; strings.Contains(said.Nonce+said.Hostname+said.OS+said.Version+said.KeyProtection, nul) {
+		return e, malformed("the enrollment holds a NUL"), nil
+	}
 	if e.said.Org != e.token.Org {
 		return e, &evidence.Error{Code: evidence.CodeForeign, Message: "the token is of another organisation than the enrollment says",
 			Cure: "begin the enrollment anew"}, nil
 	}
 	return e, nil, nil
+}
+
+// nul is what PostgreSQL keeps in no text.
+const nul = "\x00"
+
+// enrollToken finds a token by an id that anybody may have sent.
+func (s *Server) enrollToken(ctx context.Context, id string) (store.EnrollToken, error) {
+	if strings.Contains(id, nul) {
+		return store.EnrollToken{}, store.ErrNotFound
+	}
+	return s.store.EnrollToken(ctx, id)
 }
 
 // statedToken reads which token an enrollment names, before anything of it is

@@ -52,6 +52,19 @@ func TestEnrollRefusals(t *testing.T) {
 				_, refusal := h.begin(evidence.NewToken(w.keys.Root.Public()))
 				return refusal
 			}, evidence.CodeEnrollToken},
+			{"token with a NUL", func(h *host) *evidence.Error {
+				token := evidence.NewToken(w.keys.Root.Public())
+				token.ID += "\x00"
+				_, refusal := h.begin(token)
+				return refusal
+			}, evidence.CodeEnrollToken},
+			{"host with a NUL", func(h *host) *evidence.Error {
+				token := w.token(w.customer.ID, 1)
+				offer, _ := h.begin(token)
+				said := h.statement(token, offer)
+				said.Hostname = "host\x00"
+				return h.finish(token, said)
+			}, evidence.CodeMalformed},
 			{"expired token", func(h *host) *evidence.Error {
 				token := w.token(w.customer.ID, 1)
 				w.now = w.now.Add(2 * time.Hour)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/attesto/attesto/evidence"
 )
 
 // maxDrained is how much of a body that is too large is read and thrown away, in bytes: a
@@ -96,16 +98,13 @@ func decode(r *http.Request, into any) error {
 	if len(raw) == 0 && sent(r) != "application/json" {
 		return nil // a step without a word
 	}
-	if !utf8.Valid(raw) {
-		return unreadable(r, errors.New("JSON that is no UTF-8"))
+	if err := evidence.CheckJSON(raw); err != nil {
+		return unreadable(r, err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return unreadable(r, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return unreadable(r, errors.New("something follows the JSON value"))
 	}
 	dec = json.NewDecoder(bytes.NewReader(raw))
 	for t, err := dec.Token(); !errors.Is(err, io.EOF); t, err = dec.Token() {
