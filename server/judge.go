@@ -280,7 +280,8 @@ func shows(o store.Org, d duties.Duty) bool {
 const metaJudgedBy = "judge.rules"
 
 // byNewRules judges everything once where the rules are others than before: what stands by
-// the old ones might hold for months.
+// the old ones might hold for months. What could not be judged is tried again at the next
+// start.
 func (b *batch) byNewRules(ctx context.Context) error {
 	if b.ruled {
 		return nil
@@ -289,16 +290,14 @@ func (b *batch) byNewRules(ctx context.Context) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if last != b.rules {
-		if err := b.everything(ctx); err != nil {
-			return err
-		}
-		if err := b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.SetMeta(ctx, metaJudgedBy, b.rules) }); err != nil {
-			return err
-		}
-	}
 	b.ruled = true
-	return nil
+	if last == b.rules {
+		return nil
+	}
+	if err := b.everything(ctx); err != nil {
+		return err
+	}
+	return b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.SetMeta(ctx, metaJudgedBy, b.rules) })
 }
 
 // everything judges all duties of all organisations.
