@@ -484,7 +484,7 @@ func TestServersClockWasAhead(t *testing.T) {
 // A host's clock was a day ahead and was set right; then a look of before comes late. What
 // was looked at last is what counts, and its facts are read.
 func TestNewestLookByCorrectedClocks(t *testing.T) {
-	eachJudged(t, func(t *testing.T, j *judged) {
+	eachJudged(t, func(_ *testing.T, j *judged) {
 		h := j.enrolled(j.provider)
 		made := func(ago, ahead time.Duration) func(*evidence.Record) {
 			return func(r *evidence.Record) {
