@@ -88,7 +88,7 @@ func TestSilenceOfAHostUntilItIsEnded(t *testing.T) {
 		j.advance(time.Hour) // from then on people have their time
 		h.pushes(h.software("2020-01-01"))
 		j.settle()
-		j.hears("Nobody acts. Breached", 1)
+		j.hears("Nobody has acted. Breached", 1)
 		j.sound()
 	})
 }

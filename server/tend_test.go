@@ -122,7 +122,7 @@ func TestNobodyActs(t *testing.T) {
 	j.listed(h, 4)
 	j.hears("Breached", 0)
 	j.listed(h, 1)
-	j.hears("Nobody acts. Breached", 1)
+	j.hears("Nobody has acted. Breached", 1)
 	if to, body := j.mails.mails[1].Header.Get("To"), j.mails.bodies[1]; to != "<boss@provider.example>" || !strings.Contains(body, "by nobody since") {
 		t.Errorf("%s is told\n%s", to, body)
 	}
@@ -156,7 +156,7 @@ func TestNobodyActsDuringAnOutage(t *testing.T) {
 	j.settle()
 	j.restart()
 	j.settle()
-	if got := j.since(1); got != "Breached for 3 days, Nobody acts. Breached" && got != "Nobody acts. Breached, Breached for 3 days" {
+	if got := j.since(1); got != "Breached for 3 days, Nobody has acted. Breached" && got != "Nobody has acted. Breached, Breached for 3 days" {
 		j.t.Errorf("told %q", got)
 	}
 }
