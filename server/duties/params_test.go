@@ -122,3 +122,19 @@ func TestOwnBounds(t *testing.T) {
 		}
 	}
 }
+
+// Whether both parties sign a restore test is a figure of the duties that such a test
+// proves, and of no other that is stated.
+func TestSignaturesAreAskedOfRestoreTestsAlone(t *testing.T) {
+	var have []string
+	for _, d := range builtin(t).Duties() {
+		for _, p := range d.Parts {
+			if _, ok := p.Params["cosigned"]; ok {
+				have = append(have, d.ID)
+			}
+		}
+	}
+	if got := strings.Join(have, " "); got != "SC-C7 WH-C6 BK-C3" {
+		t.Errorf("asked of %s", got)
+	}
+}
