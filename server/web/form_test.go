@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/attesto/attesto/server/store"
 	"github.com/attesto/attesto/server/store/storetest"
@@ -196,6 +197,16 @@ func TestTitlesAreOneLine(t *testing.T) {
 		c, err := s.store.Case(context.Background(), made.ID)
 		if err != nil || c.Title != want {
 			t.Errorf("%q became %q, want %q (%v)", sent, c.Title, want, err)
+		}
+		need, err := json.Marshal(map[string]any{"sets": []any{map[string]any{"service": "bk", "name": sent, "job": "nightly", "hours": 24, "days": 30}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.now = s.now.Add(time.Second)
+		s.posted(s.browser(), token, "/api/v1/orgs/"+s.customer.ID+"/need", "application/json", need)
+		var declared struct{ Sets []struct{ Name string } }
+		if s.api(token, "GET", "/orgs/"+s.customer.ID+"/need", &declared); len(declared.Sets) != 1 || declared.Sets[0].Name != want {
+			t.Errorf("the data set %q became %+v", sent, declared.Sets)
 		}
 		if _, page := s.get(s.signedIn(s.add(s.customer, store.RoleAdmin)), "/orgs/"+s.customer.ID+"/cases/"+made.ID); !strings.Contains(page, ">passwd<") {
 			t.Errorf("the file's name: %s", page)

@@ -102,6 +102,9 @@ func (w *Web) needFrom(r *http.Request) error {
 	} else {
 		in = needing{setsOf(r), strings.TrimSpace(r.PostForm.Get("text"))}
 	}
+	for i := range in.Sets {
+		in.Sets[i].Name = oneLine(in.Sets[i].Name) // mails name it
+	}
 	return refused(w.DeclareNeed(r.Context(), orgOf(r.Context()).ID, duties.Declared{Sets: in.Sets}, in.Text, viewerOf(r.Context()).id()))
 }
 
