@@ -104,8 +104,16 @@ func (s *Server) openTx(ctx context.Context, tx *store.Tx, w duties.Workflow, or
 		return "", err
 	}
 	c.Log, c.Index, c.Data = entry.log, entry.index, entry.data
-	if err := tx.AddCase(ctx, c); err != nil || !w.Steps[0].Delivery {
-		return c.ID, errors.Join(err, s.hearsOf(ctx, tx, w, org, c, q.Text))
+	if err := tx.AddCase(ctx, c); err != nil {
+		return "", err
+	}
+	if w.Steps[0].AtOnce {
+		if err := s.stepTx(ctx, tx, c, StepRequest{Step: w.Steps[0].ID, User: q.User}); err != nil {
+			return "", err
+		}
+	}
+	if !w.Steps[0].Delivery {
+		return c.ID, s.hearsOf(ctx, tx, w, org, c, q.Text)
 	}
 	return c.ID, tx.Notify(ctx, alert.Alert{ID: evidence.NewID("al_"), Org: org.ID, Asset: c.ID, Name: q.Title, Opened: c.Opened,
 		Why: duties.Message{Key: alert.CaseOpened, Args: map[string]string{"case": c.ID, "title": q.Title, "text": q.Text, "service": q.Service}}})

@@ -399,8 +399,8 @@ func TestProviderHearsOfIncidents(t *testing.T) {
 			!strings.Contains(body, "Three, from abroad.") || !strings.Contains(body, "https://proof.example/orgs/"+j.customer.ID+"/cases/"+id) {
 			t.Errorf("mail to %s:\n%s", to, body)
 		}
-		if c, err := j.store.Case(ctx, id); err != nil || len(c.Steps) > 0 {
-			t.Errorf("the provider heard of it, and these steps were taken: %+v (%v)", c.Steps, err)
+		if c, err := j.store.Case(ctx, id); err != nil || len(c.Steps) != 1 || c.Steps[0].Step != "reported" || c.Steps[0].User != "u_1" {
+			t.Errorf("the customer has reported it, and these steps were taken: %+v (%v)", c.Steps, err)
 		}
 		j.sound()
 		if err := j.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.EraseOrg(ctx, j.customer.ID, j.now) }); err != nil {

@@ -26,7 +26,7 @@ func TestCheckFindsChangedWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.srv.StepCase(ctx, server.StepRequest{Org: j.customer.ID, Case: id, Step: "reported", Text: "From 03:00 on.", User: "u_1"}); err != nil {
+		if err := j.srv.StepCase(ctx, server.StepRequest{Org: j.customer.ID, Case: id, Step: "received", Text: "We look.", User: "u_1"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := j.srv.ConfirmReview(ctx, j.customer.ID, "SC-C8", "u_1"); err != nil {

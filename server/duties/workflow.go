@@ -36,6 +36,7 @@ type Step struct {
 	Proves   []string      // the duties that it counts for, if they are of the case's service
 	MaySkip  bool          // it can be left out, with a reason
 	Delivery bool          // the server takes it, when the notice has reached the customer
+	AtOnce   bool          // whoever opens the case has taken it by that
 }
 
 type workflowFile struct {
@@ -168,8 +169,11 @@ func (c *Catalogue) addWorkflow(f workflowFile) error {
 }
 
 // addTerms lets how long a step may take be agreed upon, as a parameter of each duty that
-// it proves.
+// it proves. One that is taken at once takes none.
 func (c *Catalogue) addTerms(w Workflow, s Step) {
+	if s.AtOnce {
+		return
+	}
 	for _, id := range s.Proves {
 		parts := c.duties[c.byID[id]].Parts
 		p := &parts[slices.IndexFunc(parts, func(p Part) bool { return p.Proof == ProofWorkflow })]
@@ -250,6 +254,9 @@ func (f workflowFile) workflow() (Workflow, error) {
 	}
 	for i, s := range f.Steps {
 		step, err := s.step()
+		if step.AtOnce && (i > 0 || s.Party != f.Opens) {
+			err = errors.Join(err, under("", fmt.Errorf("by opening: only the first step can be taken so, by the party that opens (%s)", f.Opens), "by"))
+		}
 		if _, twice := w.Step(s.ID); twice {
 			err = errors.Join(err, under("", errors.New("stated twice: give it another id"), "id"))
 		}
@@ -284,11 +291,11 @@ func (s stepFile) step() (Step, error) {
 	if s.May != "" && s.May != "skip" {
 		bad("may", "may %q: want skip, or nothing", s.May)
 	}
-	if s.By != "" && s.By != "delivery" {
-		bad("by", "by %q: want delivery, or nothing", s.By)
+	if s.By != "" && s.By != "delivery" && s.By != "opening" {
+		bad("by", "by %q: want delivery or opening, or nothing", s.By)
 	}
 	if s.From != "" && s.From != "opening" {
 		bad("from", "from %q: want opening, or nothing", s.From)
 	}
-	return Step{s.ID, s.Title, s.Party, within, s.From == "opening", most, s.Proves, s.May == "skip", s.By == "delivery"}, errors.Join(errs...)
+	return Step{s.ID, s.Title, s.Party, within, s.From == "opening", most, s.Proves, s.May == "skip", s.By == "delivery", s.By == "opening"}, errors.Join(errs...)
 }

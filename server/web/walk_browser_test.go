@@ -40,8 +40,7 @@ func deeds(now time.Time, customer string) []deed {
 		{"customer", "", "/steps/acknowledged", nil, nil, "", "", "Problem solved"},
 		{"customer", "", "/steps/acted", map[string]string{"text": "Renewed."}, nil, "report.txt", "", "closed"},
 
-		{"customer", "/cases", "/workflows/incident", map[string]string{"title-incident": "Logins at night"}, nil, "", "", "Logins at night"},
-		{"customer", "", "/steps/reported", map[string]string{"text": "From 03:00 on."}, nil, "report.txt", "", "report.txt"},
+		{"customer", "/cases", "/workflows/incident", map[string]string{"title-incident": "Logins at night", "text-incident": "From 03:00 on."}, nil, "report.txt", "", "report.txt"},
 		{"provider", "", "/steps/received", nil, nil, "", "", "Answer given"},
 		{"provider", "", "/steps/answered", map[string]string{"text": "A job of yours."}, nil, "", "", "closed"},
 
