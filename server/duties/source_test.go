@@ -27,6 +27,7 @@ func TestOwnForm(t *testing.T) {
 		{"a list of nothing", "- SC-C1\n", "own.yaml:1: a key such as duties: or set: (docs/catalogue.md lists them) is wanted here, not a list"},
 		{"a word", "\nnothing\n", "own.yaml:2: a key such as duties: or set: (docs/catalogue.md lists them) is wanted here, not the text “nothing”"},
 		{"a text for a number", "every:\n  SC-C2: sixty\n", "own.yaml:2: a whole number is wanted here, not “sixty”"},
+		{"a number in quotes", "every:\n  SC-C2: '60'\n", "own.yaml:2: a whole number is wanted here, not “60”"},
 		{"half a day", "every: {SC-C7: 0.5}\n", "own.yaml:1: a whole number is wanted here, not “0.5”"},
 		{"a list for a number", "set:\n  WH-P1:\n    backup:\n      retention: [40]\n", "own.yaml:4: a number is wanted here, not a list"},
 		{"a text for a list", "duties:\n  - id: DN-P1\n    parts: review\n", "own.yaml:3: a list is wanted here, not the text “review”"},
@@ -192,6 +193,17 @@ func TestNotApplicableEnds(t *testing.T) {
 		}
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "own.yaml:3: duty SC-P1: until "+until)) {
 			t.Errorf("until %s: error %v, want %q", until, err, want)
+		}
+	}
+}
+
+// A fault of one check does not hide that no duty asks for another.
+func TestOwnCheckOfNoDutyBesideAFault(t *testing.T) {
+	const check = "title: {en: a, it: a}, rule: facts.jobs.size() > 0, good: {en: a, it: a}, bad: {en: a, it: a}, cure: {en: a, it: a}}\n"
+	err := reads("checks:\n  first: {kind: backups, " + check + "  second: {kind: backup, " + check)
+	for _, want := range []string{`own.yaml:2: check first: kind "backups" does not exist`, "own.yaml:3: check second is used by no duty"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 }
