@@ -48,6 +48,8 @@ type Judge struct {
 	started bool
 	rules   string // in force: of the catalogue and of the program
 	ruled   bool   // all duties were judged by them
+
+	agreed time.Time // when agents last sent what this server's clock agrees with
 }
 
 func newJudge(st *store.Store, c *duties.Catalogue, log *slog.Logger, now func() time.Time, alerted func()) *Judge {
@@ -276,30 +278,6 @@ func shows(o store.Org, d duties.Duty) bool {
 	return slices.Contains(o.Services, d.Service)
 }
 
-// metaJudgedBy is by which rules all duties were judged: the catalogue and the program.
-const metaJudgedBy = "judge.rules"
-
-// byNewRules judges everything once where the rules are others than before: what stands by
-// the old ones might hold for months. What could not be judged is tried again at the next
-// start.
-func (b *batch) byNewRules(ctx context.Context) error {
-	if b.ruled {
-		return nil
-	}
-	last, err := b.store.Meta(ctx, metaJudgedBy)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	b.ruled = true
-	if last == b.rules {
-		return nil
-	}
-	if err := b.everything(ctx); err != nil {
-		return err
-	}
-	return b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.SetMeta(ctx, metaJudgedBy, b.rules) })
-}
-
 // everything judges all duties of all organisations.
 func (b *batch) everything(ctx context.Context) error {
 	orgs, err := b.store.Orgs(ctx)
@@ -415,11 +393,11 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 	if err != nil {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
-	n := 0
+	n, agreed := 0, b.agrees(q)
 	err = b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n = 0
 		last, err := tx.LockVerdict(ctx, org, d.ID)
-		if err == nil && last.Sub(q.At) > outage {
+		if err == nil && last.Sub(q.At) > outage && agreed {
 			b.log.WarnContext(ctx, "a clock was ahead when this was judged; it is judged again", "org", org, "duty", d.ID, "judged", last)
 			last, err = q.At, tx.TakeBack(ctx, org, d, q.At)
 		}

@@ -463,7 +463,9 @@ func TestServersClockWasAhead(t *testing.T) {
 		j.now = right.Add(60 * time.Hour)
 		j.settle()
 		j.wants(j.customer.ID, "PE-P3", "unproven stale")
-		j.now = right.Add(10 * time.Minute)
+		j.now = right.Add(30 * time.Minute)
+		j.settle() // nobody has said yet which clock is right
+		j.wants(j.customer.ID, "PE-P3", "unproven stale")
 		h.pushes(h.dnsbl(evidence.Listed))
 		j.settle()
 		for _, org := range []string{j.customer.ID, j.provider.ID} {
@@ -478,6 +480,31 @@ func TestServersClockWasAhead(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// The server's clock is years behind for a moment, as after a start without a battery: what
+// it has judged stays.
+func TestServersClockIsBehind(t *testing.T) {
+	eachJudged(t, func(t *testing.T, j *judged) {
+		h := j.enrolled(j.provider)
+		j.serves(h, "pe")
+		h.pushes(h.dnsbl(evidence.NotListed))
+		j.settle()
+		right, sealed := j.now, h.dnsbl(evidence.Listed)
+		j.now = right.AddDate(-4, 0, 0)
+		j.settle()
+		h.pushes(sealed)
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "fulfilled dnsbl_clean")
+		past, err := j.store.History(context.Background(), j.customer.ID, "PE-P3", right)
+		if err != nil || len(past["PE-P3"].Turns) == 0 {
+			t.Errorf("turns are %+v (%v)", past["PE-P3"].Turns, err)
+		}
+		j.now = right.Add(time.Minute)
+		h.pushes(h.dnsbl(evidence.Listed))
+		j.settle()
+		j.wants(j.customer.ID, "PE-P3", "breached dnsbl_listed")
 	})
 }
 
