@@ -223,7 +223,7 @@ func (t *Tx) Advance(ctx context.Context, id string, seq int64, stmt evidence.Di
 
 // Seen notes that an agent pushed, and how many records it said wait there yet.
 func (t *Tx) Seen(ctx context.Context, id string, at time.Time, backlog int64) error {
-	_, err := t.exec(ctx, "noting a push of agent "+id, `UPDATE agent SET seen = $2, backlog = $3 WHERE id = $1`, id, Micros(at), backlog)
+	_, err := t.exec(ctx, "noting a push of agent "+id, `UPDATE agent SET seen = $2, backlog = $3 WHERE id = $1 AND seen < $2`, id, Micros(at), backlog)
 	return err
 }
 
