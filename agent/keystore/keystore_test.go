@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,10 +35,11 @@ func tpm(t *testing.T, state string) string {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for range 500 {
-		if _, err := os.Stat(socket); err == nil {
+		if c, err := (&net.Dialer{}).DialContext(t.Context(), "unix", socket); err == nil {
+			_ = c.Close()
 			return socket
 		}
-		time.Sleep(10 * time.Millisecond) // until its socket is there
+		time.Sleep(10 * time.Millisecond) // until it listens: its socket is there before that
 	}
 	t.Fatal("swtpm does not start")
 	return ""
