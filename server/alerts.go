@@ -192,11 +192,7 @@ type reviewPart struct {
 // provider's for its own, on whatever board it was looked at. The duty is judged
 // again at once. Whether the user may say so is the caller's to decide.
 func (s *Server) ConfirmReview(ctx context.Context, board, duty, user string) error {
-	d, ok := s.catalogue.Duty(duty)
-	if !ok {
-		return fmt.Errorf("duty %s: %w", duty, store.ErrNotFound)
-	}
-	owner, err := s.ownerOf(ctx, board, d)
+	d, owner, err := s.dutyOn(ctx, board, duty)
 	if err != nil {
 		return err
 	}

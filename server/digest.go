@@ -78,11 +78,7 @@ func (s *Server) ReviewSeal(ctx context.Context, board string, d duties.Duty) (s
 // ConfirmShown is ConfirmReview from when a page showed the duty, which its seal tells: what
 // came since is not covered by it.
 func (s *Server) ConfirmShown(ctx context.Context, board, duty, seal, user string) error {
-	d, ok := s.catalogue.Duty(duty)
-	if !ok {
-		return fmt.Errorf("duty %s: %w", duty, store.ErrNotFound)
-	}
-	owner, err := s.ownerOf(ctx, board, d)
+	d, owner, err := s.dutyOn(ctx, board, duty)
 	if err != nil {
 		return err
 	}

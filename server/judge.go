@@ -393,11 +393,11 @@ func (b *batch) duty(ctx context.Context, org string, d duties.Duty) error {
 	if err != nil {
 		return fmt.Errorf("judging %s of %s: %w", d.ID, org, err)
 	}
-	n, agreed := 0, b.agrees(q)
+	n := 0
 	err = b.store.Tx(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n = 0
 		last, err := tx.LockVerdict(ctx, org, d.ID)
-		if err == nil && last.Sub(q.At) > outage && agreed {
+		if err == nil && last.Sub(q.At) > outage && b.agrees(q) {
 			b.log.WarnContext(ctx, "a clock was ahead when this was judged; it is judged again", "org", org, "duty", d.ID, "judged", last)
 			last, err = q.At, tx.TakeBack(ctx, org, d, q.At)
 		}

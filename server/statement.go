@@ -95,11 +95,7 @@ type stated struct {
 // organisation whose duty it is, and judges the duty again at once. Whether the user
 // may say so is the caller's to decide.
 func (s *Server) State(ctx context.Context, q StatementRequest) error {
-	d, ok := s.catalogue.Duty(q.Duty)
-	if !ok {
-		return fmt.Errorf("duty %s: %w", q.Duty, store.ErrNotFound)
-	}
-	owner, err := s.ownerOf(ctx, q.Board, d)
+	d, owner, err := s.dutyOn(ctx, q.Board, q.Duty)
 	if err != nil {
 		return err
 	}
@@ -167,6 +163,16 @@ func (q StatementRequest) check(d duties.Duty, now time.Time) error {
 		return duties.Refusal{Key: "review_date", Err: fmt.Errorf("review date %s: want one after now and at most %d days ahead", q.Until.Format(time.DateOnly), int(longest.Hours()/24))}
 	}
 	return nil
+}
+
+// dutyOn is a duty on a board, and the organisation whose it is.
+func (s *Server) dutyOn(ctx context.Context, board, id string) (d duties.Duty, owner string, err error) {
+	d, ok := s.catalogue.Duty(id)
+	if !ok {
+		return d, "", fmt.Errorf("duty %s: %w", id, store.ErrNotFound)
+	}
+	owner, err = s.ownerOf(ctx, board, d)
+	return d, owner, err
 }
 
 // ownerOf is the organisation whose duty it is on a board.

@@ -35,12 +35,7 @@ func (s *site) posted(c *http.Client, token, path, kind string, body []byte) (in
 	if err != nil {
 		s.t.Fatalf("POST %s: %v", path, err)
 	}
-	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return res.StatusCode, string(answer)
+	return s.answered(res)
 }
 
 // A NUL and bytes that are no UTF-8, which PostgreSQL keeps in no text, are the fault of
@@ -119,6 +114,17 @@ func TestWhatIsWrongWithWhatWasSent(t *testing.T) {
 	}
 }
 
+// answered is the status of an answer, and all of it.
+func (s *site) answered(res *http.Response) (int, string) {
+	s.t.Helper()
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
+}
+
 // sendsFirst sends all of a request before it reads the answer, as browsers do.
 func (s *site) sendsFirst(c *http.Client, path, kind string, body []byte) (int, string) {
 	s.t.Helper()
@@ -142,12 +148,7 @@ func (s *site) sendsFirst(c *http.Client, path, kind string, body []byte) (int, 
 	if err != nil {
 		s.t.Fatalf("after %d bytes: %v", len(body), err)
 	}
-	defer func() { _ = res.Body.Close() }()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return res.StatusCode, string(answer)
+	return s.answered(res)
 }
 
 // A page says so when a file is empty or too large, however large: the rest is read, so
